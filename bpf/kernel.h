@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: (MIT OR GPL-2.0)
+ *
+ * The few kernel fields that our programs read, found at load time by their names (CO-RE). No vmlinux.h: what is read can be
+ * seen here, and the build does not depend on the kernel it runs on. */
+#ifndef WAITPROBE_BPF_KERNEL_H
+#define WAITPROBE_BPF_KERNEL_H
+
+#include <linux/bpf.h>
+#include <linux/ptrace.h>
+/* ^ struct pt_regs comes from asm/ptrace.h by way of linux/ptrace.h */
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#define WP_PRESERVE __attribute__((preserve_access_index))
+
+typedef struct {
+  int counter;
+} WP_PRESERVE atomic_t;
+
+struct mm_struct;
+
+struct signal_struct {
+  atomic_t live; /* threads of the process that have not exited */
+} WP_PRESERVE;
+
+struct task_struct {
+  int pid;  /* of the thread */
+  int tgid; /* of the process */
+  struct task_struct *group_leader;
+  struct mm_struct *mm;
+  __u64 start_boottime;
+  char comm[16];
+  struct signal_struct *signal;
+} WP_PRESERVE;
+
+/* A uprobe program can be preempted, and another thread may enter it on the same CPU before it ends; on newer kernels even its
+ * stack is per CPU. So each entry wraps its body with these, where the kernel has them (from about 6.10 on). */
+extern void bpf_preempt_disable(void) __ksym __weak;
+extern void bpf_preempt_enable(void) __ksym __weak;
+
+/* An entry of a few instructions around one body that must not be preempted. */
+#define WP_USDT(name, body)                          \
+  SEC("usdt") int name(struct pt_regs *ctx) {        \
+    if (bpf_preempt_disable) bpf_preempt_disable();  \
+    body(ctx);                                       \
+    if (bpf_preempt_enable) bpf_preempt_enable();    \
+    return 0;                                        \
+  }
+
+#endif

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * waitprobe for C, and the functions that the C++ guard stands on.
+ *
+ *   static waitprobe_handle pool = WAITPROBE_HANDLE("db.pool.acquire");
+ *   waitprobe_wait *wait = waitprobe_start(&pool);
+ *   ... wait for the pool ...
+ *   waitprobe_stop(wait);
+ *
+ * While nobody listens, both calls are a load and a branch. When a tracer attaches, start and stop fire USDT probes of
+ * provider `waitprobe`.
+ *
+ * Threads: a handle may be used by any number of threads at once. A wait may be stopped by another thread than the one that
+ *   started it, but only once.
+ * Errors: none. A wait that cannot be followed (no memory) is counted, and waitprobe_start returns null.
+ */
+#ifndef WAITPROBE_C_H
+#define WAITPROBE_C_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* The static library is hidden inside the ELF file that links it: copies in one process never mix. */
+#ifdef WAITPROBE_SHARED
+#define WAITPROBE_API __attribute__((visibility("default")))
+#else
+#define WAITPROBE_API __attribute__((visibility("hidden")))
+#endif
+
+#ifdef __cplusplus
+#define WAITPROBE_NOEXCEPT noexcept
+extern "C" {
+#else
+#define WAITPROBE_NOEXCEPT
+#endif
+
+/* Names a wait. Write it with WAITPROBE_HANDLE; the members are not for use. `key` must outlive the handle until the first
+ * wait that somebody listens to. */
+typedef struct waitprobe_handle {
+  const char *key;
+  size_t key_len;
+  void *counter; /* found when first armed; atomic */
+} waitprobe_handle;
+
+/* An open wait, or null when nobody listened at its start. */
+typedef struct waitprobe_wait waitprobe_wait;
+
+#define WAITPROBE_HANDLE(literal) \
+  { (literal), sizeof(literal) - 1, NULL }
+
+/* Points to the word that says whether anybody listens. A pointer, and not the word itself: if an executable named a word in a
+ * shared library directly, the linker could give it a copy of its own, and the kernel would raise the other one. */
+extern WAITPROBE_API const uint64_t *const waitprobe_armed;
+
+/* The paths of a guard that somebody listens to. Call them through waitprobe_start and waitprobe_stop. */
+WAITPROBE_API waitprobe_wait *waitprobe_start_armed(waitprobe_handle *handle) WAITPROBE_NOEXCEPT __attribute__((cold));
+WAITPROBE_API void waitprobe_stop_open(waitprobe_wait *wait) WAITPROBE_NOEXCEPT __attribute__((cold));
+
+static inline waitprobe_wait *waitprobe_start(waitprobe_handle *handle) WAITPROBE_NOEXCEPT {
+  return __builtin_expect(__atomic_load_n(waitprobe_armed, __ATOMIC_RELAXED) != 0, 0) ? waitprobe_start_armed(handle)
+                                                                                      : (waitprobe_wait *)0;
+}
+
+static inline void waitprobe_stop(waitprobe_wait *wait) WAITPROBE_NOEXCEPT {
+  if (__builtin_expect(wait != (waitprobe_wait *)0, 0)) waitprobe_stop_open(wait);
+}
+
+#ifdef __cplusplus
+} /* extern "C" */
+#endif
+
+#endif

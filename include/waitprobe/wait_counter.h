@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: MIT
+//
+// A guard around each wait, which costs a few instructions until somebody listens. The interface of PyTorch's
+// c10/util/WaitCounter.h, with the same names and the same meaning.
+//
+//   void Pool::acquire() {
+//     STATIC_SCOPED_WAIT_COUNTER(db.pool.acquire);  // until the end of the scope
+//     free_.wait(lock_);
+//   }
+//
+//   auto row = WITH_WAIT_COUNTER(db.query, connection.query(sql));
+//
+// Listeners are tracers attached to the USDT probes of provider `waitprobe`, and backends registered in the process.
+//
+// C++: 17 or later; needs neither exceptions nor RTTI.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <waitprobe/c.h>
+
+namespace waitprobe {
+namespace detail {
+
+// Follows the waits of one key inside the process.
+//
+// Threads: start() and stop() are called from any thread, many at once.
+// Lifetime: kept until the process ends, and never destroyed.
+class WAITPROBE_API WaitCounterBackendIf {
+ public:
+  virtual ~WaitCounterBackendIf() = default;
+
+  // A wait began. What it returns comes back in the stop() of the same wait.
+  virtual std::intptr_t start(std::chrono::steady_clock::time_point now) noexcept = 0;
+
+  // The wait ended; called exactly once for each start(), perhaps by another thread. A wait that was open across a fork ends
+  // in the parent only.
+  virtual void stop(std::chrono::steady_clock::time_point now, std::intptr_t ctx) noexcept = 0;
+};
+
+class WAITPROBE_API WaitCounterBackendFactoryIf {
+ public:
+  virtual ~WaitCounterBackendFactoryIf() = default;
+
+  // Makes the backend for a key, or returns null to ignore the key. Called once for each key, at its first start after
+  // registration, from any thread and outside every lock. May itself use guards.
+  virtual std::unique_ptr<WaitCounterBackendIf> create(std::string_view key) noexcept = 0;
+};
+
+// Adds a factory, for ever. Counters that exist already see it from their next start on.
+//
+// Threads: any, at any time. Errors: std::bad_alloc.
+WAITPROBE_API void registerWaitCounterBackend(std::unique_ptr<WaitCounterBackendFactoryIf> factory);
+
+// The registered factories, in the order of their registration. Threads: any. Errors: std::bad_alloc.
+WAITPROBE_API std::vector<std::shared_ptr<WaitCounterBackendFactoryIf>> getRegisteredWaitCounterBackends();
+
+// What the macros hand to a static handle: a literal, which lives for ever.
+struct LiteralKey {
+  const char* data;
+  std::size_t size;
+};
+
+}  // namespace detail
+
+// Names a wait. Two handles of one key are handles of one counter.
+//
+// Threads: any number may start waits on one handle at once.
+// Lifetime: a guard may outlive the handle it came from.
+class WAITPROBE_API WaitCounterHandle {
+ public:
+  // Finds the counter of a key made at run time: a hash look-up. Errors: std::bad_alloc.
+  explicit WaitCounterHandle(std::string_view key);
+
+  // For the macros: constant-initialised, so that a function-local static needs no guard variable.
+  constexpr explicit WaitCounterHandle(detail::LiteralKey key) noexcept : handle_{key.data, key.size, nullptr} {}
+
+  WaitCounterHandle(const WaitCounterHandle& other) noexcept
+      : handle_{other.handle_.key, other.handle_.key_len, __atomic_load_n(&other.handle_.counter, __ATOMIC_ACQUIRE)} {}
+  WaitCounterHandle& operator=(const WaitCounterHandle&) = delete;
+
+  // Ends its wait when it is destroyed, unless stop() has done so.
+  //
+  // Threads: a guard may be stopped or destroyed by another thread than the one that started it, but not by two at once.
+  class WAITPROBE_API WaitGuard {
+   public:
+    WaitGuard(WaitGuard&& other) noexcept : open_(std::exchange(other.open_, nullptr)) {}
+    WaitGuard(const WaitGuard&) = delete;
+    WaitGuard& operator=(const WaitGuard&) = delete;
+    WaitGuard& operator=(WaitGuard&&) = delete;
+    ~WaitGuard() { stop(); }
+
+    // Ends the wait; a second call does nothing.
+    void stop() noexcept { waitprobe_stop(std::exchange(open_, nullptr)); }
+
+   private:
+    friend class WaitCounterHandle;
+    explicit WaitGuard(waitprobe_handle* handle) noexcept : open_(waitprobe_start(handle)) {}
+
+    // The guard's own address never leaves, so that it can live in a register.
+    waitprobe_wait* open_;
+  };
+
+  // Starts a wait.
+  WaitGuard start() noexcept { return WaitGuard(&handle_); }
+
+ private:
+  waitprobe_handle handle_;
+};
+
+}  // namespace waitprobe
+
+#if defined(__cpp_constinit)
+#define WAITPROBE_CONSTINIT constinit
+#else
+#define WAITPROBE_CONSTINIT
+#endif
+#define WAITPROBE_CONCAT_(a, b) a##b
+#define WAITPROBE_CONCAT(a, b) WAITPROBE_CONCAT_(a, b)
+
+// The handle of the key that the argument spells: STATIC_WAIT_COUNTER(db.pool.acquire) has the key "db.pool.acquire".
+#define STATIC_WAIT_COUNTER(_key)                                     \
+  []() noexcept -> ::waitprobe::WaitCounterHandle& {                  \
+    static WAITPROBE_CONSTINIT ::waitprobe::WaitCounterHandle handle{ \
+        ::waitprobe::detail::LiteralKey{#_key, sizeof(#_key) - 1}};   \
+    return handle;                                                    \
+  }()
+
+// Waits from here to the end of the scope.
+#define STATIC_SCOPED_WAIT_COUNTER(_key) \
+  auto WAITPROBE_CONCAT(waitprobe_guard_, __COUNTER__) = STATIC_WAIT_COUNTER(_key).start()
+
+// The value of the expression, which is waited for.
+#define WITH_WAIT_COUNTER(_key, _expr)                          \
+  [&]() -> decltype(auto) {                                     \
+    auto waitprobe_guard = STATIC_WAIT_COUNTER(_key).start();   \
+    return _expr;                                               \
+  }()

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace waitprobe {
+
+// A file with the probes, mapped by a process: one row of `list`.
+struct Carrier {
+  std::uint32_t pid = 0;
+  std::string comm;  // any bytes
+  std::string file;  // any bytes
+  // Absent without the right to read the process's memory.
+  std::optional<bool> armed;
+  std::optional<std::vector<std::string>> keys;  // any bytes, sorted
+};
+
+// What `list` found.
+struct Inventory {
+  std::vector<Carrier> carriers;     // in order of pid, file
+  std::uint32_t unreadable_cnt = 0;  // processes of which not even the files could be seen
+};
+
+}  // namespace waitprobe

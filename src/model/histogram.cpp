@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+#include "src/model/histogram.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+namespace waitprobe {
+
+Histogram::Histogram(const wp_hist& totals) : total_ns_(totals.total_ns) {
+  std::copy(std::begin(totals.bucket), std::end(totals.bucket), buckets_.begin());
+  if (count() == 0) return;
+  min_ns_ = totals.inverted_min_ns != 0 ? ~totals.inverted_min_ns : 0;
+  max_ns_ = totals.max_ns;
+}
+
+void Histogram::add(const Histogram& other) {
+  if (other.count() == 0) return;
+  min_ns_ = count() == 0 ? other.min_ns_ : std::min(min_ns_, other.min_ns_);
+  max_ns_ = std::max(max_ns_, other.max_ns_);
+  min_max_are_bounds_ |= other.min_max_are_bounds_;
+  total_ns_ += other.total_ns_;
+  for (std::size_t i = 0; i < buckets_.size(); i++) buckets_[i] += other.buckets_[i];
+}
+
+Histogram Histogram::since(const Histogram& earlier) const {
+  if (earlier.count() == 0) return *this;
+  Histogram between;
+  between.total_ns_ = total_ns_ - earlier.total_ns_;
+  for (std::size_t i = 0; i < buckets_.size(); i++) between.buckets_[i] = buckets_[i] - earlier.buckets_[i];
+  between.max_ns_ = max_ns_;
+  between.bound_min_max();
+  return between;
+}
+
+void Histogram::bound_min_max() {
+  const auto not_empty = [](std::uint64_t n) { return n != 0; };
+  const auto first = std::find_if(buckets_.begin(), buckets_.end(), not_empty);
+  min_max_are_bounds_ = true;
+  if (first == buckets_.end()) {
+    max_ns_ = 0;
+    return;
+  }
+  const auto last = std::find_if(buckets_.rbegin(), buckets_.rend(), not_empty);
+  const auto last_index = static_cast<std::uint32_t>(buckets_.rend() - last - 1);
+  min_ns_ = wp_bucket_lo(static_cast<std::uint32_t>(first - buckets_.begin()));
+  // The greatest of all time bounds it too, and is all that bounds the last bucket.
+  max_ns_ = std::min(max_ns_, wp_bucket_hi(last_index) - 1);
+}
+
+std::uint64_t Histogram::count() const { return std::accumulate(buckets_.begin(), buckets_.end(), std::uint64_t{0}); }
+
+std::uint64_t Histogram::quantile_ns(double q) const {
+  const std::uint64_t waits = count();
+  if (waits == 0) return 0;
+  const auto rank = std::clamp<std::uint64_t>(static_cast<std::uint64_t>(std::ceil(q * static_cast<double>(waits))), 1, waits);
+  std::uint64_t seen = 0;
+  std::uint32_t index = 0;
+  while ((seen += buckets_[index]) < rank) index++;
+  if (index == WP_BUCKETS - 1) return max_ns_;
+  const std::uint64_t lo = wp_bucket_lo(index);
+  const std::uint64_t middle = lo + (wp_bucket_hi(index) - lo) / 2;
+  return std::clamp(middle, min_ns_, std::max(min_ns_, max_ns_));
+}
+
+}  // namespace waitprobe

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "bpf/abi.h"
+
+namespace waitprobe {
+
+// How long the waits of one series took. Buckets are those of bpf/bucket.h. Units: nanoseconds.
+class Histogram {
+ public:
+  Histogram() = default;
+  explicit Histogram(const wp_hist& totals);
+
+  void add(const Histogram& other);
+
+  // What came between `earlier` and this. The least and the greatest of an interval are not known: they become the bounds of the
+  // outermost buckets that are not empty. REQUIRES: `earlier` is an earlier state of the same series.
+  Histogram since(const Histogram& earlier) const;
+
+  std::uint64_t count() const;
+  std::uint64_t total_ns() const { return total_ns_; }
+  std::uint64_t bucket(std::uint32_t index) const { return buckets_[index]; }
+
+  // 0 when empty. Exact, unless min_max_are_bounds().
+  std::uint64_t min_ns() const { return min_ns_; }
+  std::uint64_t max_ns() const { return max_ns_; }
+  bool min_max_are_bounds() const { return min_max_are_bounds_; }
+
+  // The duration that a share `q` of the waits did not exceed, by the middle of its bucket: off by 6.25 % at the most, and never
+  // outside [min_ns, max_ns]. 0 when empty. REQUIRES: 0 < q <= 1.
+  std::uint64_t quantile_ns(double q) const;
+
+ private:
+  void bound_min_max();
+
+  std::array<std::uint64_t, WP_BUCKETS> buckets_ = {};
+  std::uint64_t total_ns_ = 0;
+  std::uint64_t min_ns_ = 0;
+  std::uint64_t max_ns_ = 0;
+  bool min_max_are_bounds_ = false;
+};
+
+}  // namespace waitprobe

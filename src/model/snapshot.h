@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+//
+// All series at one moment: plain data, and the one thing that sources hand to views.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "src/model/histogram.h"
+
+namespace waitprobe {
+
+// One key in one process.
+struct Series {
+  std::uint32_t pid = 0;
+  std::uint64_t process_start_ns = 0;  // tells apart two processes that had the same pid
+  std::string comm;                    // of the process; any bytes
+  std::string key;                     // any bytes, the first WP_KEY_MAX of them
+  std::uint64_t key_len = 0;           // of the whole key
+  std::uint64_t distinct = 0;          // tells apart keys that are longer than what is kept of them
+  Histogram histogram;
+};
+
+// Waits that happened while attached and are not in the series, by cause. Each cause is raised at the line that gives up.
+struct Losses {
+  std::uint64_t series_full = 0;  // the kernel had no histogram left for a new series
+  std::uint64_t gap = 0;          // overwritten before they were fetched
+  std::uint64_t late = 0;         // ended after their thread's block was handed back
+  std::uint64_t reentered = 0;    // began in a signal handler that interrupted another start
+  std::uint64_t unreadable = 0;   // their counter could not be read from the process's memory
+  std::uint64_t no_memory = 0;    // the process had no memory to follow them
+
+  std::uint64_t sum() const { return series_full + gap + late + reentered + unreadable + no_memory; }
+};
+
+// How much of what happened was seen. REQUIRES for "all": lost == 0.
+struct Coverage {
+  std::uint64_t observed = 0;
+  std::uint64_t lost = 0;
+};
+
+struct Snapshot {
+  std::uint64_t time_unix_ns = 0;  // when it was taken
+  std::uint64_t elapsed_ns = 0;    // what it covers: since everything was attached, or of the interval
+  std::vector<Series> series;      // without empty ones, in order of process_start_ns, pid, key
+  Losses losses;
+
+  Coverage coverage() const;
+};
+
+// The waits between two snapshots of one session. REQUIRES: `earlier` was taken before `later`.
+Snapshot interval(const Snapshot& later, const Snapshot& earlier);
+
+// Puts series in order, and together where the same key of the same process comes more than once (a counter in several
+// copies of the library, several shards).
+void merge_series(std::vector<Series>& series);
+
+}  // namespace waitprobe

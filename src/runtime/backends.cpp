@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: MIT
+#include "src/runtime/backends.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <sys/mman.h>
+
+#include <chrono>
+#include <new>
+
+#include <waitprobe/wait_counter.h>
+
+#include "src/runtime/clock.h"
+#include "src/runtime/probes.h"
+
+namespace waitprobe::detail {
+
+struct __attribute__((visibility("hidden"))) BackendNode {
+  std::unique_ptr<WaitCounterBackendIf> backend;
+  std::atomic<BackendNode*> next{nullptr};
+};
+
+namespace {
+
+struct FactoryNode {
+  std::shared_ptr<WaitCounterBackendFactoryIf> factory;
+  std::atomic<FactoryNode*> next{nullptr};
+};
+
+// Never destroyed: guards may be the last thing that a process runs.
+constinit std::atomic<FactoryNode*> first_factory{nullptr};
+constinit std::atomic<std::uint32_t> factory_cnt{0};
+
+WaitCounterBackendFactoryIf* factory_at(std::uint32_t index) noexcept {
+  const FactoryNode* node = first_factory.load(std::memory_order_acquire);
+  while (node != nullptr && index-- != 0) node = node->next.load(std::memory_order_acquire);
+  return node != nullptr ? node->factory.get() : nullptr;
+}
+
+std::chrono::steady_clock::time_point time_point(std::uint64_t ns) noexcept {
+  return std::chrono::steady_clock::time_point(std::chrono::nanoseconds(ns));
+}
+
+// Where the context of backend `index` is kept, or null when there is no memory for so many. Grows by whole pages, which no
+// allocator knows of: a guard may stand inside malloc.
+__u64* context_at(wp_open_wait& wait, std::uint32_t index) noexcept {
+  constexpr std::uint32_t inside = sizeof(wait.ctx) / sizeof(wait.ctx[0]);
+  if (index < inside) return &wait.ctx[index];
+  index -= inside;
+  if (index >= wait.more_cap) {
+    const std::uint32_t grown = wait.more_cap != 0 ? wait.more_cap * 2 : 512;
+    void* pages = mmap(nullptr, grown * sizeof(__u64), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (pages == MAP_FAILED) return nullptr;
+    auto* fresh = static_cast<__u64*>(pages);
+    auto* old = reinterpret_cast<__u64*>(wait.more);
+    for (std::uint32_t i = 0; i < wait.more_cap; i++) fresh[i] = old[i];
+    if (old != nullptr) munmap(old, wait.more_cap * sizeof(__u64));
+    wait.more = reinterpret_cast<std::uint64_t>(fresh);
+    wait.more_cap = grown;
+  }
+  return reinterpret_cast<__u64*>(wait.more) + index;
+}
+
+std::intptr_t context_of(const wp_open_wait& wait, std::uint32_t index) noexcept {
+  constexpr std::uint32_t inside = sizeof(wait.ctx) / sizeof(wait.ctx[0]);
+  return static_cast<std::intptr_t>(index < inside
+                                        ? wait.ctx[index]
+                                        : reinterpret_cast<const __u64*>(wait.more)[index - inside]);
+}
+
+}  // namespace
+
+void CounterBackends::start(std::string_view key, std::uint64_t now_ns, wp_open_wait& wait) noexcept {
+  if (factory_cnt.load(std::memory_order_acquire) != asked_.load(std::memory_order_acquire)) ask_factories(key);
+  std::uint32_t started = 0;
+  for (BackendNode* node = first_.load(std::memory_order_acquire); node != nullptr;
+       node = node->next.load(std::memory_order_acquire)) {
+    __u64* context = context_at(wait, started);
+    if (context == nullptr) break;
+    *context = static_cast<std::uint64_t>(node->backend->start(time_point(now_ns)));
+    started++;
+  }
+  wait.backend_cnt = started;
+}
+
+void CounterBackends::stop(std::uint64_t now_ns, const wp_open_wait& wait) const noexcept {
+  const BackendNode* node = first_.load(std::memory_order_acquire);
+  for (std::uint32_t i = 0; i < wait.backend_cnt; i++) {
+    node->backend->stop(time_point(now_ns), context_of(wait, i));
+    node = node->next.load(std::memory_order_acquire);
+  }
+}
+
+void CounterBackends::ask_factories(std::string_view key) noexcept {
+  for (;;) {
+    std::uint32_t index = asked_.load(std::memory_order_acquire);
+    if (factory_at(index) == nullptr) return;
+    std::uint32_t unclaimed = index;
+    if (claimed_.compare_exchange_strong(unclaimed, index + 1, std::memory_order_acq_rel)) {
+      ask(index, key);
+    } else if (!wait_until_asked(index)) {
+      return;
+    }
+  }
+}
+
+// REQUIRES: the caller has claimed the factory, so it alone appends.
+void CounterBackends::ask(std::uint32_t index, std::string_view key) noexcept {
+  asking_thread_.store(static_cast<std::uintptr_t>(pthread_self()), std::memory_order_release);
+  std::unique_ptr<WaitCounterBackendIf> backend = factory_at(index)->create(key);
+  auto* node = backend != nullptr ? new (std::nothrow) BackendNode{std::move(backend)} : nullptr;
+  if (node != nullptr) {
+    std::atomic<BackendNode*>* link = &first_;
+    while (BackendNode* last = link->load(std::memory_order_relaxed)) link = &last->next;
+    link->store(node, std::memory_order_release);
+  }
+  asking_thread_.store(0, std::memory_order_release);
+  asked_.store(index + 1, std::memory_order_release);
+}
+
+// Another thread is asking: its answer is worth waiting for, so that a start after a registration misses no backend. Not when
+// this very thread is asking (the factory uses a guard), and not for ever: the factory may need a lock that this thread holds,
+// or the asker may have been left behind by a fork. Returns false when the answer is not to be waited for.
+bool CounterBackends::wait_until_asked(std::uint32_t index) noexcept {
+  constexpr std::uint64_t patience_ns = 100'000'000;
+  const std::uint64_t deadline = monotonic_ns() + patience_ns;
+  while (asked_.load(std::memory_order_acquire) == index) {
+    if (asking_thread_.load(std::memory_order_acquire) == static_cast<std::uintptr_t>(pthread_self())) return false;
+    if (impatient_.load(std::memory_order_relaxed)) return false;
+    if (monotonic_ns() > deadline) impatient_.store(true, std::memory_order_relaxed);
+    sched_yield();
+  }
+  return true;
+}
+
+void registerWaitCounterBackend(std::unique_ptr<WaitCounterBackendFactoryIf> factory) {
+  if (factory == nullptr) return;
+  auto* node = new FactoryNode{std::move(factory)};
+  std::atomic<FactoryNode*>* link = &first_factory;
+  for (FactoryNode* last = nullptr; !link->compare_exchange_strong(last, node, std::memory_order_acq_rel);) {
+    link = &last->next;
+    last = nullptr;
+  }
+  factory_cnt.fetch_add(1, std::memory_order_release);
+  // Only whether it is zero counts, so it stays at its highest value rather than wrap.
+  std::uint16_t backends = __atomic_load_n(&waitprobe_root.armed.backends, __ATOMIC_RELAXED);
+  while (backends != UINT16_MAX &&
+         !__atomic_compare_exchange_n(&waitprobe_root.armed.backends, &backends,
+                                      static_cast<std::uint16_t>(backends + 1), false, __ATOMIC_RELEASE,
+                                      __ATOMIC_RELAXED)) {
+  }
+}
+
+std::vector<std::shared_ptr<WaitCounterBackendFactoryIf>> getRegisteredWaitCounterBackends() {
+  std::vector<std::shared_ptr<WaitCounterBackendFactoryIf>> factories;
+  for (const FactoryNode* node = first_factory.load(std::memory_order_acquire); node != nullptr;
+       node = node->next.load(std::memory_order_acquire)) {
+    factories.push_back(node->factory);
+  }
+  return factories;
+}
+
+}  // namespace waitprobe::detail

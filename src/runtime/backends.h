@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+//
+// Registered factories, and the backends they made for a counter. Both lists only grow, so that a start walks them without a
+// lock; a wait remembers how many backends saw its start, and its stop calls as many.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <string_view>
+
+#include "bpf/abi.h"
+
+namespace waitprobe::detail {
+
+struct BackendNode;
+
+// The backends of one counter.
+class CounterBackends {
+ public:
+  // Starts `wait` on every backend there is, asking new factories first. Allocates only at the first start after a factory was
+  // registered, or in a slot that has not yet held so many contexts. Threads: any.
+  void start(std::string_view key, std::uint64_t now_ns, wp_open_wait& wait) noexcept;
+
+  // Stops `wait` on every backend that saw its start.
+  void stop(std::uint64_t now_ns, const wp_open_wait& wait) const noexcept;
+
+ private:
+  void ask_factories(std::string_view key) noexcept;
+  void ask(std::uint32_t index, std::string_view key) noexcept;
+  bool wait_until_asked(std::uint32_t index) noexcept;
+
+  std::atomic<BackendNode*> first_{nullptr};
+  // Factories whose answer is in the list; factories that have been or are being asked. At most one apart: whoever raises
+  // `claimed_` asks that factory, outside every lock.
+  std::atomic<std::uint32_t> asked_{0};
+  std::atomic<std::uint32_t> claimed_{0};
+  std::atomic<std::uintptr_t> asking_thread_{0};
+  std::atomic<bool> impatient_{false};
+};
+
+}  // namespace waitprobe::detail

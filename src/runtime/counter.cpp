@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+#include "src/runtime/counter.h"
+
+#include <sys/mman.h>
+
+#include <cstddef>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+#include "src/runtime/probes.h"
+#include "src/runtime/wiped_memory.h"
+
+// Heads of the chains; the root carries its address. Accessed with __atomic builtins only.
+extern "C" {
+__attribute__((visibility("hidden"))) std::uint64_t waitprobe_counter_table[WP_COUNTER_BUCKETS] = {};
+}
+
+namespace waitprobe::detail {
+namespace {
+
+std::uint64_t hash(std::string_view key) noexcept {  // FNV-1a
+  std::uint64_t h = 0xcbf29ce484222325ULL;
+  for (const char c : key) h = (h ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
+  return h ^ (h >> 32);
+}
+
+// The counter of `key` in the chain that starts at `first`, up to but without `end`.
+Counter* find_in_chain(std::uint64_t first, std::uint64_t end, std::string_view key) noexcept {
+  for (std::uint64_t address = first; address != end;) {
+    Counter* counter = Counter::from_address(address);
+    if (counter->name() == key) return counter;
+    address = counter->abi.next;
+  }
+  return nullptr;
+}
+
+Counter* make_counter(std::string_view key) noexcept {
+  const wp_arena* of_this_copy = arena();
+  void* memory = of_this_copy != nullptr ? std::malloc(sizeof(Counter) + key.size() + 1) : nullptr;
+  if (memory == nullptr) return nullptr;
+  auto* counter = new (memory) Counter{};
+  counter->abi.arena = reinterpret_cast<std::uint64_t>(of_this_copy);
+  counter->abi.id = __atomic_fetch_add(&waitprobe_root.counter_cnt, 1U, __ATOMIC_RELAXED);
+  counter->abi.key_len = static_cast<std::uint32_t>(key.size());
+  char* text = reinterpret_cast<char*>(&counter->abi + 1);
+  std::memcpy(text, key.data(), key.size());
+  text[key.size()] = '\0';
+  return counter;
+}
+
+}  // namespace
+
+Counter* Counter::from_address(std::uint64_t address) noexcept {
+  return reinterpret_cast<Counter*>(address - offsetof(Counter, abi));
+}
+
+wp_arena* arena() noexcept {
+  __u64 address = __atomic_load_n(&waitprobe_root.arena, __ATOMIC_ACQUIRE);
+  if (address != 0) return reinterpret_cast<wp_arena*>(address);
+  void* fresh = map_wiped_memory(sizeof(wp_arena));
+  if (fresh == nullptr) return nullptr;
+  if (__atomic_compare_exchange_n(&waitprobe_root.arena, &address, reinterpret_cast<std::uint64_t>(fresh), false,
+                                  __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+    return static_cast<wp_arena*>(fresh);
+  }
+  munmap(fresh, sizeof(wp_arena));
+  return reinterpret_cast<wp_arena*>(address);
+}
+
+Counter* find_counter(std::string_view key) noexcept {
+  key = key.substr(0, UINT32_MAX);
+  std::uint64_t* head = &waitprobe_counter_table[hash(key) % WP_COUNTER_BUCKETS];
+  std::uint64_t first = __atomic_load_n(head, __ATOMIC_ACQUIRE);
+  Counter* found = find_in_chain(first, 0, key);
+  if (found != nullptr) return found;
+
+  Counter* fresh = make_counter(key);
+  if (fresh == nullptr) return nullptr;
+  const auto address = reinterpret_cast<std::uint64_t>(&fresh->abi);
+  for (std::uint64_t searched_up_to = first;;) {
+    fresh->abi.next = first;
+    if (__atomic_compare_exchange_n(head, &first, address, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) return fresh;
+    // Others came in between: `first` is the new head, and only what they added can hold the key. Its id stays unused.
+    found = find_in_chain(first, searched_up_to, key);
+    if (found != nullptr) {
+      fresh->~Counter();
+      std::free(fresh);
+      return found;
+    }
+    searched_up_to = first;
+  }
+}
+
+Counter* counter_of(waitprobe_handle* handle) noexcept {
+  void* known = __atomic_load_n(&handle->counter, __ATOMIC_ACQUIRE);
+  if (known != nullptr) {
+    auto* counter = static_cast<Counter*>(known);
+    if (counter->abi.arena == __atomic_load_n(&waitprobe_root.arena, __ATOMIC_RELAXED)) return counter;
+  }
+  Counter* counter = find_counter({handle->key, handle->key_len});
+  if (counter == nullptr) {
+    __atomic_fetch_add(&waitprobe_root.lost_memory, 1U, __ATOMIC_RELAXED);
+  } else if (known == nullptr) {
+    __atomic_store_n(&handle->counter, static_cast<void*>(counter), __ATOMIC_RELEASE);
+  }
+  return counter;
+}
+
+}  // namespace waitprobe::detail

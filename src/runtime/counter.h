@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+//
+// The counters of this copy of the library: one object for each key, in a hash table that only ever grows. Tools read the same
+// table from outside, so there is no second list that could disagree with it.
+//
+// Threads: everything here may be called by any thread at any time; nothing takes a lock.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <string_view>
+
+#include <waitprobe/c.h>
+
+#include "bpf/abi.h"
+#include "src/runtime/backends.h"
+
+namespace waitprobe::detail {
+
+// What a counter is inside the process. The part that others read (wp_counter, then the key) comes last.
+struct Counter {
+  CounterBackends backends;
+  wp_counter abi;
+
+  const char* key() const noexcept { return reinterpret_cast<const char*>(&abi + 1); }
+  std::string_view name() const noexcept { return {key(), abi.key_len}; }
+
+  static Counter* from_address(std::uint64_t address) noexcept;
+};
+
+// The counter of a key, made if there is none. Null when there is no memory; a key is cut at 4 GiB. Lifetime: for ever.
+Counter* find_counter(std::string_view key) noexcept;
+
+// The counter of a handle, remembered in it. Null, and counted, when there is no memory.
+//
+// The handle may have been filled by another copy of the library: linkers merge the static handles of inline functions across
+// an executable and its plug-ins. Then the counter is looked up at each start.
+Counter* counter_of(waitprobe_handle* handle) noexcept;
+
+// The arena of this copy, made on first use; null when there is no memory.
+wp_arena* arena() noexcept;
+
+}  // namespace waitprobe::detail

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+//
+// The one file in which every probe stands once. It is compiled by rules of its own (cmake/WaitprobeRuntime.cmake):
+//  - never with LTO, which may turn arguments into constants or drop the semaphore aliases;
+//  - with -mno-red-zone, because kernels from 6.18 on may turn a nop into a call, which writes below the stack pointer.
+// Arguments are in registers ("nr"): older libbpf cannot decode the other operands that sys/sdt.h would allow. The probe
+// instruction is the one-byte nop of sys/sdt.h.
+#define _SDT_HAS_SEMAPHORES 1
+#define STAP_SDT_ARG_CONSTRAINT nr
+#include "src/runtime/probes.h"
+
+#include <sys/sdt.h>
+
+#include <waitprobe/c.h>
+
+#define WP_STRING_(x) #x
+#define WP_STRING(x) WP_STRING_(x)
+
+#define WP_ALIAS(probe, word)                                     \
+  ".globl waitprobe_" probe "_semaphore\n"                        \
+  ".hidden waitprobe_" probe "_semaphore\n"                       \
+  ".set waitprobe_" probe "_semaphore, waitprobe_root + " word "\n"
+
+// The root, whose first member is the armed word, and the semaphores as names for parts of that word: in one statement, so that
+// no compiler can put them apart. Offset 0 of the word is `events`, offset 2 `batch` (kept for wait_block and wait_batch).
+asm(".pushsection .probes,\"aw\",@progbits\n"
+    ".balign 64\n"
+    ".globl waitprobe_root\n"
+    ".hidden waitprobe_root\n"
+    ".type waitprobe_root, @object\n"
+    ".size waitprobe_root, 192\n"
+    "waitprobe_root:\n"
+    ".quad 0\n"                                // armed
+    ".quad " WP_STRING(WP_ROOT_MAGIC_ASM) "\n"  // magic
+    ".long " WP_STRING(WP_ABI_VERSION) "\n"
+    ".long 192\n"                         // size
+    ".quad waitprobe_counter_table\n"     // counters
+    ".long " WP_STRING(WP_COUNTER_BUCKETS) "\n"
+    ".long 0\n"      // counter_cnt
+    ".zero 152\n"    // the rest
+    WP_ALIAS("wait_start", "0")
+    WP_ALIAS("wait_stop", "0")
+    WP_ALIAS("wait_slow_1us", "0")
+    WP_ALIAS("wait_slow_10us", "0")
+    WP_ALIAS("wait_slow_100us", "0")
+    WP_ALIAS("wait_slow_1ms", "0")
+    WP_ALIAS("wait_slow_10ms", "0")
+    WP_ALIAS("wait_slow_100ms", "0")
+    WP_ALIAS("wait_slow_1s", "0")
+    ".popsection\n");
+static_assert(WP_ROOT_MAGIC == WP_ROOT_MAGIC_ASM);
+static_assert(offsetof(wp_root, magic) == 8 && offsetof(wp_root, version) == 16 && offsetof(wp_root, size) == 20 &&
+              offsetof(wp_root, counters) == 24 && offsetof(wp_root, counter_buckets) == 32 &&
+              offsetof(wp_root, counter_cnt) == 36 && sizeof(wp_root) == 40 + 152);
+
+extern "C" {
+
+// sys/sdt.h wants each semaphore declared before its probe.
+#define WP_SEMAPHORE(probe) \
+  extern __attribute__((visibility("hidden"))) unsigned short waitprobe_##probe##_semaphore
+WP_SEMAPHORE(wait_start);
+WP_SEMAPHORE(wait_stop);
+WP_SEMAPHORE(wait_slow_1us);
+WP_SEMAPHORE(wait_slow_10us);
+WP_SEMAPHORE(wait_slow_100us);
+WP_SEMAPHORE(wait_slow_1ms);
+WP_SEMAPHORE(wait_slow_10ms);
+WP_SEMAPHORE(wait_slow_100ms);
+WP_SEMAPHORE(wait_slow_1s);
+
+const std::uint64_t* const waitprobe_armed = reinterpret_cast<const std::uint64_t*>(&waitprobe_root.armed);
+
+#if defined(__clang__)
+#define WP_ALONE __attribute__((noinline))
+#else
+#define WP_ALONE __attribute__((noipa))
+#endif
+
+WP_ALONE void waitprobe_fire_start(const char* key, std::uint64_t timestamp_ns, std::uint64_t wait_id) noexcept {
+  DTRACE_PROBE3(waitprobe, wait_start, key, timestamp_ns, wait_id);
+}
+
+WP_ALONE void waitprobe_fire_stop(const char* key, std::uint64_t timestamp_ns, std::uint64_t duration_ns,
+                                  std::uint64_t wait_id) noexcept {
+  DTRACE_PROBE4(waitprobe, wait_stop, key, timestamp_ns, duration_ns, wait_id);
+#define WP_SLOW(probe, threshold_ns)                                                   \
+  if (duration_ns < (threshold_ns)) return;                                            \
+  DTRACE_PROBE4(waitprobe, probe, key, timestamp_ns, duration_ns, wait_id)
+  WP_SLOW(wait_slow_1us, 1'000);
+  WP_SLOW(wait_slow_10us, 10'000);
+  WP_SLOW(wait_slow_100us, 100'000);
+  WP_SLOW(wait_slow_1ms, 1'000'000);
+  WP_SLOW(wait_slow_10ms, 10'000'000);
+  WP_SLOW(wait_slow_100ms, 100'000'000);
+  WP_SLOW(wait_slow_1s, 1'000'000'000);
+}
+
+}  // extern "C"

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+//
+// The probes of provider `waitprobe`, and the root that stands beside their semaphores. Probe names, argument order and units
+// are an ABI (docs/design.md): they change only by a new name.
+#pragma once
+
+#include <cstdint>
+
+#include "bpf/abi.h"
+
+extern "C" {
+
+// One for each copy of the library. Never named outside the library: see waitprobe_armed.
+extern wp_root waitprobe_root __attribute__((visibility("hidden")));
+
+// Each fires its probe if a tracer is attached, and costs a call if not. `key` is zero-terminated and resident.
+__attribute__((visibility("hidden"))) void waitprobe_fire_start(const char* key, std::uint64_t timestamp_ns,
+                                                                std::uint64_t wait_id) noexcept;
+// wait_stop, and each wait_slow_* whose threshold the duration reaches.
+__attribute__((visibility("hidden"))) void waitprobe_fire_stop(const char* key, std::uint64_t timestamp_ns,
+                                                               std::uint64_t duration_ns,
+                                                               std::uint64_t wait_id) noexcept;
+}
