@@ -116,12 +116,13 @@ WP_ASSERT_SIZE(struct wp_series_key, 24);
 /* Who a histogram belongs to; at the histogram's index. */
 struct wp_series_info {
   __u64 process_start_ns; /* start of the process, by which a reused pid is known */
+  __u64 distinct;         /* tells apart counters whose keys are longer than what is kept of them */
   __u32 pid;
   __u32 key_len; /* of the whole key; WP_KEY_MAX bytes of it are here at the most */
   char comm[WP_COMM_LEN];
   char key[WP_KEY_MAX];
 };
-WP_ASSERT_SIZE(struct wp_series_info, 288);
+WP_ASSERT_SIZE(struct wp_series_info, 296);
 
 /* Running totals. The count is the sum of the buckets: no second truth that could disagree. */
 struct wp_hist {
@@ -138,6 +139,13 @@ struct wp_losses {
   __u64 unreadable;  /* the counter could not be read from the process's memory */
 };
 WP_ASSERT_SIZE(struct wp_losses, 16);
+
+/* A process that has just started another program. */
+struct wp_exec {
+  __u32 pid;
+  __u32 pad;
+};
+WP_ASSERT_SIZE(struct wp_exec, 8);
 
 /* Set by the tool before it loads the programs. */
 struct wp_config {

@@ -4,6 +4,8 @@
 #include "kernel.h"
 /* kernel.h first: usdt.bpf.h wants its types. This header and the libbpf that loads the object must be of one version. */
 #include <stdbool.h>
+#define BPF_USDT_MAX_SPEC_CNT 2048 /* files that can be attached to at once */
+#define BPF_USDT_MAX_IP_CNT 1      /* not used on kernels with BPF cookies, and those are all that are supported */
 #include <bpf/usdt.bpf.h>
 
 #include "abi.h"

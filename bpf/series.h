@@ -20,6 +20,7 @@ struct {
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(max_entries, WP_POOL_SIZE);
+  __uint(map_flags, BPF_F_MMAPABLE); /* the tool reads it in place */
   __type(key, __u32);
   __type(value, struct wp_hist);
 } hists SEC(".maps");
@@ -27,6 +28,7 @@ struct {
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(max_entries, WP_POOL_SIZE);
+  __uint(map_flags, BPF_F_MMAPABLE);
   __type(key, __u32);
   __type(value, struct wp_series_info);
 } infos SEC(".maps");
@@ -48,12 +50,14 @@ static __always_inline void describe(__u32 slot, const struct counter_ref *count
   struct task_struct *task = (struct task_struct *)bpf_get_current_task();
   struct task_struct *leader = BPF_CORE_READ(task, group_leader);
   info->process_start_ns = BPF_CORE_READ(leader, start_boottime);
+  info->distinct = counter->incarnation * 0x9e3779b97f4a7c15ULL + counter->id;
   info->pid = bpf_get_current_pid_tgid() >> 32;
   info->key_len = counter->key_len;
   bpf_probe_read_kernel(info->comm, sizeof(info->comm), &leader->comm);
   __u32 len = counter->key_len;
   if (len > WP_KEY_MAX) len = WP_KEY_MAX;
-  bpf_probe_read_user(info->key, len, (void *)counter->key_address);
+  /* What stands right before the key has just been read; so it can hardly fail. */
+  if (bpf_probe_read_user(info->key, len, (void *)counter->key_address)) info->key_len = 0;
 }
 
 /* The slot of a series, made if there is none; WP_POOL_SIZE when the pool is used up. */

@@ -34,6 +34,24 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child) {
   return 0;
 }
 
+/* Programs that have just started, for the tool to look at. Where there is no room, the tool's next look at all processes finds
+ * them. */
+struct {
+  __uint(type, BPF_MAP_TYPE_RINGBUF);
+  __uint(max_entries, 1 << 16);
+} execs SEC(".maps");
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(on_exec, struct task_struct *task) {
+  if (!is_target(task->tgid)) return 0;
+  struct wp_exec *exec = bpf_ringbuf_reserve(&execs, sizeof(*exec), 0);
+  if (!exec) return 0;
+  exec->pid = task->tgid;
+  exec->pad = 0;
+  bpf_ringbuf_submit(exec, 0);
+  return 0;
+}
+
 /* The pid of a process that has ended may be given to another. */
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(on_exit, struct task_struct *task) {

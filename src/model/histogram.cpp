@@ -9,9 +9,18 @@ namespace waitprobe {
 
 Histogram::Histogram(const wp_hist& totals) : total_ns_(totals.total_ns) {
   std::copy(std::begin(totals.bucket), std::end(totals.bucket), buckets_.begin());
-  if (count() == 0) return;
-  min_ns_ = totals.inverted_min_ns != 0 ? ~totals.inverted_min_ns : 0;
-  max_ns_ = totals.max_ns;
+  const auto [first, last] = outermost();
+  if (first == WP_BUCKETS) return;
+  // The kernel may be between the bucket and the extremes of a wait at this moment.
+  min_ns_ = std::clamp<std::uint64_t>(~totals.inverted_min_ns, wp_bucket_lo(first), wp_bucket_hi(first) - 1);
+  max_ns_ = std::clamp<std::uint64_t>(totals.max_ns, wp_bucket_lo(last), wp_bucket_hi(last) - 1);
+}
+
+std::pair<std::uint32_t, std::uint32_t> Histogram::outermost() const {
+  std::uint32_t first = 0, last = WP_BUCKETS;
+  while (first < WP_BUCKETS && buckets_[first] == 0) first++;
+  while (last > first + 1 && buckets_[last - 1] == 0) last--;
+  return {first, last - 1};
 }
 
 void Histogram::add(const Histogram& other) {
@@ -34,18 +43,15 @@ Histogram Histogram::since(const Histogram& earlier) const {
 }
 
 void Histogram::bound_min_max() {
-  const auto not_empty = [](std::uint64_t n) { return n != 0; };
-  const auto first = std::find_if(buckets_.begin(), buckets_.end(), not_empty);
   min_max_are_bounds_ = true;
-  if (first == buckets_.end()) {
+  const auto [first, last] = outermost();
+  if (first == WP_BUCKETS) {
     max_ns_ = 0;
     return;
   }
-  const auto last = std::find_if(buckets_.rbegin(), buckets_.rend(), not_empty);
-  const auto last_index = static_cast<std::uint32_t>(buckets_.rend() - last - 1);
-  min_ns_ = wp_bucket_lo(static_cast<std::uint32_t>(first - buckets_.begin()));
+  min_ns_ = wp_bucket_lo(first);
   // The greatest of all time bounds it too, and is all that bounds the last bucket.
-  max_ns_ = std::min(max_ns_, wp_bucket_hi(last_index) - 1);
+  max_ns_ = std::min<std::uint64_t>(max_ns_, wp_bucket_hi(last) - 1);
 }
 
 std::uint64_t Histogram::count() const { return std::accumulate(buckets_.begin(), buckets_.end(), std::uint64_t{0}); }

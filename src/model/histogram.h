@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <utility>
 
 #include "bpf/abi.h"
 
@@ -16,8 +17,8 @@ class Histogram {
 
   void add(const Histogram& other);
 
-  // What came between `earlier` and this. The least and the greatest of an interval are not known: they become the bounds of the
-  // outermost buckets that are not empty. REQUIRES: `earlier` is an earlier state of the same series.
+  // What came between `earlier` and this. The least and the greatest of an interval are not known: they become the bounds of
+  // the outermost buckets that are not empty. REQUIRES: `earlier` is an earlier state of the same series.
   Histogram since(const Histogram& earlier) const;
 
   std::uint64_t count() const;
@@ -29,11 +30,13 @@ class Histogram {
   std::uint64_t max_ns() const { return max_ns_; }
   bool min_max_are_bounds() const { return min_max_are_bounds_; }
 
-  // The duration that a share `q` of the waits did not exceed, by the middle of its bucket: off by 6.25 % at the most, and never
-  // outside [min_ns, max_ns]. 0 when empty. REQUIRES: 0 < q <= 1.
+  // The duration that a share `q` of the waits did not exceed, by the middle of its bucket: off by 6.25 % at the most, and
+  // never outside [min_ns, max_ns]. 0 when empty. REQUIRES: 0 < q <= 1.
   std::uint64_t quantile_ns(double q) const;
 
  private:
+  // The first and the last bucket that are not empty; WP_BUCKETS and whatever if all are.
+  std::pair<std::uint32_t, std::uint32_t> outermost() const;
   void bound_min_max();
 
   std::array<std::uint64_t, WP_BUCKETS> buckets_ = {};

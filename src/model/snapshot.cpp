@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "src/model/snapshot.h"
 
+#include <fnmatch.h>
+
 #include <algorithm>
 #include <tuple>
 
@@ -29,6 +31,7 @@ Snapshot interval(const Snapshot& later, const Snapshot& earlier) {
       .reentered = later.losses.reentered - earlier.losses.reentered,
       .unreadable = later.losses.unreadable - earlier.losses.unreadable,
       .no_memory = later.losses.no_memory - earlier.losses.no_memory,
+      .unfollowed = later.losses.unfollowed - earlier.losses.unfollowed,
   };
   auto old = earlier.series.begin();
   for (const Series& s : later.series) {
@@ -38,6 +41,14 @@ Snapshot interval(const Snapshot& later, const Snapshot& earlier) {
     if (difference.histogram.count() != 0) between.series.push_back(std::move(difference));
   }
   return between;
+}
+
+void keep_keys(Snapshot& snapshot, const std::vector<std::string>& patterns) {
+  if (patterns.empty()) return;
+  std::erase_if(snapshot.series, [&](const Series& s) {
+    return std::none_of(patterns.begin(), patterns.end(),
+                        [&](const std::string& p) { return fnmatch(p.c_str(), s.key.c_str(), 0) == 0; });
+  });
 }
 
 void merge_series(std::vector<Series>& series) {

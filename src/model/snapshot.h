@@ -30,8 +30,9 @@ struct Losses {
   std::uint64_t reentered = 0;    // began in a signal handler that interrupted another start
   std::uint64_t unreadable = 0;   // their counter could not be read from the process's memory
   std::uint64_t no_memory = 0;    // the process had no memory to follow them
+  std::uint64_t unfollowed = 0;   // children of a target for which there was no room; each counts as one wait at the least
 
-  std::uint64_t sum() const { return series_full + gap + late + reentered + unreadable + no_memory; }
+  std::uint64_t sum() const { return series_full + gap + late + reentered + unreadable + no_memory + unfollowed; }
 };
 
 // How much of what happened was seen. REQUIRES for "all": lost == 0.
@@ -40,17 +41,30 @@ struct Coverage {
   std::uint64_t lost = 0;
 };
 
+// A file whose probes could be attached only after a process had it mapped and others were being counted: waits before that
+// moment are not in the series.
+struct AttachedLate {
+  std::uint32_t pid = 0;
+  std::string comm;              // any bytes
+  std::string file;              // any bytes
+  std::uint64_t elapsed_ns = 0;  // from when on it is counted, after everything else was attached
+};
+
 struct Snapshot {
   std::uint64_t time_unix_ns = 0;  // when it was taken
   std::uint64_t elapsed_ns = 0;    // what it covers: since everything was attached, or of the interval
   std::vector<Series> series;      // without empty ones, in order of process_start_ns, pid, key
   Losses losses;
+  std::vector<AttachedLate> attached_late;  // in order of elapsed_ns
 
   Coverage coverage() const;
 };
 
 // The waits between two snapshots of one session. REQUIRES: `earlier` was taken before `later`.
 Snapshot interval(const Snapshot& later, const Snapshot& earlier);
+
+// Leaves out the series whose key matches none of the patterns (as a shell's: * ? [...]). No patterns: all match.
+void keep_keys(Snapshot& snapshot, const std::vector<std::string>& patterns);
 
 // Puts series in order, and together where the same key of the same process comes more than once (a counter in several
 // copies of the library, several shards).

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT
+#include "src/cli/parser.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+namespace waitprobe::cli {
+namespace {
+
+constexpr double most_seconds = 1e9;  // 31 years
+
+class UsageFormatter : public CLI::Formatter {
+ public:
+  explicit UsageFormatter(std::string targets) : targets_(std::move(targets)) {}
+
+  std::string make_usage(const CLI::App* app, std::string) const override {
+    return "Usage: " + app->get_name() + (targets_.empty() ? "" : " " + targets_) + " [OPTIONS]\n";
+  }
+
+ private:
+  std::string targets_;
+};
+
+std::string check_pid(const std::string& text) {
+  std::uint32_t pid = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), pid);
+  if (error != std::errc() || end != text.data() + text.size() || pid == 0)
+    return "'" + text + "' is not the number of a process";
+  return "";
+}
+
+std::string check_fd(const std::string& text) {
+  int fd = -1;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), fd);
+  const bool open = error == std::errc() && end == text.data() + text.size() && fcntl(fd, F_GETFD) >= 0;
+  return open ? "" : "'" + text + "' is not an open file descriptor";
+}
+
+}  // namespace
+
+Words split_words(const std::vector<std::string>& arguments) {
+  const auto dashes = std::find(arguments.begin(), arguments.end(), "--");
+  Words words;
+  words.options = {arguments.begin(), dashes};
+  words.has_command = dashes != arguments.end();
+  if (words.has_command) words.command = {dashes + 1, arguments.end()};
+  return words;
+}
+
+Parser::Parser(const CommandRow& row)
+    : CLI::App("waitprobe " + std::string(row.name) + ": " + row.summary, "waitprobe " + std::string(row.name)) {
+  footer("Examples:\n" + std::string(row.examples));
+  set_target_usage("");
+}
+
+void Parser::set_target_usage(const std::string& targets) {
+  const auto usage = std::make_shared<UsageFormatter>(targets);
+  usage->column_width(24);
+  formatter(usage);
+}
+
+void Parser::parse_words(const Words& words) {
+  std::vector<std::string> reversed(words.options.rbegin(), words.options.rend());
+  try {
+    parse(std::move(reversed));
+  } catch (const CLI::CallForHelp&) {
+    throw HelpWanted{help()};
+  }
+}
+
+void add_pids(Parser& parser, std::vector<std::uint32_t>& pids) {
+  parser.add_option("-p", pids, "The process with this number; repeatable")
+      ->type_name("PID")
+      ->allow_extra_args(false)
+      ->check(check_pid);
+}
+
+TargetOptions::TargetOptions(Parser& parser) {
+  add_pids(parser, choice_.pids);
+  parser.add_flag("-a", choice_.all, "Every process on the machine, those that start later too");
+  parser.add_option("-f", choice_.file, "Every process that maps this file, now or later")->type_name("FILE");
+  parser.set_target_usage("(-p PID | -a | -f FILE | -- CMD ARGS...)");
+}
+
+TargetChoice TargetOptions::choice(const Words& words) const {
+  const int kinds =
+      (choice_.pids.empty() ? 0 : 1) + (choice_.all ? 1 : 0) + (choice_.file.empty() ? 0 : 1) + (words.has_command ? 1 : 0);
+  if (kinds == 0) throw CLI::ValidationError("there is no target: give one of -p PID, -a, -f FILE, -- CMD ARGS...");
+  if (kinds > 1)
+    throw CLI::ValidationError("there is more than one kind of target: give one of -p PID, -a, -f FILE, -- CMD ARGS...");
+  if (words.has_command && words.command.empty()) throw CLI::ValidationError("there is no command after --");
+  TargetChoice choice = choice_;
+  choice.command = words.command;
+  std::sort(choice.pids.begin(), choice.pids.end());
+  choice.pids.erase(std::unique(choice.pids.begin(), choice.pids.end()), choice.pids.end());
+  return choice;
+}
+
+CLI::Option* add_seconds(Parser& parser, const std::string& name, std::uint64_t& to, const std::string& description) {
+  const auto take = [name, &to](const std::string& text) {
+    double seconds = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+    const bool number = error == std::errc() && end == text.data() + text.size() && std::isfinite(seconds);
+    if (!number || seconds <= 0 || seconds > most_seconds) {
+      throw CLI::ValidationError(name + " takes a number of seconds greater than 0, such as 0.5, and not '" + text + "'");
+    }
+    to = std::max<std::uint64_t>(static_cast<std::uint64_t>(seconds * 1e9), 1);
+  };
+  return parser.add_option_function<std::string>(name, take, description)->type_name("SECONDS");
+}
+
+ReadyFd::ReadyFd(Parser& parser) {
+  parser.add_option("--ready-fd", fd_, "Write one byte to this file descriptor once everything is attached")
+      ->type_name("N")
+      ->check(check_fd);
+}
+
+void ReadyFd::tell() const {
+  const char ready = '\n';
+  if (fd_ >= 0) (void)!write(fd_, &ready, 1);
+}
+
+}  // namespace waitprobe::cli

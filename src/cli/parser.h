@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+//
+// What the command lines of all commands have in common.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "src/cli/command_table.h"
+#include "src/collect/hist_session.h"
+
+namespace waitprobe::cli {
+
+// Thrown when --help is asked for.
+struct HelpWanted {
+  std::string text;
+};
+
+Words split_words(const std::vector<std::string>& arguments);
+
+// A parser that opens its help with what the command answers, and ends it with examples that can be pasted.
+class Parser : public CLI::App {
+ public:
+  explicit Parser(const CommandRow& row);
+
+  // How the targets are written, for the line of usage.
+  void set_target_usage(const std::string& targets);
+
+  // Errors: throws HelpWanted or CLI::ParseError.
+  void parse_words(const Words& words);
+};
+
+// -p PID, repeatable.
+void add_pids(Parser& parser, std::vector<std::uint32_t>& pids);
+
+// -p, -a, -f and the words after "--".
+class TargetOptions {
+ public:
+  explicit TargetOptions(Parser& parser);
+
+  // REQUIRES: the parser has parsed. Errors: throws CLI::ParseError unless exactly one kind of target was given.
+  TargetChoice choice(const Words& words) const;
+
+ private:
+  TargetChoice choice_;
+};
+
+// An option that takes a time in seconds, such as 0.5. Units: `to` is in nanoseconds.
+CLI::Option* add_seconds(Parser& parser, const std::string& name, std::uint64_t& to, const std::string& description);
+
+// --ready-fd N: one byte is written to N once everything is attached. REQUIRES: parsed.
+class ReadyFd {
+ public:
+  explicit ReadyFd(Parser& parser);
+  void tell() const;
+
+ private:
+  int fd_ = -1;
+};
+
+}  // namespace waitprobe::cli

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <ostream>
+
+#include "src/model/result.h"
+
+namespace waitprobe::cli {
+
+// "waitprobe: cannot WHAT ON: WHY", and the hint on lines of its own. Names come from other people's processes and are escaped.
+void report(std::ostream& out, const Error& error, const char* kind = "cannot");
+
+}  // namespace waitprobe::cli

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <optional>
+
+#include "src/collect/file_descriptor.h"
+
+namespace waitprobe::cli {
+
+// Turns the signals that ask the tool to end (SIGINT, SIGTERM, SIGHUP) into something to read. REQUIRES: no other threads yet.
+class StopSignals {
+ public:
+  StopSignals() {
+    sigset_t set;
+    sigemptyset(&set);
+    for (const int number : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&set, number);
+    sigprocmask(SIG_BLOCK, &set, nullptr);
+    signals_ = FileDescriptor(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+  }
+
+  int fd() const { return signals_.get(); }
+
+  struct Signal {
+    int number;
+    bool sent_to_all;  // by the terminal, so that a command we started has it too
+  };
+
+  std::optional<Signal> take() const {
+    signalfd_siginfo info;
+    if (read(signals_.get(), &info, sizeof info) != static_cast<ssize_t>(sizeof info)) return std::nullopt;
+    return Signal{static_cast<int>(info.ssi_signo), info.ssi_code == SI_KERNEL};
+  }
+
+ private:
+  FileDescriptor signals_;
+};
+
+}  // namespace waitprobe::cli

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+#include "src/collect/attachments.h"
+
+#include <bpf/libbpf.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+
+#include "src/collect/foreign_uprobes.h"
+
+namespace waitprobe {
+namespace {
+
+// libbpf and the kernel open the file themselves, by a path. The one people know, so that it shows in other tools, if it still
+// leads to this file; else the one of the descriptor.
+std::string path_to(const FileDescriptor& file, const std::string& known_as) {
+  struct stat is, would_be;
+  const bool same = fstat(file.get(), &is) == 0 && stat(known_as.c_str(), &would_be) == 0 && is.st_dev == would_be.st_dev &&
+                    is.st_ino == would_be.st_ino;
+  return same ? known_as : "/proc/self/fd/" + std::to_string(file.get());
+}
+
+}  // namespace
+
+void Attachments::Destroy::operator()(bpf_link* link) const { bpf_link__destroy(link); }
+
+Result<void> Attachments::attach(const Copy& copy) {
+  if (has(*copy.probes)) return {};
+  const auto mappings = file_mappings(copy.pid);
+  if (!mappings) return mappings.error();
+  for (const Mapping& mapping : *mappings) {
+    if (mapping.file != copy.file) continue;
+    const FileDescriptor file = CopyFinder::open_mapped(copy.pid, mapping);
+    if (!file.ok()) break;
+    return attach(*copy.probes, path_to(file, copy.path), copy.path);
+  }
+  return Error{"open", copy.path + " of " + describe_process(copy.pid),
+               "it ended or unmapped the file meanwhile, or the right to is missing", ""};
+}
+
+Result<void> Attachments::attach(const ProbeFile& file, const std::string& path, const std::string& shown_as) {
+  if (has(file)) return {};
+  const ProbeSite* site = file.find(probe_);
+  if (site == nullptr) return Error{"attach to probe waitprobe:" + probe_ + " of", shown_as, "the file does not have it", ""};
+  bpf_link* link = bpf_program__attach_usdt(program_, -1, path.c_str(), "waitprobe", probe_.c_str(), nullptr);
+  if (link == nullptr) {
+    const int why = errno;
+    Error error{"attach to probe waitprobe:" + probe_ + " of", shown_as, errno_text(why), ""};
+    if (why == EINVAL) explain_foreign_uprobe(path, *site, error);
+    return error;
+  }
+  links_[file.on_disk].reset(link);
+  return {};
+}
+
+}  // namespace waitprobe

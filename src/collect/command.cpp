@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+#include "src/collect/command.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+
+namespace waitprobe {
+namespace {
+
+struct Pipe {
+  FileDescriptor read_end, write_end;
+};
+
+Result<Pipe> open_pipe() {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) return Error{"open", "a pipe", errno_text(errno), ""};
+  return Pipe{FileDescriptor(ends[0]), FileDescriptor(ends[1])};
+}
+
+// Runs in the child. Signals are as the tool found them: it blocks some and ignores SIGPIPE for itself.
+[[noreturn]] void become(const std::vector<std::string>& words, const std::string& environment, int go, int failed) {
+  char byte = 0;
+  if (read(go, &byte, 1) != 1) _exit(127);
+  std::vector<char*> arguments;
+  for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
+  arguments.push_back(nullptr);
+  putenv(const_cast<char*>(environment.c_str()));
+  signal(SIGPIPE, SIG_DFL);
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+  execvp(arguments[0], arguments.data());
+  const int why = errno;
+  (void)!write(failed, &why, sizeof why);
+  _exit(127);
+}
+
+}  // namespace
+
+Result<Command> Command::prepare(const std::vector<std::string>& words, const std::string& environment) {
+  auto go = open_pipe();
+  if (!go) return go.error();
+  auto failed = open_pipe();
+  if (!failed) return failed.error();
+  const pid_t pid = fork();
+  if (pid < 0) return Error{"start", words[0], errno_text(errno), ""};
+  if (pid == 0) {
+    go->write_end.close();
+    become(words, environment, go->read_end.get(), failed->write_end.get());
+  }
+  Command command;
+  command.pid_ = static_cast<std::uint32_t>(pid);
+  command.name_ = words[0];
+  command.go_ = std::move(go->write_end);
+  command.failed_ = std::move(failed->read_end);
+  return command;
+}
+
+Result<void> Command::start() {
+  const char byte = 1;
+  (void)!write(go_.get(), &byte, 1);
+  go_.close();
+  int why = 0;
+  const ssize_t got = read(failed_.get(), &why, sizeof why);  // ends when the program runs: the pipe is closed on exec
+  failed_.close();
+  if (got != static_cast<ssize_t>(sizeof why)) return {};
+  wait();
+  return Error{"start", name_, errno_text(why),
+               why == ENOENT ? "check its name; a program of this folder is started as ./NAME" : ""};
+}
+
+void Command::signal(int number) const {
+  if (pid_ != 0) kill(static_cast<pid_t>(pid_), number);
+}
+
+int Command::wait() {
+  int status = 0;
+  while (waitpid(static_cast<pid_t>(pid_), &status, 0) < 0) {
+    if (errno != EINTR) return 1;
+  }
+  pid_ = 0;
+  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+}  // namespace waitprobe

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "src/collect/file_descriptor.h"
+#include "src/model/result.h"
+
+namespace waitprobe {
+
+// A program started by the tool. It exists from prepare() on, as a process that runs nothing of its own until start().
+//
+// Lifetime: one that is never started is ended with its owner; one that has been goes on by itself.
+class Command {
+ public:
+  // `environment` is added to the tool's own. REQUIRES: `words` is not empty.
+  static Result<Command> prepare(const std::vector<std::string>& words, const std::string& environment);
+
+  std::uint32_t pid() const { return pid_; }
+
+  // Runs the program. Errors: there is no such program, or it may not be run.
+  Result<void> start();
+
+  void signal(int number) const;
+
+  // Waits for its end. Its exit status, or 128 and the number of the signal that ended it.
+  int wait();
+
+ private:
+  std::uint32_t pid_ = 0;
+  std::string name_;
+  FileDescriptor go_;      // closing it unwritten ends the waiting child
+  FileDescriptor failed_;  // carries errno if the program could not be run
+};
+
+}  // namespace waitprobe

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+#include "src/collect/copies.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <set>
+
+namespace waitprobe {
+
+Error no_probes_error(std::uint32_t pid) {
+  return Error{"trace", describe_process(pid), "none of the files it has mapped carries the probes of waitprobe",
+               "link the program with libwaitprobe and put guards around its waits; `waitprobe list` shows who has done so"};
+}
+
+FileDescriptor CopyFinder::open_mapped(std::uint32_t pid, const Mapping& mapping) {
+  for (const std::string& way : ways_to_open(pid, mapping)) {
+    FileDescriptor file(open(way.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    struct stat status;
+    // The path may lead to another file by now. Only inodes compare: the device of an overlay differs from that of its layers.
+    if (file.ok() && fstat(file.get(), &status) == 0 && S_ISREG(status.st_mode) && status.st_ino == mapping.file.inode)
+      return file;
+  }
+  return FileDescriptor();
+}
+
+std::shared_ptr<const ProbeFile> CopyFinder::probes_of(std::uint32_t pid, const Mapping& mapping) {
+  const auto known = known_.find(mapping.file);
+  if (known != known_.end()) return known->second;
+  const FileDescriptor file = open_mapped(pid, mapping);
+  if (!file.ok()) return nullptr;  // not remembered: another process may have the right
+  std::shared_ptr<const ProbeFile> probes;
+  auto notes = read_probe_notes(file.get(), mapping.path);
+  if (notes && notes->has_value() && (*notes)->root_offset() != 0) probes = std::make_shared<ProbeFile>(std::move(**notes));
+  return known_[mapping.file] = std::move(probes);
+}
+
+Result<std::vector<Copy>> CopyFinder::find(std::uint32_t pid) {
+  auto mappings = file_mappings(pid);
+  if (!mappings) return mappings.error();
+  std::set<FileId> with_code;
+  for (const Mapping& mapping : *mappings) {
+    if (mapping.executable) with_code.insert(mapping.file);
+  }
+  std::vector<Copy> copies;
+  std::set<std::uint64_t> roots;
+  for (const Mapping& mapping : *mappings) {
+    if (!with_code.contains(mapping.file)) continue;
+    const auto probes = probes_of(pid, mapping);
+    // Two segments may show the same page of the file; the root lives in the writable one.
+    if (probes == nullptr || !mapping.writable || !mapping.holds_offset(probes->root_offset())) continue;
+    const std::uint64_t root = mapping.start + (probes->root_offset() - mapping.offset);
+    if (roots.insert(root).second) copies.push_back({pid, mapping.file, mapping.path, probes, root});
+  }
+  return copies;
+}
+
+}  // namespace waitprobe

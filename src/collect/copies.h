@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+//
+// Finds the copies of the library that a process carries: one for each mapped file with the probes.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "src/collect/file_descriptor.h"
+#include "src/collect/probe_notes.h"
+#include "src/collect/process.h"
+#include "src/model/result.h"
+
+namespace waitprobe {
+
+struct Copy {
+  std::uint32_t pid = 0;
+  FileId file;
+  std::string path;                         // any bytes, for people
+  std::shared_ptr<const ProbeFile> probes;  // never null
+  std::uint64_t root_address = 0;           // in the process
+};
+
+// What to tell about a process that was asked for and carries no copy.
+Error no_probes_error(std::uint32_t pid);
+
+// Remembers which files carry probes, so that looking at a process again costs one read of its memory map.
+//
+// Threads: one at a time.
+class CopyFinder {
+ public:
+  // All copies in a process, by address. Errors: the memory map cannot be read (ended, or no right to).
+  Result<std::vector<Copy>> find(std::uint32_t pid);
+
+  // A file of a process, opened however it can be; not ok() when it cannot.
+  static FileDescriptor open_mapped(std::uint32_t pid, const Mapping& mapping);
+
+ private:
+  std::shared_ptr<const ProbeFile> probes_of(std::uint32_t pid, const Mapping& mapping);
+
+  std::map<FileId, std::shared_ptr<const ProbeFile>> known_;  // null: no probes
+};
+
+}  // namespace waitprobe

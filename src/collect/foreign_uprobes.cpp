@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+#include "src/collect/foreign_uprobes.h"
+
+#include <bpf/bpf.h>
+#include <linux/bpf.h>
+#include <sys/stat.h>
+
+#include <charconv>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <vector>
+
+#include "src/collect/process.h"
+
+namespace waitprobe {
+namespace {
+
+bool same_file(const std::string& a, const std::string& b) {
+  struct stat x, y;
+  return stat(a.c_str(), &x) == 0 && stat(b.c_str(), &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+// Lines such as "p:group/event /path/to/file:0x1234 key=%di"; with a semaphore "file:0x1234(0x5678)".
+std::vector<std::string> in_tracefs(const std::string& path, const ProbeSite& site) {
+  std::vector<std::string> found;
+  std::ifstream events("/sys/kernel/tracing/uprobe_events");
+  for (std::string line; std::getline(events, line);) {
+    std::istringstream words(line);
+    std::string name, place;
+    words >> name >> place;
+    const std::size_t colon = place.rfind(":0x");
+    if (colon == std::string::npos || place.find('(', colon) != std::string::npos) continue;
+    std::uint64_t offset = 0;
+    std::from_chars(place.data() + colon + 3, place.data() + place.size(), offset, 16);
+    if (offset == site.offset && same_file(place.substr(0, colon), path)) {
+      found.push_back("the uprobe " + name.substr(name.find(':') + 1) + " of tracefs");
+    }
+  }
+  return found;
+}
+
+// BPF programs on uprobes of perf_event_open, which tracers such as bpftrace use. Only the place is told, not whether it has a
+// semaphore; this is asked only after the kernel has refused.
+std::vector<std::string> in_processes(const std::string& path, const ProbeSite& site) {
+  std::vector<std::string> found;
+  for (const std::uint32_t pid : all_pids()) {
+    std::error_code error;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/fd", error)) {
+      const std::string target = std::filesystem::read_symlink(entry.path(), error).string();
+      if (target != "anon_inode:[perf_event]") continue;
+      char name[4096] = {};
+      __u32 length = sizeof name, prog_id = 0, kind = 0;
+      __u64 offset = 0, address = 0;
+      const int fd = std::stoi(entry.path().filename());
+      if (bpf_task_fd_query(static_cast<int>(pid), fd, 0, name, &length, &prog_id, &kind, &offset, &address) != 0) continue;
+      if (kind == BPF_FD_TYPE_UPROBE && offset == site.offset && same_file(name, path)) found.push_back(describe_process(pid));
+    }
+  }
+  return found;
+}
+
+}  // namespace
+
+void explain_foreign_uprobe(const std::string& path, const ProbeSite& site, Error& error) {
+  std::vector<std::string> found = in_tracefs(path, site);
+  for (std::string& one : in_processes(path, site)) found.push_back(std::move(one));
+  if (found.empty()) {
+    error.hint = "another tracer may sit on the same instruction without the probe's semaphore; end it and try again";
+    return;
+  }
+  std::string names = found.front();
+  for (std::size_t i = 1; i < found.size(); i++) names += " or " + found[i];
+  error.why = names + " sits on the same instruction without the probe's semaphore, and the kernel takes only one kind";
+  error.hint = "end it or remove that uprobe, then try again";
+}
+
+}  // namespace waitprobe

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: MIT
+#include "src/collect/hist_session.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <ctime>
+
+namespace waitprobe {
+namespace {
+
+// How often all processes of the machine are looked at, for a plug-in that one of them has loaded.
+constexpr std::uint64_t full_look_ns = 2'000'000'000;
+
+std::uint64_t clock_ns(clockid_t clock) {
+  timespec now = {};
+  clock_gettime(clock, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000U + static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+std::uint64_t now_ns() { return clock_ns(CLOCK_MONOTONIC); }
+
+bool is_readable(int fd) {
+  pollfd wait = {fd, POLLIN, 0};
+  return fd >= 0 && poll(&wait, 1, 0) == 1;
+}
+
+wp_config config_of(const TargetChoice& choice) {
+  wp_config config = {};
+  config.filter_targets = !choice.pids.empty() || !choice.command.empty();
+  config.follow_forks = !choice.command.empty();
+  return config;
+}
+
+}  // namespace
+
+HistSession::HistSession(HistProgram program, int stop_signals)
+    : program_(std::move(program)),
+      attachments_(std::make_unique<Attachments>(program_.on_wait_stop(), "wait_stop")),
+      stop_signals_(stop_signals) {}
+
+Result<std::unique_ptr<HistSession>> HistSession::open(const TargetChoice& choice, int stop_signals) {
+  for (const std::uint32_t pid : choice.pids) {
+    if (auto exists = check_exists(pid); !exists) return exists.error();
+  }
+  auto program = HistProgram::load(config_of(choice));
+  if (!program) return program.error();
+  std::unique_ptr<HistSession> session(new HistSession(std::move(*program), stop_signals));
+  Result<void> opened;
+  if (!choice.pids.empty()) opened = session->open_pids(choice.pids);
+  if (!choice.file.empty()) opened = session->open_file(choice.file);
+  if (choice.all) session->open_all();
+  if (!choice.command.empty()) {
+    auto rendezvous = Rendezvous::open();
+    if (!rendezvous) return rendezvous.error();
+    session->rendezvous_ = std::move(*rendezvous);
+    auto command = Command::prepare(choice.command, session->rendezvous_->environment());
+    if (!command) return command.error();
+    session->command_ = std::move(*command);
+    opened = session->program_.add_target(session->command_->pid());
+    if (opened) opened = session->watch_end(session->command_->pid());
+  }
+  if (!opened) return opened.error();
+  session->attached_ns_ = now_ns();
+  return session;
+}
+
+Result<void> HistSession::open_pids(const std::vector<std::uint32_t>& pids) {
+  for (const std::uint32_t pid : pids) {
+    if (auto watched = watch_end(pid); !watched) return watched;
+    if (auto added = program_.add_target(pid); !added) return added;
+    const auto copies = finder_.find(pid);
+    if (!copies) return copies.error();
+    if (copies->empty()) {
+      const auto exists = check_exists(pid);
+      return exists ? no_probes_error(pid) : exists.error();
+    }
+    for (const Copy& copy : *copies) {
+      if (auto met = meet(copy); !met) return met;
+    }
+    watches_.add(pid, now_ns());
+  }
+  return {};
+}
+
+Result<void> HistSession::open_file(const std::string& path) {
+  const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!file.ok()) return Error{"open", path, errno_text(errno), ""};
+  auto notes = read_probe_notes(file.get(), path);
+  if (!notes) return notes.error();
+  if (!notes->has_value()) {
+    return Error{"trace", path, "it carries no probes of waitprobe", "link it with libwaitprobe, or name the library that is"};
+  }
+  only_file_ = std::move(**notes);
+  if (auto attached = attachments_->attach(*only_file_, path, path); !attached) return attached;
+  open_all();
+  return {};
+}
+
+void HistSession::open_all() {
+  whole_machine_ = true;
+  for (const std::uint32_t pid : all_pids()) look_later(pid);
+  next_full_look_ns_ = now_ns() + full_look_ns;
+}
+
+Result<void> HistSession::watch_end(std::uint32_t pid) {
+  FileDescriptor end(static_cast<int>(syscall(SYS_pidfd_open, static_cast<pid_t>(pid), 0)));
+  if (!end.ok()) return Error{"watch", describe_process(pid), errno_text(errno), ""};
+  ends_.push_back(std::move(end));
+  return {};
+}
+
+Result<void> HistSession::start() { return command_ ? command_->start() : Result<void>(); }
+
+void HistSession::detach() {
+  if (ended_ns_ == 0) ended_ns_ = now_ns();  // the kernel stops counting first, and then takes its time
+  attachments_->detach();
+}
+
+// Attaches to one copy, unless its file is attached to already, and reads what it has lost.
+Result<void> HistSession::meet(const Copy& copy) {
+  if (ended_ns_ != 0) return {};
+  if (only_file_ && copy.probes->on_disk != only_file_->on_disk) return {};
+  if (!attachments_->has(*copy.probes)) {
+    if (auto attached = attachments_->attach(copy); !attached) return attached;
+    if (attached_ns_ != 0) attached_late_.push_back({copy.pid, comm_of(copy.pid), copy.path, now_ns() - attached_ns_});
+  }
+  losses_.look(copy);
+  return {};
+}
+
+Result<void> HistSession::look_at(std::uint32_t pid) {
+  const auto copies = finder_.find(pid);
+  if (!copies) return copies.error();
+  for (const Copy& copy : *copies) {
+    if (auto met = meet(copy); !met && start_ticks_of(pid) != 0) warnings_.push_back(met.error());
+  }
+  return {};
+}
+
+// A process that was not asked for by number: that it cannot be read, or has ended, is no error.
+void HistSession::look_later(std::uint32_t pid) {
+  if (!look_at(pid)) watches_.remove(pid);
+}
+
+void HistSession::look_at_due(std::uint64_t now) {
+  for (const std::uint32_t pid : watches_.take_due(now)) look_later(pid);
+  if (now < next_full_look_ns_) return;
+  for (const std::uint32_t pid : all_pids()) look_later(pid);
+  next_full_look_ns_ = now_ns() + full_look_ns;
+}
+
+// A copy of the library in the command, or below it, is about to begin and waits for us.
+void HistSession::greet(std::uint32_t pid, std::uint64_t root_address) {
+  if (!program_.is_target(pid)) return;
+  const auto copies = finder_.find(pid);
+  if (!copies) return;
+  for (const Copy& copy : *copies) {
+    if (copy.root_address != root_address) continue;
+    const std::size_t late_before = attached_late_.size();
+    if (auto met = meet(copy); !met) warnings_.push_back(met.error());
+    attached_late_.resize(late_before);
+    // A look at the process may have attached to the file while its loader was still at work: not late either.
+    std::erase_if(attached_late_, [&](const AttachedLate& late) { return late.pid == pid && late.file == copy.path; });
+  }
+}
+
+bool HistSession::targets_have_ended() const {
+  return !ends_.empty() &&
+         std::all_of(ends_.begin(), ends_.end(), [](const FileDescriptor& end) { return is_readable(end.get()); });
+}
+
+void HistSession::wait_for_something(std::uint64_t until_ns) {
+  std::vector<pollfd> waits = {{stop_signals_, POLLIN, 0}, {program_.execs_fd(), POLLIN, 0}};
+  if (rendezvous_) rendezvous_->add_to(waits);
+  for (const FileDescriptor& end : ends_) {
+    if (!is_readable(end.get())) waits.push_back({end.get(), POLLIN, 0});
+  }
+  const std::uint64_t now = now_ns();
+  const std::uint64_t wake_ns = std::min({until_ns, watches_.next_ns(), next_full_look_ns_});
+  timespec patience = {3600, 0};
+  if (wake_ns <= now) {
+    patience = {0, 0};
+  } else if (wake_ns - now < 3600ULL * 1'000'000'000U) {
+    patience = {static_cast<time_t>((wake_ns - now) / 1'000'000'000U), static_cast<long>((wake_ns - now) % 1'000'000'000U)};
+  }
+  ppoll(waits.data(), waits.size(), &patience, nullptr);
+}
+
+HistSession::Event HistSession::run_until(std::uint64_t deadline_ns) {
+  for (;;) {
+    wait_for_something(deadline_ns);
+    if (rendezvous_) {
+      rendezvous_->serve([this](std::uint32_t pid, std::uint64_t root_address) { greet(pid, root_address); });
+    }
+    program_.take_execs([this](std::uint32_t pid) { watches_.add(pid, now_ns()); });
+    look_at_due(now_ns());
+    if (is_readable(stop_signals_)) return Event::stopped;
+    if (targets_have_ended()) {
+      if (ended_ns_ == 0) ended_ns_ = now_ns();
+      return Event::ended;
+    }
+    if (now_ns() >= deadline_ns) return Event::deadline;
+  }
+}
+
+Snapshot HistSession::snapshot() {
+  Snapshot snapshot;
+  snapshot.time_unix_ns = clock_ns(CLOCK_REALTIME);
+  snapshot.elapsed_ns = (ended_ns_ != 0 ? ended_ns_ : now_ns()) - attached_ns_;
+  snapshot.series = program_.series();
+  merge_series(snapshot.series);
+  losses_.look_again();
+  snapshot.losses = program_.losses();
+  losses_.add_to(snapshot.losses);
+  snapshot.attached_late = attached_late_;
+  return snapshot;
+}
+
+}  // namespace waitprobe

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+//
+// From a choice of targets to snapshots of their waits. Single-threaded: everything that happens (programs that start, plug-ins
+// that are loaded, the command that reports itself, signals) is dealt with inside run_until().
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "src/collect/attachments.h"
+#include "src/collect/command.h"
+#include "src/collect/copies.h"
+#include "src/collect/hist_program.h"
+#include "src/collect/process_losses.h"
+#include "src/collect/rendezvous.h"
+#include "src/collect/watch_list.h"
+#include "src/model/result.h"
+#include "src/model/snapshot.h"
+
+namespace waitprobe {
+
+// Whose waits are counted: exactly one of these.
+struct TargetChoice {
+  std::vector<std::uint32_t> pids;   // these processes, until all have ended
+  bool all = false;                  // every process on the machine, those that start later too
+  std::string file;                  // every process that maps this file, now or later
+  std::vector<std::string> command;  // to be started; with all its descendants, until it ends
+};
+
+// Lifetime: destroying it detaches. Threads: one at a time.
+class HistSession {
+ public:
+  // Attaches to everything there is to attach to. `stop_signals` is a signalfd, or -1. Errors: see bpf/, and the target.
+  static Result<std::unique_ptr<HistSession>> open(const TargetChoice& choice, int stop_signals);
+
+  // Runs the command, if there is one. Counting has begun.
+  Result<void> start();
+
+  enum class Event { deadline, stopped, ended };
+
+  // Until the moment (nanoseconds of CLOCK_MONOTONIC), until the signalfd is readable, or until the targets have ended.
+  Event run_until(std::uint64_t deadline_ns);
+
+  // The totals up to now. Never smaller than those of an earlier one.
+  Snapshot snapshot();
+
+  // After it, totals do not change any more. run_until() goes on to serve the command.
+  void detach();
+
+  // What went wrong on the way and did not end the session; handed over once.
+  std::vector<Error> take_warnings() { return std::exchange(warnings_, {}); }
+
+  // Null when the targets are not a command.
+  Command* command() { return command_ ? &*command_ : nullptr; }
+
+ private:
+  HistSession(HistProgram program, int stop_signals);
+
+  Result<void> open_pids(const std::vector<std::uint32_t>& pids);
+  Result<void> open_file(const std::string& path);
+  void open_all();
+  Result<void> watch_end(std::uint32_t pid);
+
+  Result<void> look_at(std::uint32_t pid);
+  Result<void> meet(const Copy& copy);
+  void look_later(std::uint32_t pid);
+  void look_at_due(std::uint64_t now_ns);
+  void greet(std::uint32_t pid, std::uint64_t root_address);
+  bool targets_have_ended() const;
+  void wait_for_something(std::uint64_t until_ns);
+
+  HistProgram program_;
+  std::unique_ptr<Attachments> attachments_;
+  CopyFinder finder_;
+  ProcessLosses losses_;
+  WatchList watches_;
+  std::optional<ProbeFile> only_file_;  // of -f: it is attached to, and no other
+  bool whole_machine_ = false;
+  std::uint64_t next_full_look_ns_ = UINT64_MAX;
+  std::optional<Rendezvous> rendezvous_;
+  std::optional<Command> command_;
+  std::vector<FileDescriptor> ends_;  // pidfds of the targets
+  int stop_signals_;
+  std::uint64_t attached_ns_ = 0;  // 0: still attaching
+  std::uint64_t ended_ns_ = 0;     // 0: still counting
+  std::vector<AttachedLate> attached_late_;
+  std::vector<Error> warnings_;
+};
+
+}  // namespace waitprobe

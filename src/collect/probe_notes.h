@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+//
+// Which probes a file carries, from its ELF notes (section .note.stapsdt). Needs no symbol table.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "src/collect/process.h"
+#include "src/model/result.h"
+
+namespace waitprobe {
+
+// One probe of provider `waitprobe`. Units: offsets in the file, which is what uprobes count by.
+struct ProbeSite {
+  std::string name;
+  std::uint64_t offset = 0;            // of its instruction
+  std::uint64_t semaphore_offset = 0;  // 0: none
+};
+
+struct ProbeFile {
+  FileId on_disk;  // as stat() names it
+  std::vector<ProbeSite> sites;
+
+  // Of struct wp_root: where the semaphore of wait_stop is.
+  std::uint64_t root_offset() const;
+  const ProbeSite* find(const std::string& name) const;
+};
+
+// The waitprobe probes of an open file, or nothing if it is an ELF file without them. Errors: not an ELF file of 64 bits.
+Result<std::optional<ProbeFile>> read_probe_notes(int fd, const std::string& file_name);
+
+}  // namespace waitprobe

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: MIT
+#include "src/collect/process.h"
+
+#include <sys/sysmacros.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstdio>
+#include <filesystem>
+#include <iterator>
+#include <optional>
+#include <sstream>
+#include <string_view>
+
+namespace waitprobe {
+namespace {
+
+std::string proc(std::uint32_t pid, const char* file) { return "/proc/" + std::to_string(pid) + "/" + file; }
+
+// The whole file; errno tells why not. /proc/PID/maps opens for anyone and fails on reading.
+std::optional<std::string> read_file(const std::string& path) {
+  std::FILE* file = std::fopen(path.c_str(), "re");
+  if (file == nullptr) return std::nullopt;
+  std::string text;
+  char part[16384];
+  errno = 0;
+  while (const std::size_t got = std::fread(part, 1, sizeof part, file)) text.append(part, got);
+  const int why = std::ferror(file) ? errno : 0;
+  std::fclose(file);
+  errno = why;
+  if (why != 0) return std::nullopt;
+  return text;
+}
+
+template <class Number>
+bool take_number(std::string_view& text, Number& out, int base, std::string_view then) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out, base);
+  if (error != std::errc()) return false;
+  text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+  if (!text.starts_with(then)) return false;
+  text.remove_prefix(then.size());
+  return true;
+}
+
+// "7f1c-7f1d r-xp 00001000 fe:00 123   /lib/x.so"
+std::optional<Mapping> parse_mapping(std::string_view line) {
+  Mapping m;
+  unsigned major = 0, minor = 0;
+  if (!take_number(line, m.start, 16, "-") || !take_number(line, m.end, 16, " ") || line.size() < 5) return std::nullopt;
+  m.writable = line[1] == 'w';
+  m.executable = line[2] == 'x';
+  line.remove_prefix(5);
+  if (!take_number(line, m.offset, 16, " ") || !take_number(line, major, 16, ":") || !take_number(line, minor, 16, " ") ||
+      !take_number(line, m.file.inode, 10, " ") || m.file.inode == 0) {
+    return std::nullopt;
+  }
+  m.file.device = makedev(major, minor);
+  const std::size_t path = line.find('/');
+  if (path != std::string_view::npos) m.path = line.substr(path);
+  return m;
+}
+
+// What follows the name in /proc/PID/stat: field 3, the state, and on. Empty when there is no such process.
+std::vector<std::string> stat_fields(std::uint32_t pid) {
+  const std::string stat = read_file(proc(pid, "stat")).value_or("");
+  const std::size_t name_end = stat.rfind(')');  // the name itself may hold anything
+  if (name_end == std::string::npos) return {};
+  std::istringstream words(stat.substr(name_end + 1));
+  return {std::istream_iterator<std::string>(words), {}};
+}
+
+}  // namespace
+
+std::vector<std::uint32_t> all_pids() {
+  std::vector<std::uint32_t> pids;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc", error)) {
+    const std::string name = entry.path().filename();
+    std::string_view rest = name;
+    std::uint32_t pid = 0;
+    if (take_number(rest, pid, 10, "") && rest.empty()) pids.push_back(pid);
+  }
+  std::sort(pids.begin(), pids.end());
+  return pids;
+}
+
+std::string comm_of(std::uint32_t pid) {
+  std::string comm = read_file(proc(pid, "comm")).value_or("");
+  if (!comm.empty() && comm.back() == '\n') comm.pop_back();
+  return comm;
+}
+
+std::string describe_process(std::uint32_t pid) {
+  const std::string comm = comm_of(pid);
+  return "process " + std::to_string(pid) + (comm.empty() ? "" : " (" + comm + ")");
+}
+
+Result<void> check_exists(std::uint32_t pid) {
+  const auto fields = stat_fields(pid);
+  if (!fields.empty() && fields[0] != "Z" && fields[0] != "X") return {};
+  return Error{"trace", "process " + std::to_string(pid), fields.empty() ? "there is no such process" : "it has ended",
+               "`waitprobe list` shows what can be traced"};
+}
+
+std::uint64_t start_ticks_of(std::uint32_t pid) {
+  constexpr std::size_t start_time = 22 - 3;
+  const auto fields = stat_fields(pid);
+  return fields.size() > start_time ? std::stoull(fields[start_time]) : 0;
+}
+
+Result<std::vector<Mapping>> file_mappings(std::uint32_t pid) {
+  const auto text = read_file(proc(pid, "maps"));
+  if (!text) {
+    const std::string why = errno_text(errno);
+    return Error{"read the memory map of", describe_process(pid), why, ""};
+  }
+  std::vector<Mapping> mappings;
+  std::istringstream lines(*text);
+  for (std::string line; std::getline(lines, line);) {
+    if (auto mapping = parse_mapping(line)) mappings.push_back(std::move(*mapping));
+  }
+  return mappings;
+}
+
+std::vector<std::string> ways_to_open(std::uint32_t pid, const Mapping& mapping) {
+  char range[64];
+  std::snprintf(range, sizeof range, "map_files/%llx-%llx", static_cast<unsigned long long>(mapping.start),
+                static_cast<unsigned long long>(mapping.end));
+  return {proc(pid, range), proc(pid, "exe"), proc(pid, "root") + mapping.path};
+}
+
+}  // namespace waitprobe

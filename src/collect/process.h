@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+//
+// What /proc says of a process. Everything may be out of date when it is read: a process can end at any moment.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "src/model/result.h"
+
+namespace waitprobe {
+
+// A file as /proc/PID/maps names it, or as stat() does. The two differ on overlayfs and btrfs: compare like with like.
+struct FileId {
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+  auto operator<=>(const FileId&) const = default;
+};
+
+// A part of a file in a process's memory.
+struct Mapping {
+  std::uint64_t start = 0;
+  std::uint64_t end = 0;
+  std::uint64_t offset = 0;  // of `start` in the file
+  bool writable = false;
+  bool executable = false;
+  FileId file;
+  std::string path;  // any bytes, as the process sees it; may be gone or replaced
+
+  bool holds(std::uint64_t address) const { return address >= start && address < end; }
+  bool holds_offset(std::uint64_t in_file) const { return in_file >= offset && in_file - offset < end - start; }
+};
+
+// All processes there are.
+std::vector<std::uint32_t> all_pids();
+
+// Its name, any bytes; empty when it has ended.
+std::string comm_of(std::uint32_t pid);
+
+// "process 17 (db)", or "process 17" when it has ended.
+std::string describe_process(std::uint32_t pid);
+
+// Errors: there is no such process, or it has ended and waits for its parent to notice.
+Result<void> check_exists(std::uint32_t pid);
+
+// When it started, in clock ticks since boot: with the pid, this names a process for good. 0 when it has ended.
+std::uint64_t start_ticks_of(std::uint32_t pid);
+
+// The mappings of files. Errors: why of errno (EACCES, ENOENT); ended processes have none.
+Result<std::vector<Mapping>> file_mappings(std::uint32_t pid);
+
+// Ways to open the file of a mapping, best first: its path may be gone, replaced or in a container, and the first needs a
+// capability.
+std::vector<std::string> ways_to_open(std::uint32_t pid, const Mapping& mapping);
+
+}  // namespace waitprobe

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+//
+// Whether this user may trace on this machine, and if not, what is missing and how to mend it.
+#pragma once
+
+#include <string>
+
+#include "src/model/result.h"
+
+namespace waitprobe {
+
+// Errors: a capability or the kernel's type information (BTF) is missing; run inside a pid namespace.
+Result<void> check_tracing_rights();
+
+// Why the kernel did not take a program. `log` is what libbpf said.
+Error load_error(int error_number, const std::string& log);
+
+// Keeps what libbpf prints, while it lives, instead of letting it go to stderr. One at a time.
+class LibbpfLog {
+ public:
+  LibbpfLog();
+  ~LibbpfLog();
+  LibbpfLog(const LibbpfLog&) = delete;
+  LibbpfLog& operator=(const LibbpfLog&) = delete;
+  const std::string& text() const;
+};
+
+}  // namespace waitprobe

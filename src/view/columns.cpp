@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+#include "src/view/columns.h"
+
+#include <algorithm>
+
+#include "src/view/units.h"
+
+namespace waitprobe {
+namespace {
+
+std::uint64_t count(const Series& s) { return s.histogram.count(); }
+std::uint64_t total(const Series& s) { return s.histogram.total_ns(); }
+std::uint64_t least(const Series& s) { return s.histogram.min_ns(); }
+std::uint64_t greatest(const Series& s) { return s.histogram.max_ns(); }
+
+template <int per_mille>
+std::uint64_t quantile(const Series& s) {
+  return s.histogram.quantile_ns(per_mille / 1000.0);
+}
+
+template <std::uint64_t (*value)(const Series&)>
+std::string duration(const Series& s, std::uint64_t) {
+  return format_duration(value(s));
+}
+
+constexpr Column table[] = {
+    {"count", "count", 7, [](const Series& s, std::uint64_t) { return format_count(count(s)); }, count},
+    {"rate", "rate/s", 6, [](const Series& s, std::uint64_t elapsed_ns) { return format_rate(count(s), elapsed_ns); }, count},
+    {"total", "total", 6, duration<total>, total},
+    {"p50", "p50", 6, duration<quantile<500>>, quantile<500>},
+    {"p90", "p90", 6, duration<quantile<900>>, quantile<900>},
+    {"p99", "p99", 6, duration<quantile<990>>, quantile<990>},
+    // An interval knows only the bounds of its extremes.
+    {"max", "max", 7,
+     [](const Series& s, std::uint64_t) {
+       return (s.histogram.min_max_are_bounds() ? "<" : "") + format_duration(greatest(s));
+     },
+     greatest},
+};
+
+constexpr Figure json_table[] = {
+    {"count", count},          {"total_ns", total},       {"min_ns", least},         {"max_ns", greatest},
+    {"p50_ns", quantile<500>}, {"p90_ns", quantile<900>}, {"p99_ns", quantile<990>}, {"p999_ns", quantile<999>},
+};
+
+}  // namespace
+
+std::span<const Column> columns() { return table; }
+std::span<const Figure> figures() { return json_table; }
+
+std::vector<std::string> sort_names() {
+  std::vector<std::string> names = {"key"};
+  for (const Column& column : columns()) names.emplace_back(column.name);
+  return names;
+}
+
+std::vector<const Series*> sorted(const std::vector<Series>& series, const std::string& column) {
+  std::vector<const Series*> rows;
+  for (const Series& s : series) rows.push_back(&s);
+  const auto wanted = std::find_if(columns().begin(), columns().end(), [&](const Column& c) { return column == c.name; });
+  std::stable_sort(rows.begin(), rows.end(), [&](const Series* a, const Series* b) {
+    return wanted == columns().end() ? a->key < b->key : wanted->value(*a) > wanted->value(*b);
+  });
+  return rows;
+}
+
+}  // namespace waitprobe

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+//
+// The columns of a table of waits. One table drives header, --sort and the figures of the JSON.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "src/model/snapshot.h"
+
+namespace waitprobe {
+
+struct Column {
+  const char* name;  // for --sort
+  const char* header;
+  std::size_t width;
+  std::string (*text)(const Series& series, std::uint64_t elapsed_ns);
+  std::uint64_t (*value)(const Series& series);  // what is sorted by, the greatest first
+};
+
+// All but the key, which stands before them and takes what room is left.
+std::span<const Column> columns();
+
+struct Figure {
+  const char* json_name;
+  std::uint64_t (*value)(const Series& series);
+};
+
+// What JSON tells of a series.
+std::span<const Figure> figures();
+
+// What --sort takes: the names of the columns, and "key".
+std::vector<std::string> sort_names();
+
+// In order of a column, the greatest first; by "key", in the order of its bytes. REQUIRES: `column` is one of sort_names().
+std::vector<const Series*> sorted(const std::vector<Series>& series, const std::string& column);
+
+}  // namespace waitprobe

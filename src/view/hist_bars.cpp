@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+#include "src/view/hist_bars.h"
+
+#include <algorithm>
+#include <array>
+#include <string>
+
+#include "src/view/escape.h"
+#include "src/view/units.h"
+
+namespace waitprobe {
+namespace {
+
+constexpr std::size_t rows = 45;  // [0, 1), [1, 2), [2, 4) ... [2^42, 2^43), and all above
+constexpr std::size_t label_width = 18, count_width = 8;
+
+std::size_t row_of(std::uint64_t ns) { return ns == 0 ? 0 : 1 + wp_log2(ns); }
+
+std::uint64_t row_start(std::size_t row) { return row == 0 ? 0 : std::uint64_t{1} << (row - 1); }
+
+std::string label(std::size_t row) {
+  const std::string end = row + 1 < rows ? format_duration(row_start(row + 1)) : "more";
+  return format_duration(row_start(row)) + " .. " + end;
+}
+
+}  // namespace
+
+void print_bars(std::ostream& out, const Histogram& histogram, std::size_t width) {
+  std::array<std::uint64_t, rows> counts = {};
+  for (std::uint32_t i = 0; i < WP_BUCKETS; i++) counts[row_of(wp_bucket_lo(i))] += histogram.bucket(i);
+  std::size_t first = 0, last = rows;
+  while (first < rows && counts[first] == 0) first++;
+  while (last > first && counts[last - 1] == 0) last--;
+  const std::uint64_t most = *std::max_element(counts.begin(), counts.end());
+  const std::size_t used = label_width + 1 + count_width + 1;
+  const std::size_t room = width > used + 10 ? width - used : 10;
+  for (std::size_t row = first; row < last; row++) {
+    const auto length =
+        static_cast<std::size_t>(static_cast<double>(counts[row]) / static_cast<double>(most) * static_cast<double>(room));
+    out << align_right(label(row), label_width) << ' ' << align_right(format_count(counts[row]), count_width);
+    if (counts[row] != 0) out << ' ' << std::string(std::max<std::size_t>(length, 1), '#');
+    out << '\n';
+  }
+}
+
+}  // namespace waitprobe

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+#include "src/view/hist_table.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <utility>
+
+#include "src/view/columns.h"
+#include "src/view/escape.h"
+#include "src/view/hist_bars.h"
+#include "src/view/loss_table.h"
+#include "src/view/units.h"
+
+namespace waitprobe {
+namespace {
+
+constexpr std::size_t least_key_width = 12;
+
+std::size_t key_width(const TableOptions& options) {
+  std::size_t others = 0;
+  for (const Column& column : columns()) others += 1 + column.width;
+  return options.width > others + least_key_width ? options.width - others : least_key_width;
+}
+
+std::string shown_key(const Series& series) {
+  if (series.key_len == 0) return "(empty key)";
+  return escape(series.key) + (series.key_len > series.key.size() ? "…" : "");
+}
+
+void print_header(std::ostream& out, std::size_t key_columns) {
+  out << pad("key", key_columns);
+  for (const Column& column : columns()) out << ' ' << align_right(column.header, column.width);
+  out << '\n';
+}
+
+void print_row(std::ostream& out, const Series& series, std::uint64_t elapsed_ns, std::size_t key_columns) {
+  out << pad(shown_key(series), key_columns);
+  for (const Column& column : columns()) out << ' ' << align_right(column.text(series, elapsed_ns), column.width);
+  out << '\n';
+}
+
+using Process = std::pair<std::uint64_t, std::uint32_t>;  // start, pid
+
+// The processes in the order of their first rows, so that the most important one comes first.
+std::vector<std::vector<const Series*>> by_process(const std::vector<const Series*>& rows) {
+  std::vector<std::vector<const Series*>> groups;
+  std::map<Process, std::size_t> index;
+  for (const Series* row : rows) {
+    const auto [entry, fresh] = index.try_emplace({row->process_start_ns, row->pid}, groups.size());
+    if (fresh) groups.emplace_back();
+    groups[entry->second].push_back(row);
+  }
+  return groups;
+}
+
+// Rounded down, so that 100 % is told only when nothing is missing.
+std::string percent(const Coverage& coverage) {
+  const std::uint64_t all = coverage.observed + coverage.lost;
+  const double exact = 100.0 * static_cast<double>(coverage.observed) / static_cast<double>(all);
+  const auto hundredths =
+      std::min<std::uint64_t>(static_cast<std::uint64_t>(std::floor(exact * 100)), coverage.lost != 0 ? 9999 : 10000);
+  const std::string fraction = std::to_string(hundredths % 100);
+  return std::to_string(hundredths / 100) + (coverage.lost != 0 ? "." + std::string(2 - fraction.size(), '0') + fraction : "") +
+         " %";
+}
+
+std::string waits(std::uint64_t count) { return std::to_string(count) + (count == 1 ? " wait" : " waits"); }
+
+void print_coverage(std::ostream& out, const Snapshot& snapshot) {
+  const Coverage coverage = snapshot.coverage();
+  if (coverage.observed + coverage.lost == 0) {
+    out << "no waits in " << format_duration(snapshot.elapsed_ns) << '\n';
+    return;
+  }
+  out << waits(coverage.observed) << " in " << format_duration(snapshot.elapsed_ns) << ", coverage " << percent(coverage)
+      << (coverage.lost == 0 ? ": none was lost\n" : "\n");
+  for (const LossRow& loss : loss_table()) {
+    const std::uint64_t count = snapshot.losses.*loss.count;
+    if (count != 0) out << "  lost: " << loss.name << ' ' << count << " (" << loss.meaning << ")\n";
+  }
+}
+
+void print_attached_late(std::ostream& out, const Snapshot& snapshot, std::size_t width) {
+  for (const AttachedLate& late : snapshot.attached_late) {
+    const std::string who = "counted from " + format_duration(late.elapsed_ns) + " on: " + shorten(escape(late.comm), 20) +
+                            " (" + std::to_string(late.pid) + "), ";
+    const std::size_t used = display_width(who);
+    out << who << shorten(escape(late.file), width > used + least_key_width ? width - used : least_key_width) << '\n';
+  }
+}
+
+}  // namespace
+
+void print_hist(std::ostream& out, const Snapshot& snapshot, const TableOptions& options) {
+  const auto groups = by_process(sorted(snapshot.series, options.sort));
+  const std::size_t key_columns = key_width(options);
+  for (const auto& group : groups) {
+    const Series& first = *group.front();
+    if (groups.size() > 1) out << shorten(escape(first.comm), 30) << " (" << first.pid << ")\n";
+    print_header(out, key_columns);
+    for (const Series* row : group) print_row(out, *row, snapshot.elapsed_ns, key_columns);
+    out << '\n';
+    if (!options.bars) continue;
+    for (const Series* row : group) {
+      out << shorten(shown_key(*row), options.width) << '\n';
+      print_bars(out, row->histogram, options.width);
+      out << '\n';
+    }
+  }
+  print_coverage(out, snapshot);
+  print_attached_late(out, snapshot, options.width);
+}
+
+}  // namespace waitprobe

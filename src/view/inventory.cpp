@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+#include "src/view/inventory.h"
+
+#include <algorithm>
+
+#include "src/view/escape.h"
+
+namespace waitprobe {
+namespace {
+
+constexpr std::size_t width = 80, indent = 8, most_keys = 100;
+
+// The keys, as many on a line as fit.
+void print_keys(std::ostream& out, const std::vector<std::string>& keys) {
+  std::size_t used = width;
+  for (std::size_t i = 0; i < std::min(keys.size(), most_keys); i++) {
+    const std::string key = shorten(keys[i].empty() ? "(empty key)" : escape(keys[i]), width - indent);
+    const std::size_t columns = display_width(key);
+    if (used + 2 + columns > width) {
+      if (i != 0) out << '\n';
+      out << std::string(indent, ' ');
+      used = indent;
+    } else {
+      out << "  ";
+      used += 2;
+    }
+    out << key;
+    used += columns;
+  }
+  if (!keys.empty()) out << '\n';
+  if (keys.size() > most_keys)
+    out << std::string(indent, ' ') << "and " << keys.size() - most_keys << " more; --json shows all\n";
+}
+
+void print_carrier(std::ostream& out, const Carrier& carrier) {
+  const std::string armed = carrier.armed ? (*carrier.armed ? "yes" : "no") : "?";
+  const std::string keys = carrier.keys ? std::to_string(carrier.keys->size()) : "?";
+  out << align_right(std::to_string(carrier.pid), 7) << ' ' << pad(escape(carrier.comm), 15) << ' ' << pad(armed, 5) << ' '
+      << align_right(keys, 6) << ' ' << shorten(escape(carrier.file), width - 38) << '\n';
+  if (carrier.keys) print_keys(out, *carrier.keys);
+}
+
+}  // namespace
+
+void print_inventory(std::ostream& out, const Inventory& inventory) {
+  if (inventory.carriers.empty()) {
+    out << "no process carries probes of waitprobe\n";
+  } else {
+    out << align_right("pid", 7) << ' ' << pad("name", 15) << " armed   keys file\n";
+  }
+  for (const Carrier& carrier : inventory.carriers) print_carrier(out, carrier);
+  if (inventory.unreadable_cnt != 0) {
+    out << inventory.unreadable_cnt << " more processes could not be looked into: the right to is missing\n";
+  }
+}
+
+}  // namespace waitprobe

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+#include "src/view/json.h"
+
+#include <nlohmann/json.hpp>
+
+#include "src/view/columns.h"
+#include "src/view/escape.h"
+#include "src/view/loss_table.h"
+
+namespace waitprobe {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json buckets_of(const Histogram& histogram) {
+  Json buckets = Json::array();
+  for (std::uint32_t i = 0; i < WP_BUCKETS; i++) {
+    if (histogram.bucket(i) == 0) continue;
+    buckets.push_back({{"lo_ns", wp_bucket_lo(i)}, {"hi_ns", wp_bucket_hi(i)}, {"count", histogram.bucket(i)}});
+  }
+  return buckets;
+}
+
+Json to_json(const Series& series) {
+  Json json = {{"pid", series.pid}, {"comm", repair_utf8(series.comm)}, {"key", repair_utf8(series.key)}};
+  if (series.key_len > series.key.size()) json["key_len"] = series.key_len;
+  for (const Figure& figure : figures()) json[figure.json_name] = figure.value(series);
+  if (series.histogram.min_max_are_bounds()) json["min_max_are_bounds"] = true;
+  json["buckets"] = buckets_of(series.histogram);
+  return json;
+}
+
+Json to_json(const AttachedLate& late) {
+  return {
+      {"pid", late.pid}, {"comm", repair_utf8(late.comm)}, {"file", repair_utf8(late.file)}, {"elapsed_ns", late.elapsed_ns}};
+}
+
+Json to_json(const Carrier& carrier) {
+  Json json = {{"pid", carrier.pid},
+               {"comm", repair_utf8(carrier.comm)},
+               {"file", repair_utf8(carrier.file)},
+               {"armed", nullptr},
+               {"keys", nullptr}};
+  if (carrier.armed) json["armed"] = *carrier.armed;
+  if (carrier.keys) {
+    json["keys"] = Json::array();
+    for (const std::string& key : *carrier.keys) json["keys"].push_back(repair_utf8(key));
+  }
+  return json;
+}
+
+template <class T>
+Json array_of(const std::vector<T>& values) {
+  Json array = Json::array();
+  for (const T& value : values) array.push_back(to_json(value));
+  return array;
+}
+
+}  // namespace
+
+void print_json(std::ostream& out, const Snapshot& snapshot) {
+  const Coverage coverage = snapshot.coverage();
+  Json json = {{"waitprobe", 1}, {"time_unix_ns", snapshot.time_unix_ns}, {"elapsed_ns", snapshot.elapsed_ns}};
+  json["series"] = array_of(snapshot.series);
+  json["coverage"] = {{"observed", coverage.observed}, {"lost", coverage.lost}};
+  for (const LossRow& loss : loss_table()) json["losses"][loss.name] = snapshot.losses.*loss.count;
+  if (!snapshot.attached_late.empty()) json["attached_late"] = array_of(snapshot.attached_late);
+  out << json.dump() << '\n';
+}
+
+void print_json(std::ostream& out, const Inventory& inventory) {
+  Json json = {{"waitprobe", 1}};
+  json["carriers"] = array_of(inventory.carriers);
+  json["unreadable"] = inventory.unreadable_cnt;
+  out << json.dump() << '\n';
+}
+
+}  // namespace waitprobe

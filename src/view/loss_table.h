@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "src/model/snapshot.h"
+
+namespace waitprobe {
+
+struct LossRow {
+  const char* name;  // in JSON, and in the text
+  std::uint64_t Losses::*count;
+  const char* meaning;  // completes "NAME: N waits ..."
+};
+
+// Every way to lose a wait, one row each: text and JSON tell of the same.
+std::span<const LossRow> loss_table();
+
+}  // namespace waitprobe

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+#include "src/view/units.h"
+
+#include <charconv>
+
+namespace waitprobe {
+namespace {
+
+// At most four digits: 1.23, 12.3, 123, 1234.
+std::string significant(double value) {
+  const int decimals = value < 9.995 ? 2 : value < 99.95 ? 1 : 0;
+  char text[64];
+  const auto end = std::to_chars(text, text + sizeof text, value, std::chars_format::fixed, decimals).ptr;
+  return {text, end};
+}
+
+std::string two_digits(std::uint64_t value) { return (value < 10 ? "0" : "") + std::to_string(value); }
+
+std::string pair(std::uint64_t big, const char* big_unit, std::uint64_t small, const char* small_unit) {
+  return std::to_string(big) + big_unit + two_digits(small) + small_unit;
+}
+
+std::string scaled(double value) {
+  for (const char* unit : {"", "k", "M", "G", "T", "P"}) {
+    if (value < 999.5) return significant(value) + unit;
+    value /= 1000;
+  }
+  return significant(value) + "E";
+}
+
+}  // namespace
+
+std::string format_duration(std::uint64_t ns) {
+  if (ns < 1000) return std::to_string(ns) + "ns";
+  double value = static_cast<double>(ns);
+  for (const char* unit : {"us", "ms", "s"}) {
+    value /= 1000;
+    if (value < (*unit == 's' ? 59.95 : 999.5)) return significant(value) + unit;
+  }
+  const std::uint64_t s = (ns + 500'000'000) / 1'000'000'000;
+  if (s < 3600) return pair(s / 60, "m", s % 60, "s");
+  if (s < 86400) return pair(s / 3600, "h", s % 3600 / 60, "m");
+  if (s < 100 * 86400) return pair(s / 86400, "d", s % 86400 / 3600, "h");
+  return std::to_string(s / 86400) + "d";
+}
+
+std::string format_count(std::uint64_t count) {
+  return count < 10'000'000 ? std::to_string(count) : scaled(static_cast<double>(count));
+}
+
+std::string format_rate(std::uint64_t count, std::uint64_t elapsed_ns) {
+  if (elapsed_ns == 0) return "-";
+  const double rate = static_cast<double>(count) * 1e9 / static_cast<double>(elapsed_ns);
+  return rate >= 999.5 && rate < 9999.5 ? significant(rate) : scaled(rate);
+}
+
+}  // namespace waitprobe

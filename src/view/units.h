@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+//
+// Numbers for people, in few columns and without regard to the locale.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace waitprobe {
+
+// Three digits that matter and a unit, at most 6 columns: "999ns", "1.23us", "45.6ms", "2m03s", "3h02m", "12d03h".
+std::string format_duration(std::uint64_t ns);
+
+// Whole up to 9,999,999, at most 7 columns: "1234567", "12.3M".
+std::string format_count(std::uint64_t count);
+
+// Events a second, at most 6 columns: "0.25", "12.3", "1234", "45.6k".
+std::string format_rate(std::uint64_t count, std::uint64_t elapsed_ns);
+
+}  // namespace waitprobe
