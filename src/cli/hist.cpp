@@ -92,12 +92,12 @@ Options parse(const CommandRow& row, const Words& words, std::optional<ReadyFd>&
   Parser parser(row);
   Options options;
   const TargetOptions targets(parser);
-  add_seconds(parser, "-d", options.duration_ns, "Stop after this time; a started command is then ended (SIGTERM)");
+  add_seconds(parser, "-d", options.duration_ns, "Stop after this time, and end the command (SIGTERM)");
   add_seconds(parser, "-i", options.interval_ns, "Print what happened in each such interval");
   parser.add_option("-k", options.key_globs, "Only keys that match, as in -k 'db.*'; repeatable")
       ->type_name("GLOB")
       ->allow_extra_args(false);
-  parser.add_option("--sort", options.table.sort, "Sort by this column: " + CLI::detail::join(sort_names(), ", "))
+  parser.add_option("--sort", options.table.sort, "One of " + CLI::detail::join(sort_names(), ", "))
       ->type_name("COLUMN")
       ->check(check_sort);
   parser.add_flag("--bars", options.table.bars, "A histogram for each key");

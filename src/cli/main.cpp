@@ -22,7 +22,7 @@ void print_overview(std::ostream& out) {
   out << "waitprobe: what does a C++ program wait for, and for how long?\n\n"
          "Usage: waitprobe COMMAND [TARGET] [OPTIONS]\n\nCommands:\n";
   for (const CommandRow& row : commands()) out << "  " << row.name << "   " << row.summary << "\n";
-  out << "\nwaitprobe COMMAND --help tells more, with examples. waitprobe --version tells the version.\n";
+  out << "\nwaitprobe COMMAND --help tells more, with examples.\n";
 }
 
 int unknown_command(const std::string& name) {

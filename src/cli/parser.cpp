@@ -114,7 +114,7 @@ CLI::Option* add_seconds(Parser& parser, const std::string& name, std::uint64_t&
 }
 
 ReadyFd::ReadyFd(Parser& parser) {
-  parser.add_option("--ready-fd", fd_, "Write one byte to this file descriptor once everything is attached")
+  parser.add_option("--ready-fd", fd_, "One byte is written to it once everything is attached")
       ->type_name("N")
       ->check(check_fd);
 }

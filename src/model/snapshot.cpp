@@ -4,6 +4,7 @@
 #include <fnmatch.h>
 
 #include <algorithm>
+#include <iterator>
 #include <tuple>
 
 namespace waitprobe {
@@ -33,6 +34,8 @@ Snapshot interval(const Snapshot& later, const Snapshot& earlier) {
       .no_memory = later.losses.no_memory - earlier.losses.no_memory,
       .unfollowed = later.losses.unfollowed - earlier.losses.unfollowed,
   };
+  std::copy_if(later.attached_late.begin(), later.attached_late.end(), std::back_inserter(between.attached_late),
+               [&](const AttachedLate& late) { return late.elapsed_ns > earlier.elapsed_ns; });
   auto old = earlier.series.begin();
   for (const Series& s : later.series) {
     while (old != earlier.series.end() && identity(*old) < identity(s)) ++old;

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: MIT
+"""Bad input gives one clear error: what, on what, why, what to do."""
+
+import json
+import os
+import subprocess
+
+import harness
+from harness import Hist, Program, TOOL, TestCase, Workload, run
+
+NOBODY = 65534
+
+
+class Usage(TestCase):
+    def fails(self, status, pattern, *words, **options):
+        program = run(TOOL, *words, **options)
+        self.assertEqual(program.process.returncode, status, program)
+        self.assertEqual(program.out, "", program)
+        self.assertRegex(program.err, pattern)
+        self.assertEqual(program.err.count("waitprobe: cannot"), 1, program)
+        return program
+
+    def test_wrong_usage_is_status_2(self):
+        for pattern, words in {
+            "no such command": ["hits"],
+            "there is no target": ["hist"],
+            "more than one kind of target": ["hist", "-a", "-p", "1"],
+            "--bogus": ["hist", "-a", "--bogus"],
+            "-d takes a number of seconds greater than 0.*'-1'": ["hist", "-a", "-d", "-1"],
+            "-i takes a number of seconds greater than 0.*'0'": ["hist", "-a", "-i", "0"],
+            "-d takes a number of seconds.*'nan'": ["hist", "-a", "-d", "nan"],
+            "-d takes a number of seconds.*'5x'": ["hist", "-a", "-d", "5x"],
+            "'0' is not the number of a process": ["hist", "-p", "0"],
+            "'1x' is not the number of a process": ["list", "-p", "1x"],
+            "'77' is not an open file descriptor": ["hist", "-a", "--ready-fd", "77"],
+            "there is no command after --": ["hist", "--"],
+            "--sort": ["hist", "-a", "--sort", "colour"],
+        }.items():
+            with self.subTest(words=words):
+                self.fails(2, pattern, *words)
+
+    def test_unknown_commands_list_the_table(self):
+        self.assertRegex(self.fails(2, "no such command", "hits").err, "hist.*|list.*")
+
+    def test_no_such_process(self):
+        self.fails(1, "process 4194305: there is no such process", "hist", "-p", 4194305)
+        self.fails(1, "process 4194305: there is no such process", "list", "-p", 4194305)
+
+    def test_a_process_without_probes(self):
+        bystander = self.started(Program(["sleep", "60"]))
+        program = self.fails(1, r"process \d+ \(sleep\): none of the files .* carries the probes", "hist", "-p", bystander.pid)
+        self.assertIn("link the program with libwaitprobe", program.err)
+
+    def test_a_file_that_is_not_an_executable(self):
+        self.fails(1, "not an executable or shared library", "hist", "-f", "/etc/passwd")
+        self.fails(1, "not an executable or shared library", "hist", "-f", "/dev/null")
+        self.fails(1, "No such file", "hist", "-f", "/no/such/file")
+        self.fails(1, "carries no probes", "hist", "-f", "/bin/ls")
+
+    def test_a_command_that_does_not_exist(self):
+        self.fails(1, "cannot start no-such-command: No such file", "hist", "--", "no-such-command")
+        self.fails(1, "cannot start /etc: ", "hist", "--", "/etc")
+
+
+class Rights(TestCase):
+    def as_nobody(self, *words):
+        return run(TOOL, *words, user=NOBODY, group=NOBODY, extra_groups=[])
+
+    def setUp(self):
+        super().setUp()
+        probe = subprocess.run([TOOL, "--version"], user=NOBODY, group=NOBODY, extra_groups=[], capture_output=True, check=False)
+        self.assertEqual(probe.returncode, 0, "an ordinary user can run the tool at all")
+
+    def test_an_ordinary_user_is_told_which_capability_is_missing(self):
+        program = self.as_nobody("hist", "-a")
+        self.assertEqual(program.process.returncode, 1, program)
+        self.assertRegex(program.err, "this user lacks CAP_BPF, CAP_PERFMON")
+        self.assertIn("sudo", program.err)
+        self.assertIn("setcap", program.err)
+
+    def test_an_ordinary_user_may_list(self):
+        self.started(Workload("--threads", 1, "--waits", 1, "--keys", 1))
+        program = self.as_nobody("list", "--json")
+        self.assertEqual(program.process.returncode, 0, program)
+        self.assertGreater(json.loads(program.out)["unreadable"], 0, "processes of root cannot be looked into")
+
+    def test_a_kernel_without_btf_is_told(self):
+        hidden = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /sys/kernel/btf && exec "$@"', "sh", TOOL, "hist", "-a"]
+        program = run(*hidden)
+        self.assertEqual(program.process.returncode, 1, program)
+        self.assertRegex(program.err, r"no type information \(BTF\)")
+
+    def test_a_pid_namespace_of_its_own_is_told(self):
+        program = run("unshare", "--pid", "--fork", "--mount-proc", TOOL, "hist", "-a")
+        self.assertEqual(program.process.returncode, 1, program)
+        self.assertIn("pid namespace", program.err)
+
+
+class ForeignUprobe(TestCase):
+    """Another tracer on the same instruction, without the semaphore: the kernel takes only one kind."""
+
+    def wait_stop_offset(self, file):
+        notes = subprocess.run(["readelf", "-nW", file], capture_output=True, text=True, check=True).stdout.splitlines()
+        at = next(i for i, line in enumerate(notes) if line.strip() == "Name: wait_stop")
+        address = int(notes[at + 1].split("Location: ")[1].split(",")[0], 16)
+        for line in subprocess.run(["readelf", "-lW", file], capture_output=True, text=True, check=True).stdout.splitlines():
+            words = line.split()
+            if words[:1] == ["LOAD"]:
+                offset, start, size = int(words[1], 16), int(words[2], 16), int(words[4], 16)
+                if start <= address < start + size:
+                    return offset + address - start
+        raise AssertionError("wait_stop is in no segment")
+
+    def write_events(self, line):
+        events = os.open("/sys/kernel/tracing/uprobe_events", os.O_WRONLY | os.O_APPEND)  # others may have events of their own
+        try:
+            os.write(events, f"{line}\n".encode())
+        finally:
+            os.close(events)
+
+    def test_it_is_named(self):
+        workload = self.started(Workload("--threads", 1, "--waits", 23, "--keys", 1))
+        file = harness.built("waitprobe-workload")
+        name = f"waitprobe_test_{os.getpid()}"
+        self.write_events(f"p:{name}/foreign {os.path.abspath(file)}:{self.wait_stop_offset(file):#x}")
+        switch = f"/sys/kernel/tracing/events/{name}/foreign/enable"
+        try:
+            with open(switch, "w", encoding="ascii") as enable:
+                enable.write("1")
+            tool = self.started(Hist("-p", workload.pid, ready=False))
+            self.assertEqual(tool.wait(), 1, tool)
+            self.assertIn(f"{name}/foreign", tool.err)
+            self.assertIn("without the probe's semaphore", tool.err)
+        finally:
+            with open(switch, "w", encoding="ascii") as enable:
+                enable.write("0")
+            self.write_events(f"-:{name}/foreign")
+        tool = self.started(Hist("-p", workload.pid))
+        workload.go()
+        workload.wait()
+        tool.wait()
+        self.assertEqual(tool.counts(), workload.truth(), "once it is gone, everything is as before")
+
+
+class Status(TestCase):
+    def test_the_status_of_the_command_is_passed_on(self):
+        self.assertEqual(run(TOOL, "hist", "--", "sh", "-c", "exit 7").process.returncode, 7)
+        self.assertEqual(run(TOOL, "hist", "--", "sh", "-c", "kill -9 $$").process.returncode, 137)
+
+    def test_a_closed_pipe_is_no_error(self):
+        status = subprocess.run(["bash", "-c", f"{TOOL} --help | head -0; echo ${{PIPESTATUS[0]}}"], capture_output=True, text=True, check=False)
+        self.assertEqual(status.stdout.strip(), "0", status)
+
+    def test_help_and_version(self):
+        for words in (["--help"], ["help"], ["hist", "--help"], ["list", "-h"], ["--version"]):
+            program = run(TOOL, *words)
+            self.assertEqual(program.process.returncode, 0, program)
+            self.assertIn("waitprobe", program.out)
+            self.assertTrue(all(len(line) <= 80 for line in program.out.splitlines()), program)
+
+
+if __name__ == "__main__":
+    harness.main()

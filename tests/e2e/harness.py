@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: MIT
+"""What end-to-end tests are written in: a workload that tells the truth, and the tool that is held against it.
+
+Nothing here sleeps and hopes: programs say when they are ready, every wait has a deadline, and on failure the output of
+every program is shown.
+"""
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+import weakref
+
+BUILD = os.environ.get("WAITPROBE_BUILD", os.path.join(os.path.dirname(__file__), "../../build"))
+SOURCE = os.path.abspath(os.path.join(os.path.dirname(__file__), "../.."))
+TOOL = os.path.join(BUILD, "waitprobe")
+DEADLINE_S = 60
+
+
+def built(name):
+    return os.path.join(BUILD, name)
+
+
+def wait_for_byte(fd, what, deadline_s=DEADLINE_S):
+    """Waits until `what` writes a byte to the pipe. An end of file means that it has died."""
+    if not select.select([fd], [], [], deadline_s)[0]:
+        raise AssertionError(f"{what} was not ready within {deadline_s} s")
+    if not os.read(fd, 1):
+        raise AssertionError(f"{what} ended before it was ready")
+
+
+def wait_until(condition, what, deadline_s=DEADLINE_S):
+    """Polls a condition that nothing announces."""
+    end = time.monotonic() + deadline_s
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {deadline_s} s: {what}")
+        time.sleep(0.01)
+
+
+class Program:
+    """A started program whose output is kept in files, so that it never blocks on a full pipe."""
+
+    def __init__(self, words, pass_fds=(), stdin=subprocess.DEVNULL, env=None, **options):
+        self.words = [str(word) for word in words]
+        self.out_file = tempfile.TemporaryFile("w+b")
+        self.err_file = tempfile.TemporaryFile("w+b")
+        for file in (self.out_file, self.err_file):
+            weakref.finalize(self, file.close)
+        self.process = subprocess.Popen(
+            self.words, stdout=self.out_file, stderr=self.err_file, stdin=stdin, pass_fds=pass_fds,
+            env={**os.environ, **(env or {})}, **options)
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def _read(self, file):
+        return os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0).decode("utf-8", "surrogateescape")
+
+    @property
+    def out(self):
+        return self._read(self.out_file)
+
+    @property
+    def err(self):
+        return self._read(self.err_file)
+
+    def wait(self, deadline_s=DEADLINE_S):
+        try:
+            return self.process.wait(deadline_s)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"did not end within {deadline_s} s: {self}") from None
+
+    def signal(self, number):
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+
+    def kill(self):
+        self.signal(signal.SIGKILL)
+        self.process.wait()
+
+    def __str__(self):
+        return (f"{' '.join(self.words)} (pid {self.pid}, status {self.process.poll()})\n"
+                f"--- stdout\n{self.out}--- stderr\n{self.err}---")
+
+
+class Workload(Program):
+    """waitprobe-workload, which stands at its start until go() is called."""
+
+    def __init__(self, *options, program=None, env=None):
+        ready, ready_child = os.pipe()
+        go_child, self.go_fd = os.pipe()
+        super().__init__([program or built("waitprobe-workload"), "--ready-fd", ready_child, "--go-fd", go_child, *options],
+                         pass_fds=(ready_child, go_child), env=env)
+        os.close(ready_child)
+        os.close(go_child)
+        wait_for_byte(ready, f"the workload {self}")
+        os.close(ready)
+
+    def go(self):
+        os.write(self.go_fd, b"g")
+        os.close(self.go_fd)
+        self.go_fd = None
+
+    def kill(self):
+        super().kill()
+        if self.go_fd is not None:
+            os.close(self.go_fd)
+            self.go_fd = None
+
+    def truth(self):
+        return last_truth(self.out)
+
+
+def last_line(text):
+    """The truth that a workload has printed."""
+    return json.loads(text.strip().splitlines()[-1])
+
+
+def last_truth(text):
+    """Its counts by key."""
+    return last_line(text)["keys"]
+
+
+class Hist(Program):
+    """`waitprobe hist --json`, attached and ready."""
+
+    def __init__(self, *options, json_output=True, env=None, ready=True):
+        read_end, write_end = os.pipe()
+        words = [TOOL, "hist", "--ready-fd", write_end] + (["--json"] if json_output else []) + list(options)
+        super().__init__(words, pass_fds=(write_end,), env=env)
+        os.close(write_end)
+        if ready:
+            wait_for_byte(read_end, f"the tool {self}")
+        os.close(read_end)
+
+    def stop(self):
+        self.signal(signal.SIGINT)
+        return self.wait()
+
+    def snapshots(self):
+        lines = [line for line in self.out.splitlines() if line.startswith('{"waitprobe"')]
+        return [json.loads(line) for line in lines]
+
+    def last(self):
+        snapshots = self.snapshots()
+        if not snapshots:
+            raise AssertionError(f"printed no snapshot: {self}")
+        return snapshots[-1]
+
+    def counts(self, pid=None):
+        return counts_of(self.last(), pid)
+
+
+def counts_of(snapshot, pid=None):
+    """Counts by key, over all processes or of one."""
+    counts = {}
+    for series in snapshot["series"]:
+        if pid is None or series["pid"] == pid:
+            counts[series["key"]] = counts.get(series["key"], 0) + series["count"]
+    return counts
+
+
+def run(*words, **options):
+    """Runs a program to its end."""
+    program = Program(words, **options)
+    program.wait()
+    return program
+
+
+class TestCase(unittest.TestCase):
+    """Ends what a test has started, and shows what it printed if the test failed."""
+
+    maxDiff = None
+
+    def setUp(self):
+        self._programs = []
+
+    def started(self, program):
+        self._programs.append(program)
+        return program
+
+    def tearDown(self):
+        failed = any(error for _, error in getattr(self._outcome, "errors", [])) or not getattr(self._outcome, "success", True)
+        for program in reversed(self._programs):
+            program.kill()
+            if failed:
+                print(program, file=sys.stderr)
+
+    def assert_all_seen(self, snapshot):
+        self.assertEqual(snapshot["coverage"]["lost"], 0, snapshot["losses"])
+
+
+def armed_word(pid):
+    """What `waitprobe list` says of a process: is anybody listening?"""
+    listed = run(TOOL, "list", "--json", "-p", pid)
+    return json.loads(listed.out)["carriers"][0]["armed"]
+
+
+def main():
+    unittest.main(verbosity=2)

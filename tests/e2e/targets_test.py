@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: MIT
+"""Which processes are counted, and from when on."""
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+
+import harness
+from harness import Hist, TestCase, TOOL, Workload, counts_of, last_truth, run, wait_until
+
+WORK = ["--threads", "3", "--waits", "1001", "--keys", "5", "--pattern", "none"]
+
+
+def outcome(program):
+    """The truth and the last snapshot, from the output of `waitprobe hist --json -- workload`."""
+    lines = program.out.splitlines()
+    snapshot = json.loads(next(line for line in reversed(lines) if line.startswith('{"waitprobe"')))
+    truths = [line for line in lines if line.startswith('{"keys"')]
+    return truths, snapshot
+
+
+class LaterProcesses(TestCase):
+    def test_dash_a_and_dash_f_count_processes_that_start_later(self):
+        for target in (["-a"], ["-f", harness.built("waitprobe-workload")]):
+            with self.subTest(target=target):
+                keeper = self.started(Workload(*WORK))  # so that -a knows the file
+                tool = self.started(Hist(*target))
+                later = self.started(Workload(*WORK))
+                later.go()
+                later.wait()
+                tool.stop()
+                self.assertEqual(tool.counts(later.pid), later.truth())
+                self.assert_all_seen(tool.last())
+                keeper.kill()
+
+    def test_dash_a_says_from_when_on_it_counts_a_file_that_it_did_not_know(self):
+        with tempfile.TemporaryDirectory() as folder:
+            copy = shutil.copy(harness.built("waitprobe-workload"), os.path.join(folder, "fresh"))
+            tool = self.started(Hist("-a"))
+            fresh = self.started(Workload(*WORK, program=copy))
+            wait_until(lambda: harness.armed_word(fresh.pid), "the tool has found the new file")
+            fresh.go()
+            fresh.wait()
+            tool.stop()
+            self.assertEqual(tool.counts(fresh.pid), fresh.truth())
+            (late,) = tool.last()["attached_late"]
+            self.assertEqual((late["pid"], late["file"]), (fresh.pid, copy))
+            self.assertGreater(late["elapsed_ns"], 0)
+
+
+class FromTheFirstWaitOn(TestCase):
+    """`-- CMD`: nothing is missed, however the library gets into the process."""
+
+    def build(self, folder, name, *flags, library="libwaitprobe.a"):
+        source = os.path.join(harness.SOURCE, "tests/e2e/first_waits.cpp")
+        program = os.path.join(folder, name)
+        subprocess.run(["g++", "-std=c++20", "-O2", "-I", os.path.join(harness.SOURCE, "include"), source, "-o", program,
+                        *flags, harness.built(library)], check=True)
+        return program
+
+    def assert_complete(self, *command, times=1, key="first.wait"):
+        program = run(TOOL, "hist", "--json", "--", *command)
+        self.assertEqual(program.process.returncode, 0, program)
+        _, snapshot = outcome(program)
+        self.assertEqual(counts_of(snapshot), {key: 23 * times}, program)
+        self.assertEqual(snapshot.get("attached_late", []), [], program)
+        self.assert_all_seen(snapshot)
+
+    def test_static_static_pie_pie_and_not(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for name, flags in {"static": ["-static"], "static-pie": ["-static-pie"], "pie": ["-pie"], "no-pie": ["-no-pie"]}.items():
+                with self.subTest(name):
+                    self.assert_complete(self.build(folder, name, *flags))
+
+    def test_the_shared_library(self):
+        with tempfile.TemporaryDirectory() as folder:
+            self.assert_complete(self.build(folder, "shared", "-DWAITPROBE_SHARED", f"-Wl,-rpath,{os.path.abspath(harness.BUILD)}",
+                                            library="libwaitprobe.so"))
+
+    def test_a_shell_script_that_execs_and_forks(self):
+        with tempfile.TemporaryDirectory() as folder:
+            program = self.build(folder, "program")
+            script = os.path.join(folder, "script.sh")
+            with open(script, "w", encoding="ascii") as file:
+                file.write(f"#!/bin/sh\n{program}\n({program})\nexec {program}\n")
+            os.chmod(script, 0o755)
+            self.assert_complete(script, times=3)
+
+    def test_a_plug_in_that_is_copied_and_opened_while_we_watch(self):
+        with tempfile.TemporaryDirectory() as folder:
+            copy = os.path.join(folder, "plugin.so")
+            script = f"cp {harness.built('workload-plugin.so')} {copy} && exec {harness.built('waitprobe-workload')} " \
+                     f"{' '.join(WORK)} --plugin {copy}"
+            program = run(TOOL, "hist", "--json", "--", "sh", "-c", script)
+            self.assertEqual(program.process.returncode, 0, program)
+            (truth,), snapshot = outcome(program)
+            self.assertEqual(counts_of(snapshot), last_truth(truth), program)
+            self.assertTrue(any(key.startswith("plugin.") for key in counts_of(snapshot)), program)
+            self.assertEqual(snapshot.get("attached_late", []), [], program)
+
+    def test_children_that_are_forked_are_counted_each_for_itself(self):
+        program = run(TOOL, "hist", "--json", "--", harness.built("waitprobe-workload"), *WORK, "--fork", "2")
+        self.assertEqual(program.process.returncode, 0, program)
+        truths, snapshot = outcome(program)
+        self.assertEqual(counts_of(snapshot), last_truth(truths[-1]), program)
+        self.assertEqual(len({series["pid"] for series in snapshot["series"]}), 3, "the parent and two children")
+
+    def test_a_command_without_probes_is_counted_as_nothing(self):
+        program = run(TOOL, "hist", "--json", "--", "true")
+        self.assertEqual(program.process.returncode, 0, program)
+        self.assertEqual(outcome(program)[1]["series"], [])
+
+    def test_a_tool_that_has_gone_does_not_hold_the_program_up(self):
+        program = run(harness.built("waitprobe-workload"), *WORK, env={"WAITPROBE_ATTACH": "waitprobe-nobody-here"})
+        self.assertEqual(program.process.returncode, 0, program)
+
+    def test_a_duration_ends_the_command(self):
+        program = run(TOOL, "hist", "--json", "-d", "0.3", "--", harness.built("waitprobe-workload"), "--threads", "1", "--loop", "60",
+                      "--keys", "1", "--pattern", "sleep", "--hold-ns", "1000000")
+        self.assertEqual(program.process.returncode, 0, program)
+        self.assertGreater(counts_of(outcome(program)[1])["work.0"], 23)
+
+
+class LateLibraries(TestCase):
+    def test_dash_p_finds_a_plug_in_that_is_opened_later(self):
+        with tempfile.TemporaryDirectory() as folder:
+            copy = shutil.copy(harness.built("workload-plugin.so"), os.path.join(folder, "plugin.so"))
+            workload = self.started(Workload("--threads", "2", "--loop", "30", "--keys", "1", "--pattern", "sleep", "--hold-ns", "1000000",
+                                             "--plugin", copy))
+            tool = self.started(Hist("-p", workload.pid, "-i", "0.2"))
+            workload.go()
+            found = lambda: any(key.startswith("plugin.") for s in tool.snapshots() for key in counts_of(s))
+            wait_until(found, "the plug-in's waits are counted")
+            late = [late["file"] for s in tool.snapshots() for late in s.get("attached_late", [])]
+            self.assertEqual(late, [copy], "it is told once that the plug-in is counted from a later moment on")
+            tool.stop()
+
+
+class List(TestCase):
+    def test_list_shows_who_carries_probes_who_is_armed_and_with_which_keys(self):
+        workload = self.started(Workload("--threads", 1, "--waits", 7, "--keys", 2, "--linger"))
+        (carrier,) = json.loads(run(TOOL, "list", "--json", "-p", workload.pid).out)["carriers"]
+        self.assertEqual((carrier["pid"], carrier["armed"]), (workload.pid, False))
+        self.assertEqual(carrier["file"], os.path.realpath(harness.built("waitprobe-workload")))
+        tool = self.started(Hist("-p", workload.pid))
+        workload.go()
+        wait_until(lambda: workload.out.strip(), "the work is done")
+        (carrier,) = json.loads(run(TOOL, "list", "--json", "-p", workload.pid).out)["carriers"]
+        self.assertTrue(carrier["armed"])
+        self.assertLessEqual({"work.0", "work.1"}, set(carrier["keys"]))
+        tool.stop()
+        everything = json.loads(run(TOOL, "list", "--json").out)["carriers"]
+        self.assertIn(workload.pid, [c["pid"] for c in everything])
+
+
+if __name__ == "__main__":
+    harness.main()

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+//
+// Performs a known number of waits on known keys, and prints the truth as its last line: {"keys":{"work.0":123}}.
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cmath>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "src/view/escape.h"
+#include "tests/workload/backends.h"
+#include "tests/workload/work.h"
+
+namespace {
+
+void tell_ready(const Options& options) {
+  if (options.ready_fd >= 0) (void)!write(options.ready_fd, "r", 1);
+}
+
+// A byte, or the end of the pipe.
+void wait_for_go(const Options& options) {
+  char byte;
+  if (options.go_fd >= 0) (void)!read(options.go_fd, &byte, 1);
+}
+
+void nothing(const Options&) {}
+
+Options parse(int argc, char** argv) {
+  Options o;
+  CLI::App app("waitprobe-workload: a known number of waits on known keys", "waitprobe-workload");
+  app.add_option("--threads", o.threads)->check(CLI::Range(1, 10'000));
+  app.add_option("--waits", o.waits, "By each thread, spread evenly over the keys");
+  app.add_option("--keys", o.keys, "work.0, work.1, ...")->check(CLI::Range(1, 1'000'000));
+  app.add_option("--hold-ns", o.hold_ns, "How long each wait takes at the least");
+  app.add_option("--pattern", o.pattern)->check(CLI::IsMember({"sleep", "spin", "none"}));
+  app.add_flag("--cross-thread", o.cross_thread, "Each wait ends on another thread than it began on");
+  app.add_flag("--late-backend", o.late_backend, "Register a backend while waits are under way");
+  app.add_flag("--true-quantiles", o.true_quantiles, "Print the quantiles of the durations as well");
+  app.add_flag("--nasty-keys", o.nasty_keys, "Keys that are hard to print");
+  app.add_option("--distinct", o.distinct, "So many keys instead, made at run time, with --waits waits each");
+  app.add_flag("--hold-open", o.hold_open, "One more wait on work.0, begun before --ready-fd and ended after --go-fd");
+  app.add_flag("--linger", o.linger, "Stay when the work is done, until a signal comes");
+  app.add_option("--loop", o.loop_s, "Work for so many seconds, however many waits that makes");
+  app.add_option("--fork", o.fork, "So many children do the same work")->check(CLI::Range(0, 1000));
+  app.add_option("--plugin", o.plugin, "Open this plug-in, and let it wait on plugin.K after each wait on work.K");
+  app.add_option("--ready-fd", o.ready_fd, "Gets a byte when all threads stand ready");
+  app.add_option("--go-fd", o.go_fd, "The work begins when a byte comes");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    std::exit(app.exit(error) == 0 ? 0 : 2);
+  }
+  return o;
+}
+
+std::vector<pid_t> fork_children(const Options& options, Keys& keys) {
+  std::vector<pid_t> children;
+  for (std::uint32_t i = 0; i < options.fork; i++) {
+    const pid_t child = fork();
+    if (child == 0) {
+      do_work(options, keys, nothing, nothing);
+      _exit(0);
+    }
+    children.push_back(child);
+  }
+  return children;
+}
+
+nlohmann::json quantiles() {
+  nlohmann::json all = nlohmann::json::object();
+  for (const auto& [key, sorted] : recorded_durations()) {
+    const auto at = [&, &values = sorted](double q) {
+      return values[static_cast<std::size_t>(std::max(std::ceil(q * static_cast<double>(values.size())), 1.0)) - 1];
+    };
+    all[key] = {{"min", sorted.front()}, {"p50", at(.5)},    {"p90", at(.9)},
+                {"p99", at(.99)},        {"p999", at(.999)}, {"max", sorted.back()}};
+  }
+  return all;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const Options options = parse(argc, argv);
+  Keys keys(options);
+  if (options.true_quantiles) register_recording_backend();
+  const auto children = fork_children(options, keys);
+  const Truth truth = do_work(options, keys, tell_ready, wait_for_go);
+  for (const pid_t child : children) waitpid(child, nullptr, 0);
+
+  nlohmann::json json = {{"keys", nlohmann::json::object()}};
+  for (const auto& [key, count] : truth) json["keys"][waitprobe::repair_utf8(key)] = count * (children.size() + 1);
+  if (options.true_quantiles) json["quantiles_ns"] = quantiles();
+  std::cout << json.dump() << std::endl;
+  if (options.linger) pause();
+}

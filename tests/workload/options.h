@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+struct Options {
+  std::uint32_t threads = 1;
+  std::uint64_t waits = 1000;  // a thread, spread evenly over the keys; with `distinct`, a key
+  std::uint32_t keys = 1;
+  std::uint64_t hold_ns = 0;
+  std::string pattern = "none";  // how the time is held: sleep, spin, none
+  bool cross_thread = false;
+  bool late_backend = false;
+  bool true_quantiles = false;
+  bool nasty_keys = false;
+  std::uint32_t distinct = 0;
+  bool hold_open = false;
+  bool linger = false;
+  std::uint64_t loop_s = 0;  // 0: `waits`, otherwise as many as there is time for
+  std::uint32_t fork = 0;
+  std::string plugin;
+  int ready_fd = -1;
+  int go_fd = -1;
+};

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include <waitprobe/wait_counter.h>
+
+#include "tests/workload/options.h"
+
+using Truth = std::map<std::string, std::uint64_t>;  // waits by key
+
+// The keys of a run, and their handles. The first few are handles of string literals that nothing else touches.
+class Keys {
+ public:
+  explicit Keys(const Options& options);
+  std::size_t size() const { return names_.size(); }
+  const std::string& name(std::size_t i) const { return names_[i]; }
+  waitprobe::WaitCounterHandle& handle(std::size_t i) { return *handles_[i]; }
+
+ private:
+  std::vector<std::string> names_;
+  std::vector<waitprobe::WaitCounterHandle*> handles_;  // live as long as the process
+};
+
+// Does the waits of one process, on as many threads as asked for, from `go` on. Calls `ready` once all threads stand.
+Truth do_work(const Options& options, Keys& keys, void (*ready)(const Options&), void (*wait_for_go)(const Options&));
