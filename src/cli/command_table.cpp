@@ -5,7 +5,7 @@ namespace waitprobe::cli {
 namespace {
 
 constexpr CommandRow table[] = {
-    {"list", "which processes carry probes, are they armed, what are their keys",
+    {"list", "which processes carry probes; are they armed; their keys",
      "  waitprobe list                 every process on the machine\n"
      "  waitprobe list -p 1234 --json  one process, for a program to read\n",
      run_list},

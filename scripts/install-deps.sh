@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# The one place that names the packages. Installs those that are missing, as root or through sudo; else it does nothing.
+set -euo pipefail
+
+packages=(
+  g++ clang lld libclang-rt-14-dev cmake ninja-build pkg-config   # compilers and build
+  libbpf-dev bpftool systemtap-sdt-dev libelf-dev                 # BPF, probes, ELF
+  libcli11-dev nlohmann-json3-dev zlib1g-dev                      # command line, JSON; compression in the demo
+  libgtest-dev libgmock-dev libbenchmark-dev valgrind             # tests and benchmarks
+  bpftrace linux-perf binutils python3                            # other tools that the tests run
+  clang-format clang-tidy shellcheck git                          # lint
+)
+
+if ! command -v apt-get >/dev/null; then
+  echo "install-deps.sh: cannot install packages: there is no apt-get. On Debian 12 these are needed: ${packages[*]}" >&2
+  exit 1
+fi
+
+missing=()
+for package in "${packages[@]}"; do
+  [ "$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+  if ! command -v sudo >/dev/null; then
+    echo "install-deps.sh: cannot install ${missing[*]}: neither root nor sudo. Run as root: apt-get install ${missing[*]}" >&2
+    exit 1
+  fi
+  as_root=(sudo)
+fi
+
+echo "Installing ${missing[*]}"
+"${as_root[@]}" apt-get update -qq
+"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null

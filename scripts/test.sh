@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Every test: unit, end-to-end, sanitizers, lint. Arguments go to ctest: scripts/test.sh -R NAME narrows it, -LE slow is the default.
+# The end-to-end tests attach for real, so this runs as root, or through sudo.
+set -euo pipefail
+
+cd "$(dirname "$0")/.."
+scripts/install-deps.sh
+if [ "$(id -u)" -ne 0 ]; then
+  exec sudo "$0" "$@"
+fi
+# perf and the tests that look for foreign uprobes read it.
+[ -e /sys/kernel/tracing/uprobe_events ] || mount -t tracefs tracefs /sys/kernel/tracing
+
+build() {
+  local folder=$1
+  shift
+  echo "Building into $folder/"
+  cmake -S . -B "$folder" -G Ninja "$@" >/dev/null
+  cmake --build "$folder" | { grep -E 'error|warning|FAILED' || true; }
+}
+build build
+build build/asan -DWAITPROBE_SANITIZE=address,undefined -DWAITPROBE_TEST_PREFIX=asan.
+build build/tsan -DWAITPROBE_SANITIZE=thread -DWAITPROBE_TEST_PREFIX=tsan. -DWAITPROBE_BUILD_TOOLS=OFF
+
+exec ctest --test-dir build --output-on-failure --no-tests=error -LE slow "$@"
