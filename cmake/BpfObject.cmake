@@ -15,10 +15,11 @@ endif()
 function(bpf_object name source)
   set(object ${CMAKE_CURRENT_BINARY_DIR}/${name}.bpf.o)
   set(skeleton ${CMAKE_CURRENT_BINARY_DIR}/${name}.skel.h)
-  file(GLOB headers CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.h)
+  file(GLOB headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/bpf/*.h)
   add_custom_command(OUTPUT ${object}
     COMMAND ${WAITPROBE_CLANG} -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter
             -D__TARGET_ARCH_${WAITPROBE_BPF_ARCH} -isystem /usr/include/${WAITPROBE_MULTIARCH}
+            -I ${PROJECT_SOURCE_DIR} -I ${PROJECT_SOURCE_DIR}/bpf
             -c ${CMAKE_CURRENT_SOURCE_DIR}/${source} -o ${object}
     DEPENDS ${source} ${headers} VERBATIM)
   add_custom_command(OUTPUT ${skeleton}
