@@ -12,6 +12,7 @@
  *
  * Threads: a handle may be used by any number of threads at once. A wait may be stopped by another thread than the one that
  *   started it, but only once.
+ * Signal handlers: may wait, on handles that have been armed before: the first armed wait of a handle allocates.
  * Errors: none. A wait that cannot be followed (no memory) is counted, and waitprobe_start returns null.
  */
 #ifndef WAITPROBE_C_H
@@ -21,10 +22,11 @@
 #include <stdint.h>
 
 /* The static library is hidden inside the ELF file that links it: copies in one process never mix. */
+#define WAITPROBE_HIDDEN __attribute__((visibility("hidden")))
 #ifdef WAITPROBE_SHARED
 #define WAITPROBE_API __attribute__((visibility("default")))
 #else
-#define WAITPROBE_API __attribute__((visibility("hidden")))
+#define WAITPROBE_API WAITPROBE_HIDDEN
 #endif
 
 #ifdef __cplusplus

@@ -24,6 +24,14 @@
 
 #include <waitprobe/c.h>
 
+// The classes of the static library are not hidden, only their functions are: a class of the application that holds or extends
+// a hidden one would make gcc warn.
+#ifdef WAITPROBE_SHARED
+#define WAITPROBE_INTERFACE WAITPROBE_API
+#else
+#define WAITPROBE_INTERFACE
+#endif
+
 namespace waitprobe {
 namespace detail {
 
@@ -31,9 +39,10 @@ namespace detail {
 //
 // Threads: start() and stop() are called from any thread, many at once.
 // Lifetime: kept until the process ends, and never destroyed.
-class WAITPROBE_API WaitCounterBackendIf {
+class WAITPROBE_INTERFACE WaitCounterBackendIf {
  public:
-  virtual ~WaitCounterBackendIf() = default;
+  WAITPROBE_HIDDEN WaitCounterBackendIf() noexcept {}
+  WAITPROBE_API virtual ~WaitCounterBackendIf();
 
   // A wait began. What it returns comes back in the stop() of the same wait.
   virtual std::intptr_t start(std::chrono::steady_clock::time_point now) noexcept = 0;
@@ -43,9 +52,10 @@ class WAITPROBE_API WaitCounterBackendIf {
   virtual void stop(std::chrono::steady_clock::time_point now, std::intptr_t ctx) noexcept = 0;
 };
 
-class WAITPROBE_API WaitCounterBackendFactoryIf {
+class WAITPROBE_INTERFACE WaitCounterBackendFactoryIf {
  public:
-  virtual ~WaitCounterBackendFactoryIf() = default;
+  WAITPROBE_HIDDEN WaitCounterBackendFactoryIf() noexcept {}
+  WAITPROBE_API virtual ~WaitCounterBackendFactoryIf();
 
   // Makes the backend for a key, or returns null to ignore the key. Called once for each key, at its first start after
   // registration, from any thread and outside every lock. May itself use guards.
@@ -72,72 +82,86 @@ struct LiteralKey {
 //
 // Threads: any number may start waits on one handle at once.
 // Lifetime: a guard may outlive the handle it came from.
-class WAITPROBE_API WaitCounterHandle {
+class WaitCounterHandle {
  public:
   // Finds the counter of a key made at run time: a hash look-up. Errors: std::bad_alloc.
-  explicit WaitCounterHandle(std::string_view key);
+  WAITPROBE_API explicit WaitCounterHandle(std::string_view key);
 
   // For the macros: constant-initialised, so that a function-local static needs no guard variable.
-  constexpr explicit WaitCounterHandle(detail::LiteralKey key) noexcept : handle_{key.data, key.size, nullptr} {}
+  WAITPROBE_HIDDEN constexpr explicit WaitCounterHandle(detail::LiteralKey key) noexcept
+      : handle_{key.data, key.size, nullptr} {}
 
-  WaitCounterHandle(const WaitCounterHandle& other) noexcept
+  WAITPROBE_HIDDEN WaitCounterHandle(const WaitCounterHandle& other) noexcept
       : handle_{other.handle_.key, other.handle_.key_len, __atomic_load_n(&other.handle_.counter, __ATOMIC_ACQUIRE)} {}
   WaitCounterHandle& operator=(const WaitCounterHandle&) = delete;
 
   // Ends its wait when it is destroyed, unless stop() has done so.
   //
   // Threads: a guard may be stopped or destroyed by another thread than the one that started it, but not by two at once.
-  class WAITPROBE_API WaitGuard {
+  class WaitGuard {
    public:
-    WaitGuard(WaitGuard&& other) noexcept : open_(std::exchange(other.open_, nullptr)) {}
+    WAITPROBE_HIDDEN WaitGuard(WaitGuard&& other) noexcept : open_(std::exchange(other.open_, nullptr)) {}
     WaitGuard(const WaitGuard&) = delete;
     WaitGuard& operator=(const WaitGuard&) = delete;
     WaitGuard& operator=(WaitGuard&&) = delete;
-    ~WaitGuard() { stop(); }
+    WAITPROBE_HIDDEN ~WaitGuard() { stop(); }
 
     // Ends the wait; a second call does nothing.
-    void stop() noexcept { waitprobe_stop(std::exchange(open_, nullptr)); }
+    WAITPROBE_HIDDEN void stop() noexcept { waitprobe_stop(std::exchange(open_, nullptr)); }
 
    private:
     friend class WaitCounterHandle;
-    explicit WaitGuard(waitprobe_handle* handle) noexcept : open_(waitprobe_start(handle)) {}
+    WAITPROBE_HIDDEN explicit WaitGuard(waitprobe_handle* handle) noexcept : open_(waitprobe_start(handle)) {}
 
     // The guard's own address never leaves, so that it can live in a register.
     waitprobe_wait* open_;
   };
 
   // Starts a wait.
-  WaitGuard start() noexcept { return WaitGuard(&handle_); }
+  WAITPROBE_HIDDEN WaitGuard start() noexcept { return WaitGuard(&handle_); }
 
  private:
   waitprobe_handle handle_;
 };
-
-}  // namespace waitprobe
 
 #if defined(__cpp_constinit)
 #define WAITPROBE_CONSTINIT constinit
 #else
 #define WAITPROBE_CONSTINIT
 #endif
+
+namespace detail {
+
+// The handle of one macro: `key` has a type of its own wherever it is written. Hidden: the handle of a macro in an inline
+// function would otherwise be shared by all ELF files that have that function, which keeps plug-ins from being unloaded.
+template <typename Key>
+WAITPROBE_HIDDEN inline WaitCounterHandle& static_handle(Key key) noexcept {
+  static WAITPROBE_CONSTINIT WaitCounterHandle handle{key()};
+  return handle;
+}
+
+}  // namespace detail
+}  // namespace waitprobe
+
 #define WAITPROBE_CONCAT_(a, b) a##b
 #define WAITPROBE_CONCAT(a, b) WAITPROBE_CONCAT_(a, b)
 
+// Each public macro stringifies its argument itself: passed on as it is, the argument would be expanded first, and `linux` and
+// `unix` are macros in many modes of the compilers.
+#define WAITPROBE_STATIC_HANDLE(_literal) \
+  ::waitprobe::detail::static_handle([]() noexcept { return ::waitprobe::detail::LiteralKey{_literal, sizeof(_literal) - 1}; })
+#define WAITPROBE_SCOPED_GUARD(_literal) \
+  auto WAITPROBE_CONCAT(waitprobe_guard_, __COUNTER__) = WAITPROBE_STATIC_HANDLE(_literal).start()
+
 // The handle of the key that the argument spells: STATIC_WAIT_COUNTER(db.pool.acquire) has the key "db.pool.acquire".
-#define STATIC_WAIT_COUNTER(_key)                                     \
-  []() noexcept -> ::waitprobe::WaitCounterHandle& {                  \
-    static WAITPROBE_CONSTINIT ::waitprobe::WaitCounterHandle handle{ \
-        ::waitprobe::detail::LiteralKey{#_key, sizeof(#_key) - 1}};   \
-    return handle;                                                    \
-  }()
+#define STATIC_WAIT_COUNTER(_key) WAITPROBE_STATIC_HANDLE(#_key)
 
 // Waits from here to the end of the scope.
-#define STATIC_SCOPED_WAIT_COUNTER(_key) \
-  auto WAITPROBE_CONCAT(waitprobe_guard_, __COUNTER__) = STATIC_WAIT_COUNTER(_key).start()
+#define STATIC_SCOPED_WAIT_COUNTER(_key) WAITPROBE_SCOPED_GUARD(#_key)
 
-// The value of the expression, which is waited for.
-#define WITH_WAIT_COUNTER(_key, _expr)                          \
-  [&]() -> decltype(auto) {                                     \
-    auto waitprobe_guard = STATIC_WAIT_COUNTER(_key).start();   \
-    return _expr;                                               \
-  }()
+// The value of the expression, which is waited for: a reference where the expression is a call that returns one.
+#define WITH_WAIT_COUNTER(_key, ...) \
+  ([&]() -> decltype(auto) {         \
+    WAITPROBE_SCOPED_GUARD(#_key);   \
+    return __VA_ARGS__;              \
+  }())

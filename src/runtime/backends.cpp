@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "src/runtime/backends.h"
 
-#include <pthread.h>
 #include <sched.h>
 #include <sys/mman.h>
 
@@ -10,8 +9,10 @@
 
 #include <waitprobe/wait_counter.h>
 
+#include "src/runtime/blocks.h"
 #include "src/runtime/clock.h"
 #include "src/runtime/probes.h"
+#include "src/runtime/thread_state.h"
 
 namespace waitprobe::detail {
 
@@ -30,6 +31,10 @@ struct FactoryNode {
 // Never destroyed: guards may be the last thing that a process runs.
 constinit std::atomic<FactoryNode*> first_factory{nullptr};
 constinit std::atomic<std::uint32_t> factory_cnt{0};
+
+constexpr std::uint64_t process_mask = 0xffffffff00000000ULL;  // of claimed_
+
+std::uint64_t claim_of(std::uint32_t index) noexcept { return (incarnation() & process_mask) | (index + 1); }
 
 WaitCounterBackendFactoryIf* factory_at(std::uint32_t index) noexcept {
   const FactoryNode* node = first_factory.load(std::memory_order_acquire);
@@ -63,9 +68,8 @@ __u64* context_at(wp_open_wait& wait, std::uint32_t index) noexcept {
 
 std::intptr_t context_of(const wp_open_wait& wait, std::uint32_t index) noexcept {
   constexpr std::uint32_t inside = sizeof(wait.ctx) / sizeof(wait.ctx[0]);
-  return static_cast<std::intptr_t>(index < inside
-                                        ? wait.ctx[index]
-                                        : reinterpret_cast<const __u64*>(wait.more)[index - inside]);
+  return static_cast<std::intptr_t>(index < inside ? wait.ctx[index]
+                                                   : reinterpret_cast<const __u64*>(wait.more)[index - inside]);
 }
 
 }  // namespace
@@ -92,46 +96,64 @@ void CounterBackends::stop(std::uint64_t now_ns, const wp_open_wait& wait) const
 }
 
 void CounterBackends::ask_factories(std::string_view key) noexcept {
+  const bool nested = this_thread.asking;
+  this_thread.asking = true;
   for (;;) {
-    std::uint32_t index = asked_.load(std::memory_order_acquire);
-    if (factory_at(index) == nullptr) return;
-    std::uint32_t unclaimed = index;
-    if (claimed_.compare_exchange_strong(unclaimed, index + 1, std::memory_order_acq_rel)) {
+    const std::uint32_t index = asked_.load(std::memory_order_acquire);
+    if (factory_at(index) == nullptr) break;
+    if (claim(index)) {
       ask(index, key);
-    } else if (!wait_until_asked(index)) {
-      return;
+    } else if (nested || !wait_until_asked(index)) {
+      break;
     }
   }
+  this_thread.asking = nested;
+}
+
+// True when it is now this thread that asks the factory: nobody does, or somebody in the process that this one was forked from.
+bool CounterBackends::claim(std::uint32_t index) noexcept {
+  const std::uint64_t mine = claim_of(index);
+  std::uint64_t seen = claimed_.load(std::memory_order_acquire);
+  while (static_cast<std::uint32_t>(seen) <= index || (seen & process_mask) != (mine & process_mask)) {
+    if (claimed_.compare_exchange_weak(seen, mine, std::memory_order_acq_rel)) {
+      return asked_.load(std::memory_order_acquire) == index;
+    }
+  }
+  return false;
 }
 
 // REQUIRES: the caller has claimed the factory, so it alone appends.
 void CounterBackends::ask(std::uint32_t index, std::string_view key) noexcept {
-  asking_thread_.store(static_cast<std::uintptr_t>(pthread_self()), std::memory_order_release);
+  const std::uint64_t claim = claim_of(index);
   std::unique_ptr<WaitCounterBackendIf> backend = factory_at(index)->create(key);
+  // A factory may fork, and in the child another thread may have asked it since.
+  if (claimed_.load(std::memory_order_acquire) != claim) return;
   auto* node = backend != nullptr ? new (std::nothrow) BackendNode{std::move(backend)} : nullptr;
   if (node != nullptr) {
     std::atomic<BackendNode*>* link = &first_;
     while (BackendNode* last = link->load(std::memory_order_relaxed)) link = &last->next;
     link->store(node, std::memory_order_release);
   }
-  asking_thread_.store(0, std::memory_order_release);
+  impatient_.store(false, std::memory_order_relaxed);
   asked_.store(index + 1, std::memory_order_release);
 }
 
-// Another thread is asking: its answer is worth waiting for, so that a start after a registration misses no backend. Not when
-// this very thread is asking (the factory uses a guard), and not for ever: the factory may need a lock that this thread holds,
-// or the asker may have been left behind by a fork. Returns false when the answer is not to be waited for.
+// Another thread is asking: its answer is worth waiting for, so that a start after a registration misses no backend. But not
+// for ever: the factory may need a lock that this thread holds. A thread inside a factory never comes here, so two
+// factories cannot wait for each other. Returns false when the answer is not to be waited for.
 bool CounterBackends::wait_until_asked(std::uint32_t index) noexcept {
   constexpr std::uint64_t patience_ns = 100'000'000;
   const std::uint64_t deadline = monotonic_ns() + patience_ns;
   while (asked_.load(std::memory_order_acquire) == index) {
-    if (asking_thread_.load(std::memory_order_acquire) == static_cast<std::uintptr_t>(pthread_self())) return false;
     if (impatient_.load(std::memory_order_relaxed)) return false;
     if (monotonic_ns() > deadline) impatient_.store(true, std::memory_order_relaxed);
     sched_yield();
   }
   return true;
 }
+
+WaitCounterBackendIf::~WaitCounterBackendIf() = default;
+WaitCounterBackendFactoryIf::~WaitCounterBackendFactoryIf() = default;
 
 void registerWaitCounterBackend(std::unique_ptr<WaitCounterBackendFactoryIf> factory) {
   if (factory == nullptr) return;
@@ -145,9 +167,8 @@ void registerWaitCounterBackend(std::unique_ptr<WaitCounterBackendFactoryIf> fac
   // Only whether it is zero counts, so it stays at its highest value rather than wrap.
   std::uint16_t backends = __atomic_load_n(&waitprobe_root.armed.backends, __ATOMIC_RELAXED);
   while (backends != UINT16_MAX &&
-         !__atomic_compare_exchange_n(&waitprobe_root.armed.backends, &backends,
-                                      static_cast<std::uint16_t>(backends + 1), false, __ATOMIC_RELEASE,
-                                      __ATOMIC_RELAXED)) {
+         !__atomic_compare_exchange_n(&waitprobe_root.armed.backends, &backends, static_cast<std::uint16_t>(backends + 1),
+                                      false, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
   }
 }
 

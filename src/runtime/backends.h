@@ -26,15 +26,16 @@ class CounterBackends {
 
  private:
   void ask_factories(std::string_view key) noexcept;
+  bool claim(std::uint32_t index) noexcept;
   void ask(std::uint32_t index, std::string_view key) noexcept;
   bool wait_until_asked(std::uint32_t index) noexcept;
 
   std::atomic<BackendNode*> first_{nullptr};
-  // Factories whose answer is in the list; factories that have been or are being asked. At most one apart: whoever raises
-  // `claimed_` asks that factory, outside every lock.
+  // Factories whose answer is in the list.
   std::atomic<std::uint32_t> asked_{0};
-  std::atomic<std::uint32_t> claimed_{0};
-  std::atomic<std::uintptr_t> asking_thread_{0};
+  // In the low half, factories that have been or are being asked: one more than `asked_` at the most. Whoever raises it asks
+  // that factory, outside every lock. In the high half, the process that did: a fork leaves an asker behind.
+  std::atomic<std::uint64_t> claimed_{0};
   std::atomic<bool> impatient_{false};
 };
 

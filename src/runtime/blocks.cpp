@@ -12,28 +12,28 @@
 #include "src/runtime/clock.h"
 #include "src/runtime/counter.h"
 #include "src/runtime/probes.h"
+#include "src/runtime/thread_state.h"
 #include "src/runtime/wiped_memory.h"
 
 namespace waitprobe::detail {
+
+__attribute__((tls_model("initial-exec"))) constinit thread_local ThreadState this_thread = {};
+
 namespace {
 
 constexpr std::uint64_t tag_mask = sizeof(wp_open_wait) - 1;  // slots are aligned to their size
 constexpr unsigned seq_bits = 40;
 
-struct ThreadState {
-  wp_block* block;  // first of the thread's blocks; the others follow by `next`
-  std::uint32_t last_slot;
-  bool inside;  // between NoReentry's ends
-};
-// initial-exec: reading it never allocates, so a signal handler may.
-__attribute__((tls_model("initial-exec"))) constinit thread_local ThreadState this_thread = {};
-
 // The tag of the newest incarnation. Not in wiped memory: a child has to know what its parent's was.
 constinit std::atomic<std::uint64_t> newest_tag{0};
 
-std::uint64_t load_tag() noexcept {
-  const auto* page = reinterpret_cast<const wp_arena*>(__atomic_load_n(&waitprobe_root.arena, __ATOMIC_RELAXED));
-  return __atomic_load_n(&page->incarnation, __ATOMIC_RELAXED) & tag_mask;
+std::uint64_t load_tag() noexcept { return incarnation() & tag_mask; }
+
+// The thread's blocks. None in the child of a fork: what the parent had is wiped, and may by now belong to another thread.
+wp_block* own_blocks() noexcept {
+  return this_thread.block != nullptr && this_thread.incarnation == static_cast<std::uint32_t>(incarnation())
+             ? this_thread.block
+             : nullptr;
 }
 
 // Gives this process an incarnation, if it has none yet: at its first block, and at the first after a fork.
@@ -106,47 +106,56 @@ wp_block* acquire_block() noexcept {
   return nullptr;
 }
 
-// Gives back the blocks of a thread that ends. A pthread key rather than a thread_local destructor: those run earlier, and guards
-// in the destructors of other thread_locals are still to come.
-void release_blocks(void*) noexcept {
-  wp_block* block = this_thread.block;
+// Gives back the blocks of a thread that ends. A pthread key rather than a thread_local destructor: those run earlier, and
+// guards in the destructors of other thread_locals are still to come.
+void release_blocks() noexcept {
+  this_thread.ending = true;  // first: a signal handler may wait in between
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  wp_block* block = own_blocks();
   this_thread.block = nullptr;
-  while (block != nullptr && block->magic == WP_BLOCK_MAGIC) {
+  while (block != nullptr) {
     auto* next = reinterpret_cast<wp_block*>(block->next);
     __atomic_store_n(&block->owner_tid, 0U, __ATOMIC_RELEASE);
     block = next;
   }
 }
 
-// 0: not made yet; otherwise the key plus 1.
+// 0: not made yet; key_gone: deleted; otherwise the key plus 1.
 constinit std::atomic<std::uint64_t> exit_key{0};
+constexpr std::uint64_t key_gone = UINT64_MAX;
 
-void release_at_thread_exit() noexcept {
+// False when nobody will hear of this thread's end: it is past the hand-over of its blocks, this copy of the library is being
+// unloaded, or there is no room for one more key.
+bool release_at_thread_exit() noexcept {
+  if (this_thread.ending) return false;
   std::uint64_t key = exit_key.load(std::memory_order_acquire);
   if (key == 0) {
     pthread_key_t fresh;
-    if (pthread_key_create(&fresh, [](void* p) { release_blocks(p); }) != 0) return;
+    if (pthread_key_create(&fresh, [](void*) { release_blocks(); }) != 0) return false;
     if (exit_key.compare_exchange_strong(key, std::uint64_t{fresh} + 1, std::memory_order_acq_rel)) {
       key = std::uint64_t{fresh} + 1;
     } else {
       pthread_key_delete(fresh);
     }
   }
-  pthread_setspecific(static_cast<pthread_key_t>(key - 1), &this_thread);
+  return key != key_gone && pthread_setspecific(static_cast<pthread_key_t>(key - 1), &this_thread) == 0;
 }
 
-// A plug-in that carries the library may be unloaded before the threads that used it end: then nobody must call into it.
+#ifndef WAITPROBE_SHARED  // which is never unloaded
+// A plug-in that carries the library may be unloaded before the threads that used it end: then nobody must call into it. The
+// number of the key may be given to somebody else at once, so it is not used again; threads may still run when a process exits.
 __attribute__((destructor)) void forget_thread_exits() noexcept {
-  const std::uint64_t key = exit_key.load(std::memory_order_acquire);
-  if (key != 0) pthread_key_delete(static_cast<pthread_key_t>(key - 1));
+  const std::uint64_t key = exit_key.exchange(key_gone, std::memory_order_acq_rel);
+  if (key != 0 && key != key_gone) pthread_key_delete(static_cast<pthread_key_t>(key - 1));
 }
+#endif
 
 wp_open_wait* free_slot(wp_block& block) noexcept {
   for (std::uint32_t i = 0; i < WP_BLOCK_SLOTS; i++) {
     const std::uint32_t index = (this_thread.last_slot + i) % WP_BLOCK_SLOTS;
     wp_open_wait& slot = block.open[index];
     if (__atomic_load_n(&slot.wait_id, __ATOMIC_ACQUIRE) != 0) continue;
-    this_thread.last_slot = index;
+    this_thread.last_slot = static_cast<std::uint8_t>(index);
     const std::uint64_t id = block.number << seq_bits | (++block.last_seq & ((std::uint64_t{1} << seq_bits) - 1));
     __atomic_store_n(&slot.wait_id, id, __ATOMIC_RELAXED);
     return &slot;
@@ -171,9 +180,13 @@ NoReentry::~NoReentry() {
   this_thread.inside = false;
 }
 
+std::uint64_t incarnation() noexcept {
+  const auto* page = reinterpret_cast<const wp_arena*>(__atomic_load_n(&waitprobe_root.arena, __ATOMIC_RELAXED));
+  return __atomic_load_n(&page->incarnation, __ATOMIC_RELAXED);
+}
+
 wp_open_wait* take_slot() noexcept {
-  wp_block* first = this_thread.block;
-  if (first != nullptr && first->magic != WP_BLOCK_MAGIC) first = nullptr;  // wiped by fork
+  wp_block* first = own_blocks();
   for (wp_block* block = first; block != nullptr; block = reinterpret_cast<wp_block*>(block->next)) {
     wp_open_wait* slot = free_slot(*block);
     if (slot != nullptr) return slot;
@@ -183,10 +196,16 @@ wp_open_wait* take_slot() noexcept {
     __atomic_fetch_add(&waitprobe_root.lost_memory, 1U, __ATOMIC_RELAXED);
     return nullptr;
   }
-  __atomic_store_n(&fresh->next, reinterpret_cast<std::uint64_t>(first), __ATOMIC_RELAXED);
-  this_thread.block = fresh;
-  if (first == nullptr) release_at_thread_exit();
-  return free_slot(*fresh);
+  wp_open_wait* slot = free_slot(*fresh);
+  if (first != nullptr || release_at_thread_exit()) {
+    __atomic_store_n(&fresh->next, reinterpret_cast<std::uint64_t>(first), __ATOMIC_RELAXED);
+    this_thread.block = fresh;
+    this_thread.incarnation = static_cast<std::uint32_t>(incarnation());
+  } else {
+    // Nobody would give the block back. So it is given back now; nobody takes it before this wait has ended.
+    __atomic_store_n(&fresh->owner_tid, 0U, __ATOMIC_RELEASE);
+  }
+  return slot;
 }
 
 void give_back(wp_open_wait* slot) noexcept {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// The one file in which every probe stands once. It is compiled by rules of its own (cmake/WaitprobeRuntime.cmake):
+// The one file in which every probe stands once. It is compiled by rules of its own (CMakeLists.txt):
 //  - never with LTO, which may turn arguments into constants or drop the semaphore aliases;
 //  - with -mno-red-zone, because kernels from 6.18 on may turn a nop into a call, which writes below the stack pointer.
 // Arguments are in registers ("nr"): older libbpf cannot decode the other operands that sys/sdt.h would allow. The probe
@@ -16,10 +16,12 @@
 #define WP_STRING_(x) #x
 #define WP_STRING(x) WP_STRING_(x)
 
-#define WP_ALIAS(probe, word)                                     \
-  ".globl waitprobe_" probe "_semaphore\n"                        \
-  ".hidden waitprobe_" probe "_semaphore\n"                       \
+// clang-format off
+#define WP_ALIAS(probe, word)               \
+  ".globl waitprobe_" probe "_semaphore\n"  \
+  ".hidden waitprobe_" probe "_semaphore\n" \
   ".set waitprobe_" probe "_semaphore, waitprobe_root + " word "\n"
+// clang-format on
 
 // The root, whose first member is the armed word, and the semaphores as names for parts of that word: in one statement, so that
 // no compiler can put them apart. Offset 0 of the word is `events`, offset 2 `batch` (kept for wait_block and wait_batch).
@@ -56,8 +58,7 @@ static_assert(offsetof(wp_root, magic) == 8 && offsetof(wp_root, version) == 16 
 extern "C" {
 
 // sys/sdt.h wants each semaphore declared before its probe.
-#define WP_SEMAPHORE(probe) \
-  extern __attribute__((visibility("hidden"))) unsigned short waitprobe_##probe##_semaphore
+#define WP_SEMAPHORE(probe) extern __attribute__((visibility("hidden"))) unsigned short waitprobe_##probe##_semaphore
 WP_SEMAPHORE(wait_start);
 WP_SEMAPHORE(wait_stop);
 WP_SEMAPHORE(wait_slow_1us);
@@ -83,8 +84,8 @@ WP_ALONE void waitprobe_fire_start(const char* key, std::uint64_t timestamp_ns, 
 WP_ALONE void waitprobe_fire_stop(const char* key, std::uint64_t timestamp_ns, std::uint64_t duration_ns,
                                   std::uint64_t wait_id) noexcept {
   DTRACE_PROBE4(waitprobe, wait_stop, key, timestamp_ns, duration_ns, wait_id);
-#define WP_SLOW(probe, threshold_ns)                                                   \
-  if (duration_ns < (threshold_ns)) return;                                            \
+#define WP_SLOW(probe, threshold_ns)        \
+  if (duration_ns < (threshold_ns)) return; \
   DTRACE_PROBE4(waitprobe, probe, key, timestamp_ns, duration_ns, wait_id)
   WP_SLOW(wait_slow_1us, 1'000);
   WP_SLOW(wait_slow_10us, 10'000);

@@ -18,6 +18,5 @@ __attribute__((visibility("hidden"))) void waitprobe_fire_start(const char* key,
                                                                 std::uint64_t wait_id) noexcept;
 // wait_stop, and each wait_slow_* whose threshold the duration reaches.
 __attribute__((visibility("hidden"))) void waitprobe_fire_stop(const char* key, std::uint64_t timestamp_ns,
-                                                               std::uint64_t duration_ns,
-                                                               std::uint64_t wait_id) noexcept;
+                                                               std::uint64_t duration_ns, std::uint64_t wait_id) noexcept;
 }

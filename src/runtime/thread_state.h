@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+
+#include "bpf/abi.h"
+
+namespace waitprobe::detail {
+
+// What the library keeps for each thread. Small, since it stands in the static TLS block, of which the C library has little
+// left for plug-ins: with these 16 bytes a process can load about a hundred plug-ins that carry the library.
+struct ThreadState {
+  wp_block* block;            // first of the thread's blocks; the others follow by `next`
+  std::uint32_t incarnation;  // what the process was when it took them: the low half, which has the tag
+  std::uint8_t last_slot;
+  bool inside;  // between NoReentry's ends
+  bool ending;  // it has handed back its blocks
+  bool asking;  // it is inside a factory, which may itself use guards
+};
+static_assert(sizeof(ThreadState) == 16);
+
+// initial-exec: reading it never allocates, so a signal handler may.
+extern __attribute__((tls_model("initial-exec"))) constinit thread_local ThreadState this_thread;
+
+}  // namespace waitprobe::detail

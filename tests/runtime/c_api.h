@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The C interface, as C sees it.
+ */
+#ifndef WAITPROBE_TESTS_C_API_H
+#define WAITPROBE_TESTS_C_API_H
+
+#include <waitprobe/c.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+waitprobe_wait *c_begin(void);
+void c_end(waitprobe_wait *begun);
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+#include <gtest/gtest.h>
+
+#include "tests/runtime/c_api.h"
+#include "tests/runtime/recorder.h"
+
+TEST(CInterface, idle_start_gives_null_and_stop_takes_it) {
+  ASSERT_EQ(__atomic_load_n(waitprobe_armed, __ATOMIC_RELAXED), 0U) << "this test needs a process of its own";
+  EXPECT_EQ(c_begin(), nullptr);
+  c_end(nullptr);
+}
+
+TEST(CInterface, waits_are_those_of_the_counter_of_that_key) {
+  test::Tally& tally = test::Recorder::follow("c.").of("c.wait");
+  waitprobe_wait* first = c_begin();
+  waitprobe_wait* second = c_begin();
+  EXPECT_EQ(tally.open_now(), 2);
+  c_end(first);
+  c_end(second);
+  STATIC_WAIT_COUNTER(c.wait).start().stop();
+  EXPECT_TRUE(tally.saw(3));
+  EXPECT_EQ(tally.created, 1);
+}
