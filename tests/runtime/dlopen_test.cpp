@@ -35,10 +35,10 @@ class Plugin {
   Plugin& operator=(const Plugin&) = delete;
 
   template <typename Function>
-  Function* get(Function*, const char* name) const {
+  Function* get(const char* name) const {
     return reinterpret_cast<Function*>(dlsym(library_, name));
   }
-#define IN(plugin, function) (*(plugin).get(&function, #function))
+#define IN(plugin, function) (*(plugin).get<decltype(function)>(#function))
 
   void unload() {
     if (library_ != nullptr) dlclose(library_);
