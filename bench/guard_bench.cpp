@@ -71,6 +71,11 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: waitprobe-bench idle|backend|tracer [BENCHMARK OPTIONS]\n");
     return 2;
   }
+  const bool armed = *waitprobe_armed != 0;
+  if (armed != (what != "idle")) {
+    std::fprintf(stderr, "waitprobe-bench: cannot measure %s: the guard is %sarmed\n", argv[1], armed ? "" : "not ");
+    return 1;
+  }
   for (const int threads : {1, 2, 4, 8}) {
     benchmark::RegisterBenchmark("empty", empty)->Threads(threads)->UseRealTime();
     benchmark::RegisterBenchmark("yardstick", yardstick)->Threads(threads)->UseRealTime();

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: MIT
 """Runs waitprobe-bench idle, with a backend, and with a tracer, and prints one table; then how soon `hist` is ready.
 
-guard_table.py BUILD_FOLDER. Each figure is a median of repetitions that alternate with the yardstick's in the same run, each less what
-the loop itself costs; the ratio is what counts, the nanoseconds are this machine's at this moment.
+guard_table.py BUILD_FOLDER. Each figure is the CPU time of one guard together with the loop around it, a median of repetitions that
+alternate with the yardstick's in the same run. The ratio is what counts; the nanoseconds are this machine's at this moment. "empty" is
+the loop without a guard: near it, a ratio is a lower bound.
 """
 
 import json
@@ -18,23 +19,28 @@ REPETITIONS = 7
 THREADS = (1, 2, 4, 8)
 
 
-def bench(build, what):
+def start_bench(build, what):
+    """Starts waitprobe-bench, and returns it with the pid that it says when it waits for a tracer."""
     words = [os.path.join(build, "waitprobe-bench"), what, "--benchmark_format=json", "--benchmark_min_time=0.05",
              f"--benchmark_repetitions={REPETITIONS}", "--benchmark_enable_random_interleaving=true"]
-    process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    tracer = None
-    if what == "tracer":
-        pid = process.stdout.readline().split()[1]
-        tracer, _ = start_hist(build, "-p", pid)
+    process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    return process, process.stdout.readline().split()[1] if what == "tracer" else None
+
+
+def bench(build, what):
+    process, pid = start_bench(build, what)
+    tracer = start_hist(build, "-p", pid)[0] if pid else None
     out, _ = process.communicate("\n")
+    if process.returncode != 0:
+        sys.exit(f"waitprobe-bench {what} ended with {process.returncode}")
     if tracer is not None:
         tracer.wait()
     times = {}
     for run in json.loads(out)["benchmarks"]:
         if run["run_type"] == "iteration":
             name = run["name"].split("/")[0]
-            # Of one guard in one thread: real time an iteration, times the threads that iterate.
-            times.setdefault((name, run["threads"]), []).append(run["real_time"] * run["threads"])
+            # CPU time, in user space and in the kernel: threads that share a CPU and a busy machine do not change it.
+            times.setdefault((name, run["threads"]), []).append(run["cpu_time"])
     return times
 
 
@@ -51,23 +57,35 @@ def start_hist(build, *target):
     return process, (time.monotonic() - began) * 1000
 
 
+def times_until_ready(build, target):
+    """The milliseconds until `hist` is attached to a process that stands still."""
+    process, pid = start_bench(build, "tracer")
+    ready = []
+    for _ in range(10):
+        tool, milliseconds = start_hist(build, *((target, pid) if target == "-p" else (target,)))
+        ready.append(milliseconds)
+        tool.send_signal(signal.SIGINT)
+        tool.wait()
+    process.kill()
+    process.wait()
+    return ready
+
+
 def main():
     build = sys.argv[1]
     print(f"{'guard':10} {'threads':>7} {'ns':>8} {'yardstick ns':>13} {'yardstick / guard':>18}")
     for what in ("idle", "backend", "tracer"):
         times = bench(build, what)
-        for threads in THREADS:
-            loop = statistics.median(times["empty", threads])
-            guard = max(statistics.median(times[what, threads]) - loop, 0.01)
-            yardstick = statistics.median(times["yardstick", threads]) - loop
-            print(f"{what:10} {threads:7} {guard:8.2f} {yardstick:13.1f} {yardstick / guard:18.2f}")
-    ready = []
-    for _ in range(10):
-        tool, milliseconds = start_hist(build, "-a")
-        ready.append(milliseconds)
-        tool.send_signal(signal.SIGINT)
-        tool.wait()
-    print(f"\nwaitprobe hist -a is ready after {statistics.median(ready):.0f} ms (median of 10; {min(ready):.0f} to {max(ready):.0f})")
+        for name in ("empty", what) if what == "idle" else (what,):
+            for threads in THREADS:
+                guard = statistics.median(times[name, threads])
+                yardstick = statistics.median(times["yardstick", threads])
+                print(f"{name:10} {threads:7} {guard:8.2f} {yardstick:13.1f} {yardstick / guard:18.2f}")
+    for target in ("-p", "-a"):
+        ready = times_until_ready(build, target)
+        print(f"\nwaitprobe hist {target} is ready after {statistics.median(ready):.0f} ms (median of {len(ready)}; "
+              f"{min(ready):.0f} to {max(ready):.0f})", end="")
+    print()
 
 
 if __name__ == "__main__":

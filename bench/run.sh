@@ -4,6 +4,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/install-deps.sh
-cmake -S . -B build -G Ninja -DWAITPROBE_BUILD_BENCH=ON >/dev/null
-cmake --build build --target waitprobe waitprobe-bench >/dev/null
-exec python3 bench/guard_table.py build
+echo "Building into build/"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+if ! { cmake -S . -B build -G Ninja -DWAITPROBE_BUILD_BENCH=ON && cmake --build build --target waitprobe waitprobe-bench; } >"$log" 2>&1; then
+  cat "$log" >&2
+  exit 1
+fi
+python3 bench/guard_table.py build

@@ -41,12 +41,12 @@ extern void bpf_preempt_disable(void) __ksym __weak;
 extern void bpf_preempt_enable(void) __ksym __weak;
 
 /* An entry of a few instructions around one body that must not be preempted. */
-#define WP_USDT(name, body)                          \
-  SEC("usdt") int name(struct pt_regs *ctx) {        \
-    if (bpf_preempt_disable) bpf_preempt_disable();  \
-    body(ctx);                                       \
-    if (bpf_preempt_enable) bpf_preempt_enable();    \
-    return 0;                                        \
+#define WP_USDT(name, body)                         \
+  SEC("usdt") int name(struct pt_regs *ctx) {       \
+    if (bpf_preempt_disable) bpf_preempt_disable(); \
+    body(ctx);                                      \
+    if (bpf_preempt_enable) bpf_preempt_enable();   \
+    return 0;                                       \
   }
 
 #endif

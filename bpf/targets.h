@@ -19,9 +19,7 @@ struct {
   __type(value, __u8);
 } targets SEC(".maps");
 
-static __always_inline int is_target(__u32 pid) {
-  return !config.filter_targets || bpf_map_lookup_elem(&targets, &pid);
-}
+static __always_inline int is_target(__u32 pid) { return !config.filter_targets || bpf_map_lookup_elem(&targets, &pid); }
 
 /* A child of a target is one too, unless it only is a new thread. */
 SEC("tp_btf/sched_process_fork")

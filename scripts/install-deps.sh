@@ -9,7 +9,7 @@ packages=(
   libcli11-dev nlohmann-json3-dev zlib1g-dev                      # command line, JSON; compression in the demo
   libgtest-dev libgmock-dev libbenchmark-dev valgrind             # tests and benchmarks
   bpftrace linux-perf binutils python3                            # other tools that the tests run
-  clang-format clang-tidy shellcheck git                          # lint
+  clang-format cppcheck shellcheck git                            # lint
 )
 
 if ! command -v apt-get >/dev/null; then

@@ -7,20 +7,24 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/install-deps.sh
 if [ "$(id -u)" -ne 0 ]; then
-  exec sudo "$0" "$@"
+  exec sudo scripts/test.sh "$@"
 fi
 # perf and the tests that look for foreign uprobes read it.
 [ -e /sys/kernel/tracing/uprobe_events ] || mount -t tracefs tracefs /sys/kernel/tracing
 
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
 build() {
   local folder=$1
   shift
   echo "Building into $folder/"
-  cmake -S . -B "$folder" -G Ninja "$@" >/dev/null
-  cmake --build "$folder" | { grep -E 'error|warning|FAILED' || true; }
+  if ! { cmake -S . -B "$folder" -G Ninja "$@" && cmake --build "$folder"; } >"$log" 2>&1; then
+    cat "$log" >&2
+    exit 1
+  fi
 }
 build build
 build build/asan -DWAITPROBE_SANITIZE=address,undefined -DWAITPROBE_TEST_PREFIX=asan.
 build build/tsan -DWAITPROBE_SANITIZE=thread -DWAITPROBE_TEST_PREFIX=tsan. -DWAITPROBE_BUILD_TOOLS=OFF
 
-exec ctest --test-dir build --output-on-failure --no-tests=error -LE slow "$@"
+ctest --test-dir build --output-on-failure --no-tests=error -LE slow "$@"

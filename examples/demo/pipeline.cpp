@@ -3,11 +3,11 @@
 
 #include <zlib.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cstdint>
 #include <fstream>
-#include <iostream>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -22,23 +22,28 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Contents {
+// Large files go through the pipeline in pieces, so that memory stays bounded.
+constexpr std::size_t piece_bytes = 256 << 10;
+
+struct Piece {
   fs::path path;
+  std::uint64_t offset = 0;
   std::string bytes;
   std::size_t budget = 0;
 };
 
 struct Result {
   fs::path path;
+  std::uint64_t offset = 0;
   std::size_t bytes_in = 0;
   std::string compressed;
 };
 
-std::optional<std::string> read_file(const fs::path& path, std::size_t size) {
+// Fewer bytes than `size` at the end of the file, and when it cannot be read.
+std::string read_piece(std::ifstream& file, std::size_t size) {
   STATIC_SCOPED_WAIT_COUNTER(demo.disk.read);
-  std::ifstream file(path, std::ios::binary);
   std::string bytes(size, '\0');
-  if (!file || (!file.read(bytes.data(), static_cast<std::streamsize>(size)) && !file.eof())) return std::nullopt;
+  file.read(bytes.data(), static_cast<std::streamsize>(size));
   bytes.resize(static_cast<std::size_t>(file.gcount()));
   return bytes;
 }
@@ -60,16 +65,17 @@ class Pipeline {
     std::thread walker([this] { walk(); });
     std::vector<std::thread> readers, compressors;
     for (unsigned i = 0; i < settings_.readers; i++) readers.emplace_back([this] { read_files(); });
-    for (unsigned i = 0; i < settings_.compressors; i++) compressors.emplace_back([this] { compress_files(); });
+    for (unsigned i = 0; i < settings_.compressors; i++) compressors.emplace_back([this] { compress_pieces(); });
     std::thread writer([this] { write_results(); });
 
     walker.join();
     paths_.close();
     for (std::thread& reader : readers) reader.join();
-    contents_.close();
+    pieces_.close();
     for (std::thread& compressor : compressors) compressor.join();
     results_.close();
     writer.join();
+    summary_.files = files_;
     summary_.unreadable = unreadable_;
     return summary_;
   }
@@ -87,31 +93,33 @@ class Pipeline {
   }
 
   void read_files() {
-    while (auto path = paths_.pop()) {
-      std::error_code error;
-      const auto size = static_cast<std::size_t>(fs::file_size(*path, error));
-      if (error) {
-        unreadable_++;
-        continue;
-      }
-      const std::size_t budget = budget_.acquire(size);
-      auto bytes = read_file(*path, size);
-      if (!bytes) {
-        budget_.release(budget);
-        unreadable_++;
-        continue;
-      }
-      contents_.push({std::move(*path), std::move(*bytes), budget});
-    }
+    while (const auto path = paths_.pop()) (read_file(*path) ? files_ : unreadable_)++;
   }
 
-  void compress_files() {
-    while (auto file = contents_.pop()) {
-      Result result{std::move(file->path), file->bytes.size(), compress(file->bytes)};
-      budget_.release(file->budget);
+  bool read_file(const fs::path& path) {
+    std::error_code error;
+    const std::uint64_t size = fs::file_size(path, error);
+    std::ifstream file(path, std::ios::binary);
+    if (error || !file) return false;
+    std::uint64_t offset = 0;
+    do {
+      const std::size_t length = static_cast<std::size_t>(std::min<std::uint64_t>(size - offset, piece_bytes));
+      const std::size_t budget = budget_.acquire(length);
+      std::string bytes = read_piece(file, length);
+      const bool short_of = bytes.size() < length;
+      offset += bytes.size();
+      pieces_.push({path, offset - bytes.size(), std::move(bytes), budget});
+      if (short_of) return !file.bad();
+    } while (offset < size);
+    return true;
+  }
+
+  void compress_pieces() {
+    while (auto piece = pieces_.pop()) {
+      Result result{std::move(piece->path), piece->offset, piece->bytes.size(), compress(piece->bytes)};
+      budget_.release(piece->budget);
       {
-        std::unique_lock lock = lock_output();
-        summary_.files++;
+        const std::unique_lock lock = lock_output();
         summary_.bytes_in += result.bytes_in;
       }
       results_.push(std::move(result));
@@ -120,8 +128,9 @@ class Pipeline {
 
   void write_results() {
     while (auto result = results_.pop()) {
-      std::unique_lock lock = lock_output();
-      output_ << result->path.string() << ' ' << result->bytes_in << ' ' << result->compressed.size() << '\n'
+      const std::unique_lock lock = lock_output();
+      output_ << result->offset << ' ' << result->bytes_in << ' ' << result->compressed.size() << ' ' << result->path.string()
+              << '\n'
               << result->compressed;
       summary_.bytes_out += result->compressed.size();
     }
@@ -137,10 +146,10 @@ class Pipeline {
   std::ostream& output_;
   std::mutex output_mutex_;
   Summary summary_;
-  std::atomic<std::uint64_t> unreadable_{0};
+  std::atomic<std::uint64_t> files_{0}, unreadable_{0};
   MemoryBudget budget_;
   BoundedQueue<fs::path> paths_{"paths", 64};
-  BoundedQueue<Contents> contents_{"contents", 16};
+  BoundedQueue<Piece> pieces_{"pieces", 16};
   BoundedQueue<Result> results_{"results", 16};
 };
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
-//   walker -> [paths] -> readers -> [contents] -> compressors -> [results] -> writer
+//   walker -> [paths] -> readers -> [pieces] -> compressors -> [results] -> writer
 //
-// Queues are bounded, so a slow stage holds up those before it; a memory budget bounds the files that have been read; and the
-// one output has a lock, which the writer and the reports of unreadable files share.
+// Queues are bounded, so a slow stage holds up those before it; a memory budget bounds what has been read of the files; and the
+// output and the summary of it have one lock, which the compressors and the writer share.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +26,8 @@ struct Summary {
   std::uint64_t bytes_out = 0;
 };
 
-// Compresses every regular file below the directory, each on its own, into `output`.
+// Compresses every regular file below the directory into `output`, in pieces, in no particular order. Symbolic links are not
+// followed. A piece is a line "OFFSET BYTES COMPRESSED_BYTES PATH", and then what zlib made of it.
 Summary compress_directory(const Settings& settings, std::ostream& output);
 
 }  // namespace demo

@@ -6,7 +6,7 @@ import os
 import subprocess
 
 import harness
-from harness import Hist, Program, TOOL, TestCase, Workload, run
+from harness import Hist, Program, TOOL, TestCase, Workload, run, wait_until
 
 NOBODY = 65534
 
@@ -118,6 +118,14 @@ class ForeignUprobe(TestCase):
         finally:
             os.close(events)
 
+    def try_to_write(self, file, text):
+        try:
+            with open(file, "w", encoding="ascii") as opened:
+                opened.write(text)
+            return True
+        except OSError:
+            return False
+
     def test_it_is_named(self):
         workload = self.started(Workload("--threads", 1, "--waits", 23, "--keys", 1))
         file = harness.built("waitprobe-workload")
@@ -125,15 +133,14 @@ class ForeignUprobe(TestCase):
         self.write_events(f"p:{name}/foreign {os.path.abspath(file)}:{self.wait_stop_offset(file):#x}")
         switch = f"/sys/kernel/tracing/events/{name}/foreign/enable"
         try:
-            with open(switch, "w", encoding="ascii") as enable:
-                enable.write("1")
+            # A tool that was just killed may still be on its way out, and then it is us who are refused.
+            wait_until(lambda: self.try_to_write(switch, "1"), "the foreign uprobe is enabled")
             tool = self.started(Hist("-p", workload.pid, ready=False))
             self.assertEqual(tool.wait(), 1, tool)
             self.assertIn(f"{name}/foreign", tool.err)
             self.assertIn("without the probe's semaphore", tool.err)
         finally:
-            with open(switch, "w", encoding="ascii") as enable:
-                enable.write("0")
+            self.try_to_write(switch, "0")
             self.write_events(f"-:{name}/foreign")
         tool = self.started(Hist("-p", workload.pid))
         workload.go()

@@ -4,9 +4,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
+#include <chrono>
 #include <cmath>
 #include <iostream>
+#include <thread>
+
+#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "src/view/escape.h"
@@ -19,32 +22,46 @@ void tell_ready(const Options& options) {
   if (options.ready_fd >= 0) (void)!write(options.ready_fd, "r", 1);
 }
 
-// A byte, or the end of the pipe.
+// A byte, or the end of the pipe; then the tracer.
 void wait_for_go(const Options& options) {
   char byte;
   if (options.go_fd >= 0) (void)!read(options.go_fd, &byte, 1);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (options.wait_for_tracer && __atomic_load_n(waitprobe_armed, __ATOMIC_RELAXED) == 0) {
+    if (std::chrono::steady_clock::now() > deadline) {
+      std::cerr << "waitprobe-workload: cannot begin: no tracer has attached within 30 s" << std::endl;
+      _exit(1);
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
 }
 
-void nothing(const Options&) {}
+// A number up to `most`. CLI11 would take -1 for the largest of all.
+CLI::Range up_to(std::uint64_t most) { return CLI::Range(std::uint64_t{0}, most); }
 
 Options parse(int argc, char** argv) {
   Options o;
   CLI::App app("waitprobe-workload: a known number of waits on known keys", "waitprobe-workload");
   app.add_option("--threads", o.threads)->check(CLI::Range(1, 10'000));
-  app.add_option("--waits", o.waits, "By each thread, spread evenly over the keys");
+  app.add_option("--waits", o.waits, "By each thread, spread evenly over the keys")->check(up_to(1'000'000'000'000));
   app.add_option("--keys", o.keys, "work.0, work.1, ...")->check(CLI::Range(1, 1'000'000));
-  app.add_option("--hold-ns", o.hold_ns, "How long each wait takes at the least");
+  app.add_option("--hold-ns", o.hold_ns, "How long each wait takes at the least")->check(up_to(3'600'000'000'000));
   app.add_option("--pattern", o.pattern)->check(CLI::IsMember({"sleep", "spin", "none"}));
   app.add_flag("--cross-thread", o.cross_thread, "Each wait ends on another thread than it began on");
-  app.add_flag("--late-backend", o.late_backend, "Register a backend while waits are under way");
+  app.add_flag("--late-backend", o.late_backend, "Register a backend in the middle of the work");
   app.add_flag("--true-quantiles", o.true_quantiles, "Print the quantiles of the durations as well");
   app.add_flag("--nasty-keys", o.nasty_keys, "Keys that are hard to print");
-  app.add_option("--distinct", o.distinct, "So many keys instead, made at run time, with --waits waits each");
+  app.add_option("--distinct", o.distinct, "So many keys instead, made at run time, with --waits waits each")
+      ->check(up_to(1'000'000));
   app.add_flag("--hold-open", o.hold_open, "One more wait on work.0, begun before --ready-fd and ended after --go-fd");
   app.add_flag("--linger", o.linger, "Stay when the work is done, until a signal comes");
-  app.add_option("--loop", o.loop_s, "Work for so many seconds, however many waits that makes");
-  app.add_option("--fork", o.fork, "So many children do the same work")->check(CLI::Range(0, 1000));
+  const auto loop =
+      app.add_option("--loop", o.loop_s, "Work for so many seconds, however many waits that makes")->check(up_to(86'400));
+  app.add_option("--fork", o.fork, "So many children do the same work, and the truth is the sum")
+      ->check(CLI::Range(0, 1000))
+      ->excludes(loop);
   app.add_option("--plugin", o.plugin, "Open this plug-in, and let it wait on plugin.K after each wait on work.K");
+  app.add_flag("--wait-for-tracer", o.wait_for_tracer, "The work begins when somebody listens, 30 s at most");
   app.add_option("--ready-fd", o.ready_fd, "Gets a byte when all threads stand ready");
   app.add_option("--go-fd", o.go_fd, "The work begins when a byte comes");
   try {
@@ -55,17 +72,36 @@ Options parse(int argc, char** argv) {
   return o;
 }
 
+// Forked from a process that has no threads yet. Returns when all of them stand ready.
 std::vector<pid_t> fork_children(const Options& options, Keys& keys) {
+  int standing[2];
+  if (options.fork == 0 || pipe(standing) != 0) return {};
   std::vector<pid_t> children;
   for (std::uint32_t i = 0; i < options.fork; i++) {
     const pid_t child = fork();
     if (child == 0) {
-      do_work(options, keys, nothing, nothing);
+      Options mine = options;
+      mine.ready_fd = standing[1];
+      do_work(mine, keys, tell_ready, wait_for_go);
       _exit(0);
     }
     children.push_back(child);
   }
+  close(standing[1]);
+  char byte;
+  for (std::uint32_t i = 0; i < options.fork; i++) (void)!read(standing[0], &byte, 1);
+  close(standing[0]);
   return children;
+}
+
+// Whether all of them have done their work.
+bool wait_for(const std::vector<pid_t>& children) {
+  bool done = true;
+  for (const pid_t child : children) {
+    int status = 0;
+    if (waitpid(child, &status, 0) != child || status != 0) done = false;
+  }
+  return done;
 }
 
 nlohmann::json quantiles() {
@@ -88,7 +124,10 @@ int main(int argc, char** argv) {
   if (options.true_quantiles) register_recording_backend();
   const auto children = fork_children(options, keys);
   const Truth truth = do_work(options, keys, tell_ready, wait_for_go);
-  for (const pid_t child : children) waitpid(child, nullptr, 0);
+  if (children.size() != options.fork || !wait_for(children)) {
+    std::cerr << "waitprobe-workload: a child has not done its work" << std::endl;
+    return 1;
+  }
 
   nlohmann::json json = {{"keys", nlohmann::json::object()}};
   for (const auto& [key, count] : truth) json["keys"][waitprobe::repair_utf8(key)] = count * (children.size() + 1);

@@ -20,6 +20,7 @@ struct Options {
   std::uint64_t loop_s = 0;  // 0: `waits`, otherwise as many as there is time for
   std::uint32_t fork = 0;
   std::string plugin;
+  bool wait_for_tracer = false;
   int ready_fd = -1;
   int go_fd = -1;
 };

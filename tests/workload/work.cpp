@@ -113,7 +113,8 @@ struct Run {
   std::vector<std::atomic<std::uint64_t>> counts = std::vector<std::atomic<std::uint64_t>>(keys.size());
 };
 
-void work(Run& run) {
+// `registers`: in the middle of its work, while a wait is open, this thread registers a backend.
+void work(Run& run, bool registers) {
   const std::uint64_t waits = run.options.distinct != 0 ? run.options.waits * run.keys.size() : run.options.waits;
   std::vector<std::uint64_t> counts(run.keys.size());
   {
@@ -122,6 +123,7 @@ void work(Run& run) {
       const std::size_t key = i % run.keys.size();
       Guard guard = run.keys.handle(key).start();
       hold(run.options);
+      if (registers && i == waits / 2) register_counting_backend();
       if (stopper != nullptr) {
         stopper->hand_over(std::move(guard));
       } else {
@@ -148,7 +150,8 @@ Keys::Keys(const Options& options) {
   const bool literals = !options.nasty_keys && options.distinct == 0;
   for (std::size_t i = 0; i < names_.size(); i++) {
     const bool literal = literals && i < std::size(literal_handles);
-    handles_.push_back(literal ? &literal_handles[i] : new WaitCounterHandle(names_[i]));
+    if (!literal) made_.push_back(std::make_unique<WaitCounterHandle>(names_[i]));
+    handles_.push_back(literal ? &literal_handles[i] : made_.back().get());
   }
 }
 
@@ -157,10 +160,10 @@ Truth do_work(const Options& options, Keys& keys, void (*ready)(const Options&),
   std::latch standing(options.threads), go(1);
   std::vector<std::thread> threads;
   for (std::uint32_t i = 0; i < options.threads; i++) {
-    threads.emplace_back([&] {
+    threads.emplace_back([&, i] {
       standing.count_down();
       go.wait();
-      work(run);
+      work(run, options.late_backend && i == 0);
     });
   }
   standing.wait();
@@ -172,7 +175,6 @@ Truth do_work(const Options& options, Keys& keys, void (*ready)(const Options&),
     run.plugin_wait = open_plugin(options.plugin);
     if (options.loop_s != 0) run.end = Clock::now() + std::chrono::seconds(options.loop_s);
     go.count_down();
-    if (options.late_backend) register_counting_backend();
   }
   for (std::thread& thread : threads) thread.join();
 

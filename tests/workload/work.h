@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -22,7 +23,8 @@ class Keys {
 
  private:
   std::vector<std::string> names_;
-  std::vector<waitprobe::WaitCounterHandle*> handles_;  // live as long as the process
+  std::vector<std::unique_ptr<waitprobe::WaitCounterHandle>> made_;
+  std::vector<waitprobe::WaitCounterHandle*> handles_;
 };
 
 // Does the waits of one process, on as many threads as asked for, from `go` on. Calls `ready` once all threads stand.

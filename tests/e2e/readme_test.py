@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: MIT
+"""What the README shows is run as it stands there."""
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+
+import harness
+from harness import TestCase
+
+WAITS = 1000  # of waitprobe-workload without options, all on work.0
+
+
+def commands(beginning_with):
+    """The lines of the README's code that begin so, without their comments."""
+    with open(os.path.join(harness.SOURCE, "README.md"), encoding="utf-8") as readme:
+        code = "\n".join(re.findall(r"^```sh\n(.*?)^```", readme.read(), re.M | re.S))
+    return [re.sub(r"\s{2,}# .*", "", line) for line in code.splitlines() if line.startswith(beginning_with)]
+
+
+class Readme(TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        shutil.copy(harness.built("waitprobe-workload"), os.path.join(self.folder.name, "server"))
+
+    def shell(self, line):
+        environment = {**os.environ, "HOME": self.folder.name, "PATH": f"{os.path.abspath(harness.BUILD)}:{os.environ['PATH']}"}
+        ran = subprocess.run(line, shell=True, cwd=self.folder.name, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual(ran.returncode, 0, ran)
+        return ran.stdout
+
+    def test_the_bpftrace_one_liner_counts_every_wait(self):
+        (line,) = commands("bpftrace -e")
+        self.assertIn(f"@count[work.0]: {WAITS}\n", self.shell(line))
+
+    def test_the_perf_session_records_every_wait(self):
+        lines = commands("perf ")
+        self.assertEqual([line.split()[1] for line in lines], ["buildid-cache", "probe", "record", "script", "probe"])
+        try:
+            outputs = [self.shell(line) for line in lines[:4]]
+        finally:
+            removed = self.shell(lines[4])
+        self.assertEqual(len(re.findall(r"sdt_waitprobe:wait_stop: .* arg3=\d+", outputs[3])), WAITS, removed)
+
+    def test_hist_starts_a_program_and_misses_nothing(self):
+        (line,) = commands("waitprobe hist -- ./server")
+        self.assertRegex(self.shell(line.split(" --port")[0]), rf"work\.0 +{WAITS} ")
+
+
+if __name__ == "__main__":
+    harness.main()
