@@ -51,5 +51,42 @@ class Readme(TestCase):
         self.assertRegex(self.shell(line.split(" --port")[0]), rf"work\.0 +{WAITS} ")
 
 
+class Embedding(TestCase):
+    """The library as a part of somebody else's project, both ways that the README shows."""
+
+    PROGRAM = """
+        #include <waitprobe/wait_counter.h>
+        int main() {
+          STATIC_SCOPED_WAIT_COUNTER(consumer.main);
+          waitprobe::WaitCounterHandle shard("shard.7");
+          auto guard = shard.start();
+          guard.stop();
+          return WITH_WAIT_COUNTER(consumer.value, 23) - 23;
+        }
+    """
+
+    def build_with(self, lines):
+        with tempfile.TemporaryDirectory() as folder:
+            with open(os.path.join(folder, "main.cpp"), "w", encoding="ascii") as file:
+                file.write(self.PROGRAM)
+            with open(os.path.join(folder, "CMakeLists.txt"), "w", encoding="ascii") as file:
+                file.write("cmake_minimum_required(VERSION 3.25)\nproject(consumer CXX)\nset(CMAKE_CXX_STANDARD 17)\n"
+                           f"{lines}\nadd_executable(server main.cpp)\ntarget_link_libraries(server PRIVATE waitprobe::waitprobe)\n")
+            for command in (["cmake", "-S", ".", "-B", "b", "-G", "Ninja"], ["cmake", "--build", "b"]):
+                ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+                self.assertEqual(ran.returncode, 0, ran.stdout + ran.stderr)
+            ran = harness.run(harness.TOOL, "hist", "--json", "--", os.path.join(folder, "b/server"))
+            self.assertEqual(ran.process.returncode, 0, ran)
+            counts = harness.counts_of(harness.json.loads(ran.out))
+            self.assertEqual(counts, {"consumer.main": 1, "shard.7": 1, "consumer.value": 1})
+
+    def test_add_subdirectory(self):
+        self.build_with(f"add_subdirectory({harness.SOURCE} waitprobe EXCLUDE_FROM_ALL)")
+
+    def test_fetch_content(self):
+        self.build_with(f"include(FetchContent)\nFetchContent_Declare(waitprobe SOURCE_DIR {harness.SOURCE})\n"
+                        "FetchContent_MakeAvailable(waitprobe)")
+
+
 if __name__ == "__main__":
     harness.main()
