@@ -26,13 +26,21 @@ FileDescriptor CopyFinder::open_mapped(std::uint32_t pid, const Mapping& mapping
 
 std::shared_ptr<const ProbeFile> CopyFinder::probes_of(std::uint32_t pid, const Mapping& mapping) {
   const auto known = known_.find(mapping.file);
-  if (known != known_.end()) return known->second;
+  if (known != known_.end()) {
+    known->second.seen = true;
+    return known->second.probes;
+  }
   const FileDescriptor file = open_mapped(pid, mapping);
   if (!file.ok()) return nullptr;  // not remembered: another process may have the right
   std::shared_ptr<const ProbeFile> probes;
   auto notes = read_probe_notes(file.get(), mapping.path);
   if (notes && notes->has_value() && (*notes)->root_offset() != 0) probes = std::make_shared<ProbeFile>(std::move(**notes));
-  return known_[mapping.file] = std::move(probes);
+  return known_[mapping.file].probes = std::move(probes);
+}
+
+void CopyFinder::forget_unseen() {
+  std::erase_if(known_, [](const auto& entry) { return !entry.second.seen; });
+  for (auto& [file, known] : known_) known.seen = false;
 }
 
 Result<std::vector<Copy>> CopyFinder::find(std::uint32_t pid) {

@@ -36,13 +36,20 @@ class CopyFinder {
   // All copies in a process, by address. Errors: the memory map cannot be read (ended, or no right to).
   Result<std::vector<Copy>> find(std::uint32_t pid);
 
+  // Forgets files that no process has shown since the last call: their numbers may be given to others.
+  void forget_unseen();
+
   // A file of a process, opened however it can be; not ok() when it cannot.
   static FileDescriptor open_mapped(std::uint32_t pid, const Mapping& mapping);
 
  private:
   std::shared_ptr<const ProbeFile> probes_of(std::uint32_t pid, const Mapping& mapping);
 
-  std::map<FileId, std::shared_ptr<const ProbeFile>> known_;  // null: no probes
+  struct Known {
+    std::shared_ptr<const ProbeFile> probes;  // null: none
+    bool seen = true;
+  };
+  std::map<FileId, Known> known_;
 };
 
 }  // namespace waitprobe

@@ -13,8 +13,10 @@
 namespace waitprobe {
 namespace {
 
-// How often all processes of the machine are looked at, for a plug-in that one of them has loaded.
+// How often all processes of the machine are looked at, for a plug-in that one of them has loaded: this often, or, where there
+// are very many, as often as one percent of a CPU allows.
 constexpr std::uint64_t full_look_ns = 2'000'000'000;
+constexpr std::uint64_t full_look_share = 100;
 
 std::uint64_t clock_ns(clockid_t clock) {
   timespec now = {};
@@ -102,9 +104,16 @@ Result<void> HistSession::open_file(const std::string& path) {
 }
 
 void HistSession::open_all() {
-  whole_machine_ = true;
+  watches_.forget_after_last();
+  look_at_all();
+}
+
+void HistSession::look_at_all() {
+  const std::uint64_t began_ns = now_ns();
   for (const std::uint32_t pid : all_pids()) look_later(pid);
-  next_full_look_ns_ = now_ns() + full_look_ns;
+  finder_.forget_unseen();
+  const std::uint64_t ended_ns = now_ns();
+  next_full_look_ns_ = ended_ns + std::max(full_look_ns, full_look_share * (ended_ns - began_ns));
 }
 
 Result<void> HistSession::watch_end(std::uint32_t pid) {
@@ -149,9 +158,7 @@ void HistSession::look_later(std::uint32_t pid) {
 
 void HistSession::look_at_due(std::uint64_t now) {
   for (const std::uint32_t pid : watches_.take_due(now)) look_later(pid);
-  if (now < next_full_look_ns_) return;
-  for (const std::uint32_t pid : all_pids()) look_later(pid);
-  next_full_look_ns_ = now_ns() + full_look_ns;
+  if (now >= next_full_look_ns_) look_at_all();
 }
 
 // A copy of the library in the command, or below it, is about to begin and waits for us.

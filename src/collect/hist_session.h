@@ -62,6 +62,7 @@ class HistSession {
   Result<void> open_pids(const std::vector<std::uint32_t>& pids);
   Result<void> open_file(const std::string& path);
   void open_all();
+  void look_at_all();
   Result<void> watch_end(std::uint32_t pid);
 
   Result<void> look_at(std::uint32_t pid);
@@ -78,7 +79,6 @@ class HistSession {
   ProcessLosses losses_;
   WatchList watches_;
   std::optional<ProbeFile> only_file_;  // of -f: it is attached to, and no other
-  bool whole_machine_ = false;
   std::uint64_t next_full_look_ns_ = UINT64_MAX;
   std::optional<Rendezvous> rendezvous_;
   std::optional<Command> command_;

@@ -13,6 +13,7 @@ namespace waitprobe {
 namespace {
 
 constexpr std::uint32_t sdt_note_type = 3;
+constexpr std::uint64_t most_note_bytes = 16 << 20;  // a file may say anything
 
 struct ElfEnd {
   void operator()(Elf* elf) const { elf_end(elf); }
@@ -94,12 +95,14 @@ std::uint64_t ProbeFile::root_offset() const {
 
 Result<std::optional<ProbeFile>> read_probe_notes(int fd, const std::string& file_name) {
   elf_version(EV_CURRENT);
-  const ElfHandle elf(elf_begin(fd, ELF_C_READ_MMAP, nullptr));
+  // Read, not mapped: a file that is cut off meanwhile would end the tool.
+  const ElfHandle elf(elf_begin(fd, ELF_C_READ, nullptr));
   if (elf == nullptr || elf_kind(elf.get()) != ELF_K_ELF || gelf_getclass(elf.get()) != ELFCLASS64) {
     return Error{"find probes in", file_name, "it is not an executable or shared library of 64 bits", ""};
   }
   const Section notes = find_section(elf.get(), ".note.stapsdt");
-  Elf_Data* data = notes.scn != nullptr ? elf_getdata(notes.scn, nullptr) : nullptr;
+  const bool plausible = notes.scn != nullptr && notes.header.sh_size <= most_note_bytes;
+  Elf_Data* data = plausible ? elf_getdata(notes.scn, nullptr) : nullptr;
   if (data == nullptr) return std::optional<ProbeFile>();
 
   const Segments segments = load_segments(elf.get());

@@ -16,6 +16,8 @@ class WatchList {
   static constexpr std::uint64_t last_ns = 1'000'000'000;
 
   void add(std::uint32_t pid, std::uint64_t now_ns) { watches_[pid] = {now_ns + first_ns, first_ns}; }
+  // From now on a process is dropped once its interval has grown to the longest: somebody else looks at it from then on.
+  void forget_after_last() { forget_after_last_ = true; }
   void remove(std::uint32_t pid) { watches_.erase(pid); }
 
   // Those that are due, which moves their next time on.
@@ -27,6 +29,7 @@ class WatchList {
       watch.next_ns = now_ns + watch.interval_ns;
       due.push_back(pid);
     }
+    if (forget_after_last_) std::erase_if(watches_, [](const auto& entry) { return entry.second.interval_ns == last_ns; });
     return due;
   }
 
@@ -43,6 +46,7 @@ class WatchList {
     std::uint64_t interval_ns = 0;
   };
   std::map<std::uint32_t, Watch> watches_;
+  bool forget_after_last_ = false;
 };
 
 }  // namespace waitprobe
