@@ -35,14 +35,15 @@ std::uint64_t later(std::uint64_t from_ns, std::uint64_t by_ns) {
   return by_ns > UINT64_MAX - from_ns ? UINT64_MAX : from_ns + by_ns;
 }
 
-void print(const Options& options, Snapshot snapshot) {
+// False when nobody reads any more.
+Result<bool> print(const Options& options, Snapshot snapshot) {
   keep_keys(snapshot, options.key_globs);
   if (options.json) {
     print_json(std::cout, snapshot);
   } else {
     print_hist(std::cout, snapshot, options.table);
   }
-  std::cout.flush();
+  return flush_output();
 }
 
 std::string check_sort(const std::string& name) {
@@ -56,7 +57,7 @@ void print_warnings(HistSession& session) {
 }
 
 // Counts until the end, and prints an interval at a time, or all at once. Returns why it ended.
-HistSession::Event watch(HistSession& session, const Options& options) {
+Result<HistSession::Event> watch(HistSession& session, const Options& options) {
   const std::uint64_t end_ns = later(now_ns(), options.duration_ns);
   std::uint64_t next_ns = later(now_ns(), options.interval_ns);
   Snapshot before;
@@ -66,8 +67,9 @@ HistSession::Event watch(HistSession& session, const Options& options) {
     const bool at_end = event != HistSession::Event::deadline || end_ns <= next_ns;
     if (at_end) session.detach();
     Snapshot snapshot = session.snapshot();
-    print(options, interval(snapshot, before));
-    if (at_end || !std::cout) return event;
+    const auto printed = print(options, interval(snapshot, before));
+    if (!printed) return printed.error();
+    if (at_end || !*printed) return event;
     before = std::move(snapshot);
     next_ns = later(next_ns, options.interval_ns);
   }
@@ -120,7 +122,8 @@ Result<int> run_hist(const CommandRow& row, const Words& words) {
   ready->tell();
   if (auto started = session.start(); !started) return started.error();
   const auto event = watch(session, options);
-  return session.command() != nullptr ? finish(session, event, signals) : 0;
+  if (!event) return event.error();
+  return session.command() != nullptr ? finish(session, *event, signals) : 0;
 }
 
 }  // namespace waitprobe::cli

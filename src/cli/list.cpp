@@ -3,6 +3,7 @@
 
 #include "src/cli/command_table.h"
 #include "src/cli/parser.h"
+#include "src/cli/report.h"
 #include "src/collect/inventory.h"
 #include "src/view/inventory.h"
 #include "src/view/json.h"
@@ -25,7 +26,8 @@ Result<int> run_list(const CommandRow& row, const Words& words) {
   } else {
     print_inventory(std::cout, *inventory);
   }
-  return 0;
+  const auto printed = flush_output();
+  return printed ? Result<int>(0) : printed.error();
 }
 
 }  // namespace waitprobe::cli

@@ -35,7 +35,6 @@ int unknown_command(const std::string& name) {
 int run(const CommandRow& row, const Words& words) {
   try {
     const Result<int> status = row.run(row, words);
-    std::cout.flush();
     if (status) return *status;
     report(std::cerr, status.error());
     return failed;

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "src/cli/report.h"
 
+#include <cerrno>
+#include <iostream>
+
 #include "src/view/escape.h"
 
 namespace waitprobe::cli {
@@ -14,6 +17,14 @@ void report(std::ostream& out, const Error& error, const char* kind) {
     out << "  " << escape(error.hint.substr(at, end - at)) << "\n";
     at = end + 1;
   }
+}
+
+Result<bool> flush_output() {
+  errno = 0;
+  std::cout.flush();
+  if (std::cout) return true;
+  if (errno == EPIPE) return false;
+  return Error{"write", "to the standard output", errno_text(errno), ""};
 }
 
 }  // namespace waitprobe::cli

@@ -10,4 +10,8 @@ namespace waitprobe::cli {
 // "waitprobe: cannot WHAT ON: WHY", and the hint on lines of its own. Names come from other people's processes and are escaped.
 void report(std::ostream& out, const Error& error, const char* kind = "cannot");
 
+// Hands over what has been printed to stdout. False when the reader has gone, which is no error and the end of the work.
+// Errors: stdout cannot be written to.
+Result<bool> flush_output();
+
 }  // namespace waitprobe::cli

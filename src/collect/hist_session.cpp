@@ -118,7 +118,10 @@ void HistSession::look_at_all() {
 
 Result<void> HistSession::watch_end(std::uint32_t pid) {
   FileDescriptor end(static_cast<int>(syscall(SYS_pidfd_open, static_cast<pid_t>(pid), 0)));
-  if (!end.ok()) return Error{"watch", describe_process(pid), errno_text(errno), ""};
+  if (!end.ok()) {
+    const std::string why = errno_text(errno);
+    return Error{"watch", describe_process(pid), why, ""};
+  }
   ends_.push_back(std::move(end));
   return {};
 }

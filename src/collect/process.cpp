@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <iterator>
 #include <optional>
@@ -69,6 +70,13 @@ std::vector<std::string> stat_fields(std::uint32_t pid) {
   return {std::istream_iterator<std::string>(words), {}};
 }
 
+// The process that a thread belongs to; 0 when there is none of this number.
+std::uint32_t process_of(std::uint32_t tid) {
+  const std::string status = read_file(proc(tid, "status")).value_or("");
+  const std::size_t at = status.find("\nTgid:\t");
+  return at != std::string::npos ? static_cast<std::uint32_t>(std::atoll(status.c_str() + at + 7)) : 0;
+}
+
 }  // namespace
 
 std::vector<std::uint32_t> all_pids() {
@@ -96,6 +104,11 @@ std::string describe_process(std::uint32_t pid) {
 }
 
 Result<void> check_exists(std::uint32_t pid) {
+  const std::uint32_t process = process_of(pid);
+  if (process != 0 && process != pid) {
+    return Error{"trace", "process " + std::to_string(pid), "it is a thread of " + describe_process(process),
+                 "give the process: -p " + std::to_string(process)};
+  }
   const auto fields = stat_fields(pid);
   if (!fields.empty() && fields[0] != "Z" && fields[0] != "X") return {};
   return Error{"trace", "process " + std::to_string(pid), fields.empty() ? "there is no such process" : "it has ended",

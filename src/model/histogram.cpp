@@ -11,9 +11,10 @@ Histogram::Histogram(const wp_hist& totals) : total_ns_(totals.total_ns) {
   std::copy(std::begin(totals.bucket), std::end(totals.bucket), buckets_.begin());
   const auto [first, last] = outermost();
   if (first == WP_BUCKETS) return;
+  min_ns_ = ~totals.inverted_min_ns;
+  max_ns_ = totals.max_ns;
   // The kernel may be between the bucket and the extremes of a wait at this moment.
-  min_ns_ = std::clamp<std::uint64_t>(~totals.inverted_min_ns, wp_bucket_lo(first), wp_bucket_hi(first) - 1);
-  max_ns_ = std::clamp<std::uint64_t>(totals.max_ns, wp_bucket_lo(last), wp_bucket_hi(last) - 1);
+  if (wp_bucket_of(min_ns_) != first || wp_bucket_of(max_ns_) != last) bound_min_max(min_ns_, max_ns_);
 }
 
 std::pair<std::uint32_t, std::uint32_t> Histogram::outermost() const {
@@ -35,23 +36,26 @@ void Histogram::add(const Histogram& other) {
 Histogram Histogram::since(const Histogram& earlier) const {
   if (earlier.count() == 0) return *this;
   Histogram between;
-  between.total_ns_ = total_ns_ - earlier.total_ns_;
-  for (std::size_t i = 0; i < buckets_.size(); i++) between.buckets_[i] = buckets_[i] - earlier.buckets_[i];
-  between.max_ns_ = max_ns_;
-  between.bound_min_max();
+  between.total_ns_ = total_ns_ - std::min(total_ns_, earlier.total_ns_);
+  for (std::size_t i = 0; i < buckets_.size(); i++) {
+    between.buckets_[i] = buckets_[i] - std::min(buckets_[i], earlier.buckets_[i]);
+  }
+  between.bound_min_max(min_ns_, max_ns_);
   return between;
 }
 
-void Histogram::bound_min_max() {
+void Histogram::bound_min_max(std::uint64_t known_min_ns, std::uint64_t known_max_ns) {
   min_max_are_bounds_ = true;
   const auto [first, last] = outermost();
-  if (first == WP_BUCKETS) {
-    max_ns_ = 0;
-    return;
+  min_ns_ = max_ns_ = 0;
+  if (first == WP_BUCKETS) return;
+  min_ns_ = wp_bucket_of(known_min_ns) == first ? known_min_ns : wp_bucket_lo(first);
+  if (wp_bucket_of(known_max_ns) == last) {
+    max_ns_ = known_max_ns;
+  } else {
+    // Nothing bounds the last bucket: it is shown by where it begins.
+    max_ns_ = last == WP_BUCKETS - 1 ? wp_bucket_lo(last) : wp_bucket_hi(last) - 1;
   }
-  min_ns_ = wp_bucket_lo(first);
-  // The greatest of all time bounds it too, and is all that bounds the last bucket.
-  max_ns_ = std::min<std::uint64_t>(max_ns_, wp_bucket_hi(last) - 1);
 }
 
 std::uint64_t Histogram::count() const { return std::accumulate(buckets_.begin(), buckets_.end(), std::uint64_t{0}); }

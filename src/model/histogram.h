@@ -13,12 +13,16 @@ namespace waitprobe {
 class Histogram {
  public:
   Histogram() = default;
+
+  // N.B. The kernel adds to `totals` while they are read: first to the bucket, then to the total, then to the extremes.
+  // Extremes that do not fit the buckets are bounds.
   explicit Histogram(const wp_hist& totals);
 
   void add(const Histogram& other);
 
   // What came between `earlier` and this. The least and the greatest of an interval are not known: they become the bounds of
-  // the outermost buckets that are not empty. REQUIRES: `earlier` is an earlier state of the same series.
+  // the outermost buckets that are not empty, or those of all time where they are closer. What went back counts as zero.
+  // REQUIRES: `earlier` is an earlier state of the same series.
   Histogram since(const Histogram& earlier) const;
 
   std::uint64_t count() const;
@@ -37,7 +41,8 @@ class Histogram {
  private:
   // The first and the last bucket that are not empty; WP_BUCKETS and whatever if all are.
   std::pair<std::uint32_t, std::uint32_t> outermost() const;
-  void bound_min_max();
+  // Makes the extremes bounds of the outermost buckets; closer ones if those that are known lie in these buckets.
+  void bound_min_max(std::uint64_t known_min_ns, std::uint64_t known_max_ns);
 
   std::array<std::uint64_t, WP_BUCKETS> buckets_ = {};
   std::uint64_t total_ns_ = 0;

@@ -12,10 +12,37 @@ namespace {
 
 auto identity(const Series& s) { return std::tie(s.process_start_ns, s.pid, s.key, s.key_len, s.distinct); }
 
+std::uint64_t growth(std::uint64_t later, std::uint64_t earlier) { return later > earlier ? later - earlier : 0; }
+
+Losses growth(const Losses& later, const Losses& earlier) {
+  Losses between;
+  for (const auto loss : all_losses) between.*loss = growth(later.*loss, earlier.*loss);
+  return between;
+}
+
+// fnmatch ends at a zero byte. A pattern cannot hold one, so another byte that patterns do not name may stand for it.
+std::string without_zeros(std::string key) {
+  std::replace(key.begin(), key.end(), '\0', '\1');
+  return key;
+}
+
+bool matches_any(const std::string& key, const std::vector<std::string>& patterns) {
+  const std::string text = without_zeros(key);
+  return std::any_of(patterns.begin(), patterns.end(),
+                     [&](const std::string& pattern) { return fnmatch(pattern.c_str(), text.c_str(), 0) == 0; });
+}
+
 }  // namespace
+
+std::uint64_t Losses::sum() const {
+  std::uint64_t sum = 0;
+  for (const auto loss : all_losses) sum += this->*loss;
+  return sum;
+}
 
 Coverage Snapshot::coverage() const {
   Coverage coverage;
+  coverage.observed = left_out_cnt;
   for (const Series& s : series) coverage.observed += s.histogram.count();
   coverage.lost = losses.sum();
   return coverage;
@@ -24,16 +51,8 @@ Coverage Snapshot::coverage() const {
 Snapshot interval(const Snapshot& later, const Snapshot& earlier) {
   Snapshot between;
   between.time_unix_ns = later.time_unix_ns;
-  between.elapsed_ns = later.elapsed_ns - earlier.elapsed_ns;
-  between.losses = {
-      .series_full = later.losses.series_full - earlier.losses.series_full,
-      .gap = later.losses.gap - earlier.losses.gap,
-      .late = later.losses.late - earlier.losses.late,
-      .reentered = later.losses.reentered - earlier.losses.reentered,
-      .unreadable = later.losses.unreadable - earlier.losses.unreadable,
-      .no_memory = later.losses.no_memory - earlier.losses.no_memory,
-      .unfollowed = later.losses.unfollowed - earlier.losses.unfollowed,
-  };
+  between.elapsed_ns = growth(later.elapsed_ns, earlier.elapsed_ns);
+  between.losses = growth(later.losses, earlier.losses);
   std::copy_if(later.attached_late.begin(), later.attached_late.end(), std::back_inserter(between.attached_late),
                [&](const AttachedLate& late) { return late.elapsed_ns > earlier.elapsed_ns; });
   auto old = earlier.series.begin();
@@ -49,21 +68,27 @@ Snapshot interval(const Snapshot& later, const Snapshot& earlier) {
 void keep_keys(Snapshot& snapshot, const std::vector<std::string>& patterns) {
   if (patterns.empty()) return;
   std::erase_if(snapshot.series, [&](const Series& s) {
-    return std::none_of(patterns.begin(), patterns.end(),
-                        [&](const std::string& p) { return fnmatch(p.c_str(), s.key.c_str(), 0) == 0; });
+    if (matches_any(s.key, patterns)) return false;
+    snapshot.left_out_cnt += s.histogram.count();
+    return true;
   });
 }
 
 void merge_series(std::vector<Series>& series) {
-  std::stable_sort(series.begin(), series.end(), [](const Series& a, const Series& b) { return identity(a) < identity(b); });
-  std::vector<Series> merged;
+  // Pointers are sorted: a series is large.
+  std::vector<Series*> order;
   for (Series& s : series) {
-    if (s.histogram.count() == 0) continue;
-    if (!merged.empty() && identity(merged.back()) == identity(s)) {
-      merged.back().histogram.add(s.histogram);
-      merged.back().comm = s.comm;  // after an exec, the name of today
+    if (s.histogram.count() != 0) order.push_back(&s);
+  }
+  std::stable_sort(order.begin(), order.end(), [](const Series* a, const Series* b) { return identity(*a) < identity(*b); });
+  std::vector<Series> merged;
+  merged.reserve(order.size());
+  for (Series* s : order) {
+    if (!merged.empty() && identity(merged.back()) == identity(*s)) {
+      merged.back().histogram.add(s->histogram);
+      merged.back().comm = s->comm;  // after an exec, the name of today
     } else {
-      merged.push_back(std::move(s));
+      merged.push_back(std::move(*s));
     }
   }
   series = std::move(merged);

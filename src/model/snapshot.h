@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <iterator>
 #include <string>
 #include <vector>
 
@@ -32,10 +33,17 @@ struct Losses {
   std::uint64_t no_memory = 0;    // the process had no memory to follow them
   std::uint64_t unfollowed = 0;   // children of a target for which there was no room; each counts as one wait at the least
 
-  std::uint64_t sum() const { return series_full + gap + late + reentered + unreadable + no_memory + unfollowed; }
+  std::uint64_t sum() const;
 };
 
-// How much of what happened was seen. REQUIRES for "all": lost == 0.
+// All members of Losses, for whoever goes over them.
+inline constexpr std::uint64_t Losses::*all_losses[] = {
+    &Losses::series_full, &Losses::gap,       &Losses::late,       &Losses::reentered,
+    &Losses::unreadable,  &Losses::no_memory, &Losses::unfollowed,
+};
+static_assert(sizeof(Losses) == std::size(all_losses) * sizeof(std::uint64_t), "a loss is missing above");
+
+// How much of what happened was seen: all of it if nothing was lost.
 struct Coverage {
   std::uint64_t observed = 0;
   std::uint64_t lost = 0;
@@ -51,23 +59,26 @@ struct AttachedLate {
 };
 
 struct Snapshot {
-  std::uint64_t time_unix_ns = 0;  // when it was taken
-  std::uint64_t elapsed_ns = 0;    // what it covers: since everything was attached, or of the interval
-  std::vector<Series> series;      // without empty ones, in order of process_start_ns, pid, key
-  Losses losses;
+  std::uint64_t time_unix_ns = 0;           // when it was taken
+  std::uint64_t elapsed_ns = 0;             // what it covers: since everything was attached, or of the interval
+  std::vector<Series> series;               // without empty ones, in the order of merge_series()
+  std::uint64_t left_out_cnt = 0;           // waits in series that keep_keys() left out: seen, though not here
+  Losses losses;                            // of any key: what was lost has none
   std::vector<AttachedLate> attached_late;  // in order of elapsed_ns
 
   Coverage coverage() const;
 };
 
-// The waits between two snapshots of one session. REQUIRES: `earlier` was taken before `later`.
+// The waits between two snapshots of one session: series without any are left out. Figures that went back count as zero.
+// REQUIRES: `earlier` was taken before `later`, and no keys were left out of either.
 Snapshot interval(const Snapshot& later, const Snapshot& earlier);
 
-// Leaves out the series whose key matches none of the patterns (as a shell's: * ? [...]). No patterns: all match.
+// Leaves out the series whose key matches none of the patterns (as a shell's: * ? [...]), and keeps count of their waits. A
+// pattern matches whole keys, of a longer one the first WP_KEY_MAX bytes; no byte is special in a key. No patterns: all match.
 void keep_keys(Snapshot& snapshot, const std::vector<std::string>& patterns);
 
-// Puts series in order, and together where the same key of the same process comes more than once (a counter in several
-// copies of the library, several shards).
+// Puts series in order (process_start_ns, pid, key), and together where the same key of the same process comes more than once
+// (a counter in several copies of the library, several shards).
 void merge_series(std::vector<Series>& series);
 
 }  // namespace waitprobe

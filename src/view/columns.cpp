@@ -2,6 +2,7 @@
 #include "src/view/columns.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "src/view/units.h"
 
@@ -30,10 +31,10 @@ constexpr Column table[] = {
     {"p50", "p50", 6, duration<quantile<500>>, quantile<500>},
     {"p90", "p90", 6, duration<quantile<900>>, quantile<900>},
     {"p99", "p99", 6, duration<quantile<990>>, quantile<990>},
-    // An interval knows only the bounds of its extremes.
+    // An interval knows only the bounds of its extremes: "~".
     {"max", "max", 7,
      [](const Series& s, std::uint64_t) {
-       return (s.histogram.min_max_are_bounds() ? "<" : "") + format_duration(greatest(s));
+       return (s.histogram.min_max_are_bounds() ? "~" : "") + format_duration(greatest(s));
      },
      greatest},
 };
@@ -55,12 +56,14 @@ std::vector<std::string> sort_names() {
 }
 
 std::vector<const Series*> sorted(const std::vector<Series>& series, const std::string& column) {
-  std::vector<const Series*> rows;
-  for (const Series& s : series) rows.push_back(&s);
   const auto wanted = std::find_if(columns().begin(), columns().end(), [&](const Column& c) { return column == c.name; });
-  std::stable_sort(rows.begin(), rows.end(), [&](const Series* a, const Series* b) {
-    return wanted == columns().end() ? a->key < b->key : wanted->value(*a) > wanted->value(*b);
-  });
+  const bool by_key = wanted == columns().end();
+  std::vector<std::pair<std::uint64_t, const Series*>> valued;
+  for (const Series& s : series) valued.emplace_back(by_key ? 0 : wanted->value(s), &s);
+  std::stable_sort(valued.begin(), valued.end(),
+                   [&](const auto& a, const auto& b) { return by_key ? a.second->key < b.second->key : a.first > b.first; });
+  std::vector<const Series*> rows;
+  for (const auto& entry : valued) rows.push_back(entry.second);
   return rows;
 }
 

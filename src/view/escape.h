@@ -8,18 +8,19 @@
 namespace waitprobe {
 
 // Bytes of somebody else's process, fit to be shown on a terminal: valid, printable UTF-8 stays, everything else (control
-// characters, escape sequences, broken UTF-8, characters that change the direction of text or cannot be seen) becomes \n, \t or
-// \xNN a byte, and a backslash becomes two.
+// characters, escape sequences, broken UTF-8, blanks other than the space, characters that change the direction of text or
+// cannot be seen) becomes \n, \t or \xNN a byte, and a backslash becomes two.
 std::string escape(std::string_view bytes);
 
-// Valid UTF-8 for JSON: broken bytes become the text \xNN; all else, control characters too, stays for the JSON writer to
-// escape.
+// Valid UTF-8 for a JSON writer: broken bytes become the text \xNN; all else, control characters too, stays for
+// the writer to escape.
 std::string repair_utf8(std::string_view bytes);
 
 // Columns that text takes on a terminal. REQUIRES: valid UTF-8, such as escape() returns.
 std::size_t display_width(std::string_view text);
 
-// `text`, cut to `width` columns with an ellipsis in its middle, where keys differ least. REQUIRES: valid UTF-8; width > 0.
+// `text`, cut to `width` columns with an ellipsis in its middle, where keys differ least, and never within an escape. REQUIRES:
+// text as escape() returns; width > 0.
 std::string shorten(std::string_view text, std::size_t width);
 
 // `text` followed by blanks up to `width` columns, shortened if it is longer.

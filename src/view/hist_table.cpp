@@ -69,15 +69,16 @@ std::string waits(std::uint64_t count) { return std::to_string(count) + (count =
 
 void print_coverage(std::ostream& out, const Snapshot& snapshot) {
   const Coverage coverage = snapshot.coverage();
-  if (coverage.observed + coverage.lost == 0) {
-    out << "no waits in " << format_duration(snapshot.elapsed_ns) << '\n';
-    return;
+  const std::uint64_t shown = coverage.observed - snapshot.left_out_cnt;
+  out << (shown != 0 ? waits(shown) : "no waits") << " in " << format_duration(snapshot.elapsed_ns);
+  if (coverage.observed + coverage.lost != 0) {
+    out << ", coverage " << percent(coverage) << (coverage.lost == 0 ? ": none was lost" : "");
   }
-  out << waits(coverage.observed) << " in " << format_duration(snapshot.elapsed_ns) << ", coverage " << percent(coverage)
-      << (coverage.lost == 0 ? ": none was lost\n" : "\n");
+  out << '\n';
+  if (snapshot.left_out_cnt != 0) out << "  not shown: " << waits(snapshot.left_out_cnt) << " of other keys\n";
   for (const LossRow& loss : loss_table()) {
     const std::uint64_t count = snapshot.losses.*loss.count;
-    if (count != 0) out << "  lost: " << loss.name << ' ' << count << " (" << loss.meaning << ")\n";
+    if (count != 0) out << "  lost: " << loss.name << ' ' << std::to_string(count) << " (" << loss.meaning << ")\n";
   }
 }
 
@@ -97,7 +98,7 @@ void print_hist(std::ostream& out, const Snapshot& snapshot, const TableOptions&
   const std::size_t key_columns = key_width(options);
   for (const auto& group : groups) {
     const Series& first = *group.front();
-    if (groups.size() > 1) out << shorten(escape(first.comm), 30) << " (" << first.pid << ")\n";
+    if (groups.size() > 1) out << shorten(escape(first.comm), 30) << " (" << std::to_string(first.pid) << ")\n";
     print_header(out, key_columns);
     for (const Series* row : group) print_row(out, *row, snapshot.elapsed_ns, key_columns);
     out << '\n';

@@ -14,8 +14,9 @@ struct TableOptions {
   bool bars = false;           // a histogram for each key as well
 };
 
-// A snapshot as a table for people: a row a series, the processes apart if there are several, and what share of the waits is in
-// it.
+// A snapshot as a table for people: a row a series, the processes apart if there are several, and what share of the waits
+// was seen: of all waits, also where keep_keys() has left some out, since what was lost has no key. "~" marks a greatest that
+// is only a bound. Whatever the stream's locale and flags are, they change nothing and are not changed.
 void print_hist(std::ostream& out, const Snapshot& snapshot, const TableOptions& options);
 
 }  // namespace waitprobe

@@ -29,7 +29,7 @@ void print_keys(std::ostream& out, const std::vector<std::string>& keys) {
   }
   if (!keys.empty()) out << '\n';
   if (keys.size() > most_keys)
-    out << std::string(indent, ' ') << "and " << keys.size() - most_keys << " more; --json shows all\n";
+    out << std::string(indent, ' ') << "and " << std::to_string(keys.size() - most_keys) << " more; --json shows all\n";
 }
 
 void print_carrier(std::ostream& out, const Carrier& carrier) {
@@ -50,7 +50,8 @@ void print_inventory(std::ostream& out, const Inventory& inventory) {
   }
   for (const Carrier& carrier : inventory.carriers) print_carrier(out, carrier);
   if (inventory.unreadable_cnt != 0) {
-    out << inventory.unreadable_cnt << " more processes could not be looked into: the right to is missing\n";
+    out << std::to_string(inventory.unreadable_cnt) << (inventory.unreadable_cnt == 1 ? " more process" : " more processes")
+        << " could not be looked into: the right to is missing\n";
   }
 }
 

@@ -56,6 +56,9 @@ Json array_of(const std::vector<T>& values) {
   return array;
 }
 
+// In ASCII: what is beyond may begin an escape sequence, or turn the direction of text, on the terminal that this is shown on.
+void print_line(std::ostream& out, const Json& json) { out << json.dump(-1, ' ', true) << '\n'; }
+
 }  // namespace
 
 void print_json(std::ostream& out, const Snapshot& snapshot) {
@@ -65,14 +68,14 @@ void print_json(std::ostream& out, const Snapshot& snapshot) {
   json["coverage"] = {{"observed", coverage.observed}, {"lost", coverage.lost}};
   for (const LossRow& loss : loss_table()) json["losses"][loss.name] = snapshot.losses.*loss.count;
   if (!snapshot.attached_late.empty()) json["attached_late"] = array_of(snapshot.attached_late);
-  out << json.dump() << '\n';
+  print_line(out, json);
 }
 
 void print_json(std::ostream& out, const Inventory& inventory) {
   Json json = {{"waitprobe", 1}};
   json["carriers"] = array_of(inventory.carriers);
   json["unreadable"] = inventory.unreadable_cnt;
-  out << json.dump() << '\n';
+  print_line(out, json);
 }
 
 }  // namespace waitprobe

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// What programs read: one object a line, as docs/design.md says. Strings are UTF-8; bytes that are not are written as the text
-// \xNN.
+// What programs read: one object a line, as docs/design.md says. It is ASCII: control characters and all beyond ASCII stand as
+// JSON's \uXXXX, which a parser gives back as they were. Bytes that are not valid UTF-8 become the text \xNN.
 #pragma once
 
 #include <ostream>

@@ -11,7 +11,7 @@ namespace waitprobe {
 struct LossRow {
   const char* name;  // in JSON, and in the text
   std::uint64_t Losses::*count;
-  const char* meaning;  // completes "NAME: N waits ..."
+  const char* meaning;  // so short that one line holds all three, whatever the count
 };
 
 // Every way to lose a wait, one row each: text and JSON tell of the same.

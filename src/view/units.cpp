@@ -37,11 +37,12 @@ std::string format_duration(std::uint64_t ns) {
     value /= 1000;
     if (value < (*unit == 's' ? 59.95 : 999.5)) return significant(value) + unit;
   }
-  const std::uint64_t s = (ns + 500'000'000) / 1'000'000'000;
+  const std::uint64_t s = ns / 1'000'000'000 + (ns % 1'000'000'000 >= 500'000'000 ? 1 : 0);
   if (s < 3600) return pair(s / 60, "m", s % 60, "s");
   if (s < 86400) return pair(s / 3600, "h", s % 3600 / 60, "m");
   if (s < 100 * 86400) return pair(s / 86400, "d", s % 86400 / 3600, "h");
-  return std::to_string(s / 86400) + "d";
+  if (s < 100'000 * std::uint64_t{86400}) return std::to_string(s / 86400) + "d";
+  return std::to_string(s / (365 * 86400)) + "y";
 }
 
 std::string format_count(std::uint64_t count) {

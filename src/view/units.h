@@ -8,7 +8,7 @@
 
 namespace waitprobe {
 
-// Three digits that matter and a unit, at most 6 columns: "999ns", "1.23us", "45.6ms", "2m03s", "3h02m", "12d03h".
+// Three digits that matter and a unit, at most 6 columns: "999ns", "1.23us", "45.6ms", "2m03s", "3h02m", "12d03h", "584y".
 std::string format_duration(std::uint64_t ns);
 
 // Whole up to 9,999,999, at most 7 columns: "1234567", "12.3M".

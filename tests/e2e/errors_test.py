@@ -46,6 +46,19 @@ class Usage(TestCase):
         self.fails(1, "process 4194305: there is no such process", "hist", "-p", 4194305)
         self.fails(1, "process 4194305: there is no such process", "list", "-p", 4194305)
 
+    def test_a_thread_is_not_a_process(self):
+        workload = self.started(Workload("--threads", 2))
+        threads = [int(tid) for tid in os.listdir(f"/proc/{workload.pid}/task")]
+        for command in ("hist", "list"):
+            self.fails(1, rf"it is a thread of process {workload.pid} \(.*\)\n  give the process: -p {workload.pid}", command, "-p", max(threads))
+
+    def test_a_full_disk_is_told(self):
+        for words in (["hist", "-a", "-d", "0.05"], ["list"], ["list", "--json"]):
+            with open("/dev/full", "w", encoding="ascii") as full:
+                ran = subprocess.run([TOOL, *words], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+            self.assertEqual(ran.returncode, 1, ran)
+            self.assertRegex(ran.stderr, "cannot write to the standard output: No space left")
+
     def test_a_process_without_probes(self):
         bystander = self.started(Program(["sleep", "60"]))
         program = self.fails(1, r"process \d+ \(sleep\): none of the files .* carries the probes", "hist", "-p", bystander.pid)
@@ -153,6 +166,11 @@ class Status(TestCase):
     def test_the_status_of_the_command_is_passed_on(self):
         self.assertEqual(run(TOOL, "hist", "--", "sh", "-c", "exit 7").process.returncode, 7)
         self.assertEqual(run(TOOL, "hist", "--", "sh", "-c", "kill -9 $$").process.returncode, 137)
+
+    def test_a_reader_that_leaves_ends_hist(self):
+        status = subprocess.run(["bash", "-c", f"{TOOL} hist -a -i 0.01 --json | head -2 | wc -l; echo ${{PIPESTATUS[0]}}"], capture_output=True,
+                                text=True, timeout=30, check=False)
+        self.assertEqual(status.stdout.split(), ["2", "0"], status)
 
     def test_a_closed_pipe_is_no_error(self):
         status = subprocess.run(["bash", "-c", f"{TOOL} --help | head -0; echo ${{PIPESTATUS[0]}}"], capture_output=True, text=True, check=False)
