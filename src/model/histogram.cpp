@@ -47,7 +47,6 @@ Histogram Histogram::since(const Histogram& earlier) const {
 void Histogram::bound_min_max(std::uint64_t known_min_ns, std::uint64_t known_max_ns) {
   min_max_are_bounds_ = true;
   const auto [first, last] = outermost();
-  min_ns_ = max_ns_ = 0;
   if (first == WP_BUCKETS) return;
   min_ns_ = wp_bucket_of(known_min_ns) == first ? known_min_ns : wp_bucket_lo(first);
   if (wp_bucket_of(known_max_ns) == last) {

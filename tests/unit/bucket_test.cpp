@@ -3,6 +3,10 @@
 #include <bpf/libbpf.h>
 #include <gtest/gtest.h>
 
+#include <cerrno>
+#include <cstring>
+#include <memory>
+
 #include "bpf/abi.h"
 #include "bucket_in_bpf.skel.h"
 #include "tests/unit/bucket_in_c.h"
@@ -64,8 +68,10 @@ TEST(Bucket, CAgreesWithCxx) {
 }
 
 TEST(Bucket, TheKernelAgreesWithCxx) {
-  bucket_in_bpf_bpf* skeleton = bucket_in_bpf_bpf__open_and_load();
-  ASSERT_NE(skeleton, nullptr) << "BPF programs cannot be loaded: run the tests as root";
+  const std::unique_ptr<bucket_in_bpf_bpf, decltype(&bucket_in_bpf_bpf__destroy)> skeleton(bucket_in_bpf_bpf__open_and_load(),
+                                                                                           bucket_in_bpf_bpf__destroy);
+  ASSERT_NE(skeleton, nullptr) << "a BPF program cannot be loaded: " << std::strerror(errno)
+                               << (errno == EPERM ? "; this test must run as root" : "");
   struct {
     std::uint64_t duration_ns, lo_ns, hi_ns;
     std::uint32_t bucket, pad;
@@ -78,7 +84,6 @@ TEST(Bucket, TheKernelAgreesWithCxx) {
     ASSERT_EQ(question.lo_ns, wp_bucket_lo(question.bucket)) << ns;
     ASSERT_EQ(question.hi_ns, wp_bucket_hi(question.bucket)) << ns;
   }
-  bucket_in_bpf_bpf__destroy(skeleton);
 }
 
 }  // namespace

@@ -39,6 +39,12 @@ TEST(Escape, WhatTurnsOrHidesTextIsSpelledOut) {
   EXPECT_EQ(escape("\xef\xbb\xbf"), "\\xef\\xbb\\xbf");
 }
 
+TEST(Escape, BlanksThatAreNoSpaceAreSpelledOut) {
+  EXPECT_EQ(escape("\xc2\xa0"), "\\xc2\\xa0") << "no-break space";
+  EXPECT_EQ(escape("\xe3\x80\x80"), "\\xe3\\x80\\x80") << "ideographic space";
+  EXPECT_EQ(escape("\xef\xbe\xa0"), "\\xef\\xbe\\xa0") << "a filler";
+}
+
 TEST(Escape, NoBytesWhateverReachATerminalUnescaped) {
   std::mt19937 random(5);
   for (int round = 0; round < 20'000; round++) {
@@ -69,9 +75,20 @@ TEST(Shorten, CutsInTheMiddleAndNeverBeyondTheWidth) {
   }
 }
 
+TEST(Shorten, CutsNeitherAnEscapeNorACharacterFromItsMarks) {
+  const std::string ellipsis = "\xe2\x80\xa6", marked = "e\xcc\x81\xcc\x81";
+  EXPECT_EQ(shorten("\\x1b\\x1b\\x1b\\x1b", 12), "\\x1b" + ellipsis + "\\x1b");
+  EXPECT_EQ(shorten("\\n\\n\\n\\n", 6), "\\n" + ellipsis + "\\n");
+  EXPECT_EQ(shorten("\\\\\\\\\\\\", 4), "\\\\" + ellipsis) << "a backslash is two";
+  EXPECT_EQ(shorten(marked + marked + marked + marked, 3), marked + ellipsis + marked);
+}
+
 TEST(DisplayWidth, CountsWideCharactersTwiceAndCombiningOnesNot) {
   EXPECT_EQ(display_width("ab"), 2U);
   EXPECT_EQ(display_width("\xe6\xbc\xa2"), 2U);
+  EXPECT_EQ(display_width("\xe2\x9c\x85"), 2U) << "a coloured picture below U+10000";
+  EXPECT_EQ(display_width("\xf0\x9f\x98\x80"), 2U);
+  EXPECT_EQ(display_width("\xf0\x97\x80\x80"), 2U) << "Tangut";
   EXPECT_EQ(display_width("e\xcc\x81"), 1U);
 }
 

@@ -48,6 +48,14 @@ TEST(Histogram, QuantilesAreWithinSixAndAQuarterPercentOfTheSortedTruth) {
 TEST(Histogram, AWaitBeyondTheLastBucketIsShownByItsGreatest) {
   const Histogram h(totals_of({WP_BUCKET_END_NS * 3}));
   EXPECT_EQ(h.quantile_ns(0.5), WP_BUCKET_END_NS * 3);
+  EXPECT_EQ(Histogram(totals_of({WP_BUCKET_END_NS, UINT64_MAX})).quantile_ns(1), UINT64_MAX);
+}
+
+TEST(Histogram, AddsUpFromNothing) {
+  Histogram sum;
+  sum.add(Histogram(totals_of({70, 80})));
+  EXPECT_EQ(sum.min_ns(), 70U);
+  EXPECT_EQ(sum.max_ns(), 80U);
 }
 
 TEST(Histogram, AddsUpAsIfAllHadBeenCountedInOne) {
@@ -80,16 +88,71 @@ TEST(Histogram, AnIntervalFromTheStartIsExact) {
   EXPECT_EQ(h.since(Histogram()).max_ns(), 500U);
 }
 
+TEST(Histogram, AnIntervalIsBoundedByTheExtremesOfAllTimeWhereTheyAreCloser) {
+  const Histogram between = Histogram(totals_of({1'000, 1'010, 70'001})).since(Histogram(totals_of({1'000})));
+  EXPECT_EQ(between.min_ns(), 1'000U) << "and not 960, where the bucket begins";
+  EXPECT_EQ(between.max_ns(), 70'001U) << "and not 73,727, where the bucket ends";
+}
+
+TEST(Histogram, AnIntervalWithWaitsBeyondTheLastBucketIsBoundedByTheGreatest) {
+  const Histogram between = Histogram(totals_of({1, WP_BUCKET_END_NS * 3})).since(Histogram(totals_of({1})));
+  EXPECT_EQ(between.max_ns(), WP_BUCKET_END_NS * 3);
+  EXPECT_EQ(between.quantile_ns(0.5), WP_BUCKET_END_NS * 3);
+}
+
+TEST(Histogram, WhatWentBackCountsAsZero) {
+  const Histogram back = Histogram(totals_of({3, 500})).since(Histogram(totals_of({3, 3, 70'000})));
+  EXPECT_EQ(back.count(), 1U);
+  EXPECT_EQ(back.total_ns(), 0U);
+  EXPECT_EQ(wp_bucket_of(back.min_ns()), wp_bucket_of(500));
+  EXPECT_EQ(Histogram().since(back).count(), 0U);
+}
+
+TEST(Histogram, AnEmptyIntervalHasNoExtremes) {
+  const Histogram h(totals_of({1'000}));
+  EXPECT_EQ(h.since(h).min_ns(), 0U);
+  EXPECT_EQ(h.since(h).max_ns(), 0U);
+  EXPECT_EQ(h.since(h).quantile_ns(0.99), 0U);
+}
+
+TEST(Histogram, ASumWithBoundsHasBounds) {
+  const Histogram exact(totals_of({5}));
+  Histogram sum = exact;
+  sum.add(Histogram(totals_of({5, 70})).since(exact));
+  EXPECT_TRUE(sum.min_max_are_bounds());
+}
+
 // The kernel adds to the bucket first, then to the total, then to the extremes; a reader may come in between.
-TEST(Histogram, ATornReadGivesExtremesInsideTheBucketsThatAreThere) {
+void expect_sane(const wp_hist& torn, std::uint64_t least_ns, std::uint64_t greatest_ns) {
+  const Histogram h(torn);
+  EXPECT_TRUE(h.min_max_are_bounds());
+  EXPECT_LE(h.min_ns(), least_ns);
+  EXPECT_EQ(wp_bucket_of(h.min_ns()), wp_bucket_of(least_ns));
+  EXPECT_GE(h.max_ns(), greatest_ns);
+  EXPECT_EQ(wp_bucket_of(h.max_ns()), wp_bucket_of(greatest_ns));
+  EXPECT_GE(h.quantile_ns(0.001), h.min_ns());
+  EXPECT_LE(h.quantile_ns(1), h.max_ns());
+}
+
+TEST(Histogram, ATornReadOfTheFirstWaitHasBounds) {
   wp_hist totals = totals_of({1'000});
-  totals.inverted_min_ns = 0;
-  totals.max_ns = 0;
-  totals.total_ns = 0;
-  const Histogram h(totals);
-  EXPECT_EQ(wp_bucket_of(h.min_ns()), wp_bucket_of(1'000));
-  EXPECT_EQ(wp_bucket_of(h.max_ns()), wp_bucket_of(1'000));
-  EXPECT_EQ(wp_bucket_of(h.quantile_ns(0.5)), wp_bucket_of(1'000));
+  totals.total_ns = totals.inverted_min_ns = totals.max_ns = 0;
+  expect_sane(totals, 1'000, 1'000);
+}
+
+TEST(Histogram, ATornReadOfALaterWaitHasBounds) {
+  wp_hist totals = totals_of({1'000});
+  totals.bucket[wp_bucket_of(50)]++;
+  expect_sane(totals, 50, 1'000);
+  totals = totals_of({1'000});
+  totals.bucket[wp_bucket_of(70'000)]++;
+  expect_sane(totals, 1'000, 70'000);
+}
+
+TEST(Histogram, ATornReadBeyondTheLastBucketDoesNotInventAGreatest) {
+  wp_hist totals = totals_of({1'000});
+  totals.bucket[WP_BUCKETS - 1]++;
+  EXPECT_EQ(Histogram(totals).max_ns(), WP_BUCKET_END_NS);
 }
 
 }  // namespace

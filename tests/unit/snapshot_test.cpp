@@ -3,6 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <map>
+#include <random>
+
 #include "tests/unit/build_snapshot.h"
 
 namespace waitprobe {
@@ -53,6 +57,93 @@ TEST(Snapshot, AnIntervalHoldsOnlyWhatIsNew) {
   EXPECT_EQ(between.losses.series_full, 3U);
   ASSERT_EQ(between.attached_late.size(), 1U);
   EXPECT_EQ(between.attached_late[0].file, "new");
+}
+
+TEST(Snapshot, AnIntervalTellsEveryLoss) {
+  Snapshot early = snapshot({}, 1'000), late = snapshot({}, 3'000);
+  std::uint64_t n = 0;
+  for (const auto loss : all_losses) {
+    early.losses.*loss = 10;
+    late.losses.*loss = 10 + ++n;
+  }
+  const Losses between = interval(late, early).losses;
+  n = 0;
+  for (const auto loss : all_losses) EXPECT_EQ(between.*loss, ++n);
+  EXPECT_EQ(between.sum(), n * (n + 1) / 2);
+}
+
+TEST(Snapshot, FiguresThatWentBackCountAsZero) {
+  Snapshot early = snapshot({series("a", {1, 1})}, 3'000), late = snapshot({series("a", {1})}, 1'000);
+  early.losses.late = 2;
+  late.losses.late = 1;
+  const Snapshot between = interval(late, early);
+  EXPECT_EQ(between.elapsed_ns, 0U);
+  EXPECT_EQ(between.losses.late, 0U);
+  EXPECT_TRUE(between.series.empty());
+}
+
+// Against a plain map: series come and go between two snapshots, in all orders.
+TEST(Snapshot, AnIntervalIsTheDifferenceOfEverySeriesWhicheverCameOrWent) {
+  std::mt19937 random(11);
+  for (int round = 0; round < 300; round++) {
+    std::vector<Series> before, after;
+    std::map<std::pair<std::uint32_t, std::string>, std::uint64_t> truth;
+    for (std::uint32_t pid = 1; pid < 4; pid++) {
+      for (const char* key : {"", "a", "aa", "b", "\xff"}) {
+        const std::vector<std::uint64_t> old(random() % 3, 7);
+        std::vector<std::uint64_t> all = old;
+        all.resize(old.size() + random() % 3, 9);
+        const bool vanished = random() % 5 == 0;
+        before.push_back(series(key, old, pid));
+        if (!vanished) after.push_back(series(key, all, pid));
+        if (!vanished && all.size() > old.size()) truth[{pid, key}] = all.size() - old.size();
+      }
+    }
+    std::shuffle(before.begin(), before.end(), random);
+    std::shuffle(after.begin(), after.end(), random);
+    merge_series(before);
+    merge_series(after);
+    std::map<std::pair<std::uint32_t, std::string>, std::uint64_t> seen;
+    for (const Series& s : interval(snapshot(after, 2), snapshot(before, 1)).series) seen[{s.pid, s.key}] = s.histogram.count();
+    ASSERT_EQ(seen, truth);
+  }
+}
+
+TEST(Snapshot, AReusedPidIsAnotherProcess) {
+  std::vector<Series> all = {series("a", {1}), series("a", {2})};
+  all[1].process_start_ns++;
+  merge_series(all);
+  ASSERT_EQ(all.size(), 2U);
+  EXPECT_EQ(interval(snapshot({all[1]}, 2), snapshot({all[0]}, 1)).series.size(), 1U);
+}
+
+TEST(Snapshot, AfterAnExecAMergedSeriesHasTheNameOfToday) {
+  std::vector<Series> all = {series("a", {1}), series("a", {2})};
+  all[0].comm = "shell";
+  merge_series(all);
+  ASSERT_EQ(all.size(), 1U);
+  EXPECT_EQ(all[0].comm, "server");
+}
+
+TEST(Snapshot, KeysThatAreLeftOutStayInCoverage) {
+  Snapshot s = snapshot({series("a", {1, 2}), series("b", {3})});
+  s.losses.gap = 1;
+  keep_keys(s, {"b"});
+  EXPECT_EQ(s.left_out_cnt, 2U);
+  EXPECT_EQ(s.coverage().observed, 3U);
+  keep_keys(s, {"c"});
+  EXPECT_EQ(s.left_out_cnt, 3U);
+}
+
+TEST(Snapshot, APatternMatchesKeysOfAnyBytes) {
+  const std::string zero("db\0x", 4);
+  Snapshot s = snapshot({series(zero, {1}), series("db\n/.\xff\xe2", {1})});
+  keep_keys(s, {"db*"});
+  EXPECT_EQ(s.series.size(), 2U);
+  keep_keys(s, {"db?x"});
+  EXPECT_EQ(keys_of(s), (std::vector<std::string>{zero}));
+  keep_keys(s, {"db"});
+  EXPECT_TRUE(s.series.empty()) << "a key does not end at a zero byte";
 }
 
 TEST(Snapshot, PatternsKeepKeysThatMatchAny) {

@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+#include <string>
+
 #include "tests/unit/bucket_oracle.h"
 
 namespace waitprobe {
@@ -17,15 +20,33 @@ TEST(Duration, ChangesItsUnitAtTheRightPlaces) {
   EXPECT_EQ(format_duration(999'499), "999us");
   EXPECT_EQ(format_duration(999'500), "1.00ms");
   EXPECT_EQ(format_duration(59'900'000'000), "59.9s");
+  EXPECT_EQ(format_duration(59'960'000'000), "1m00s");
   EXPECT_EQ(format_duration(60'000'000'000), "1m00s");
   EXPECT_EQ(format_duration(3'599'400'000'000), "59m59s");
   EXPECT_EQ(format_duration(3'600'000'000'000), "1h00m");
   EXPECT_EQ(format_duration(86'400'000'000'000), "1d00h");
 }
 
-TEST(Duration, NeverTakesMoreThanSixColumnsBelowAThousandYears) {
-  for (const std::uint64_t ns : telling_durations()) ASSERT_LE(format_duration(ns).size(), 7U) << ns;
-  for (std::uint64_t ns = 1; ns < 86'400'000'000'000; ns = ns * 11 / 10 + 1) ASSERT_LE(format_duration(ns).size(), 6U) << ns;
+TEST(Duration, GoesOnToTheLastNanosecond) {
+  EXPECT_EQ(format_duration(99'999 * std::uint64_t{86'400'000'000'000}), "99999d");
+  EXPECT_EQ(format_duration(100'000 * std::uint64_t{86'400'000'000'000}), "273y");
+  EXPECT_EQ(format_duration(UINT64_MAX), "584y");
+}
+
+TEST(Duration, NeverTakesMoreThanSixColumns) {
+  for (const std::uint64_t ns : telling_durations()) ASSERT_LE(format_duration(ns).size(), 6U) << ns;
+  for (std::uint64_t ns = 1; ns < UINT64_MAX / 2; ns += ns / 1000 + 1) ASSERT_LE(format_duration(ns).size(), 6U) << ns;
+}
+
+// What is shown, read back: it may be off by its own last digit, and no more.
+TEST(Duration, IsTrueToThreeDigits) {
+  const std::map<std::string, double> units = {{"ns", 1}, {"us", 1e3}, {"ms", 1e6}, {"s", 1e9}};
+  for (std::uint64_t ns = 1; ns < 59'000'000'000; ns += ns / 1000 + 1) {
+    std::size_t digits = 0;
+    const std::string text = format_duration(ns);
+    const double shown = std::stod(text, &digits) * units.at(text.substr(digits));
+    ASSERT_NEAR(shown, static_cast<double>(ns), 0.00501 * static_cast<double>(ns)) << text;
+  }
 }
 
 TEST(Count, IsWholeUpToTenMillion) {
@@ -39,7 +60,9 @@ TEST(Rate, IsPerSecond) {
   EXPECT_EQ(format_rate(5, 2'000'000'000), "2.50");
   EXPECT_EQ(format_rate(1'000'000, 1'000'000'000), "1.00M");
   EXPECT_EQ(format_rate(1234, 1'000'000'000), "1234");
+  EXPECT_EQ(format_rate(12'345, 1'000'000'000), "12.3k");
   EXPECT_EQ(format_rate(5, 0), "-");
+  for (const std::uint64_t count : telling_durations()) ASSERT_LE(format_rate(count, 1'000'000'000).size(), 6U) << count;
 }
 
 }  // namespace

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+//
+// What the tests of views show.
+#pragma once
+
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include "src/model/carrier.h"
+#include "tests/unit/build_snapshot.h"
+
+namespace waitprobe {
+
+inline Snapshot of_one_process() {
+  return snapshot({series("db.pool.acquire", {1'200'000, 1'500'000, 980'000'000, 2'000}), series("disk.read", {35'000, 40'000}),
+                   series("a.key.that.is.much.too.long.for.the.column.it.stands.in", {5})});
+}
+
+inline Snapshot of_two_processes() {
+  Snapshot s = of_one_process();
+  s.series.push_back(series("other", {7'000'000'000}, 18));
+  return s;
+}
+
+inline Snapshot with_nasty_keys() {
+  Snapshot s = snapshot({});
+  std::uint64_t ns = 1'000'000;
+  for (const std::string& key : nasty_keys()) {
+    s.series.push_back(series(key, {ns}));
+    s.series.back().comm = "\x1b]0;evil\x07";
+    ns -= 1'000;
+  }
+  return s;
+}
+
+inline Snapshot with_nasty_names() {
+  Snapshot s = snapshot({series("a", {5}, 17), series("a", {4}, 18)});
+  s.series[0].comm = "\x1b]0;evil\x07\xff\xc2\x9b";
+  s.series[1].comm = std::string(15, '\n');
+  s.attached_late = {{17, s.series[0].comm, "/opt/\x1b[2J\xff\xe2\x80\xae.so", 1'500'000'000}};
+  return s;
+}
+
+inline Snapshot with_losses() {
+  Snapshot s = of_one_process();
+  s.losses = {.series_full = 1, .gap = 2, .late = 3, .reentered = 4, .unreadable = 5, .no_memory = 6, .unfollowed = 7};
+  s.attached_late = {{17, "server", "/opt/plugins/" + std::string(90, 'p') + ".so", 1'500'000'000}};
+  return s;
+}
+
+inline Inventory inventory() {
+  Inventory i;
+  i.carriers = {{17, "server", "/usr/bin/server", true, nasty_keys()},
+                {18, "\x1b[1mworker", "/opt/" + std::string(100, 'x'), false, std::vector<std::string>()},
+                {19, "other", "/usr/bin/other", std::nullopt, std::nullopt}};
+  i.unreadable_cnt = 3;
+  return i;
+}
+
+// A snapshot whose figures are as great as they can be.
+inline Snapshot of_extremes() {
+  wp_hist most = {};
+  for (auto& count : most.bucket) count = UINT64_MAX / WP_BUCKETS;
+  most.total_ns = most.max_ns = most.inverted_min_ns = UINT64_MAX;
+  Snapshot s = snapshot({series(std::string(10'000, '\n'), {1}, UINT32_MAX), series("b", {1})}, UINT64_MAX);
+  s.series[0].histogram = Histogram(most);
+  s.series[0].comm = std::string(15, '\x1b');
+  for (const auto loss : all_losses) s.losses.*loss = UINT64_MAX / std::size(all_losses);
+  s.attached_late = {{UINT32_MAX, std::string(15, '\n'), std::string(4096, '\n'), UINT64_MAX}};
+  s.left_out_cnt = 1'234'567'890'123;
+  return s;
+}
+
+}  // namespace waitprobe
