@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <iostream>
+#include <sstream>
 
 #include "src/cli/command_table.h"
 #include "src/cli/parser.h"
@@ -38,12 +39,13 @@ std::uint64_t later(std::uint64_t from_ns, std::uint64_t by_ns) {
 // False when nobody reads any more.
 Result<bool> print(const Options& options, Snapshot snapshot) {
   keep_keys(snapshot, options.key_globs);
+  std::ostringstream out;
   if (options.json) {
-    print_json(std::cout, snapshot);
+    print_json(out, snapshot);
   } else {
-    print_hist(std::cout, snapshot, options.table);
+    print_hist(out, snapshot, options.table);
   }
-  return flush_output();
+  return write_output(out.str());
 }
 
 std::string check_sort(const std::string& name) {
@@ -122,7 +124,10 @@ Result<int> run_hist(const CommandRow& row, const Words& words) {
   ready->tell();
   if (auto started = session.start(); !started) return started.error();
   const auto event = watch(session, options);
-  if (!event) return event.error();
+  if (!event) {
+    if (session.command() != nullptr) finish(session, HistSession::Event::deadline, signals);
+    return event.error();
+  }
   return session.command() != nullptr ? finish(session, *event, signals) : 0;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <iostream>
+#include <sstream>
 
 #include "src/cli/command_table.h"
 #include "src/cli/parser.h"
@@ -21,12 +21,13 @@ Result<int> run_list(const CommandRow& row, const Words& words) {
 
   auto inventory = take_inventory(pids);
   if (!inventory) return inventory.error();
+  std::ostringstream out;
   if (json) {
-    print_json(std::cout, *inventory);
+    print_json(out, *inventory);
   } else {
-    print_inventory(std::cout, *inventory);
+    print_inventory(out, *inventory);
   }
-  const auto printed = flush_output();
+  const auto printed = write_output(out.str());
   return printed ? Result<int>(0) : printed.error();
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "src/cli/report.h"
 
+#include <unistd.h>
+
 #include <cerrno>
-#include <iostream>
 
 #include "src/view/escape.h"
 
@@ -19,12 +20,15 @@ void report(std::ostream& out, const Error& error, const char* kind) {
   }
 }
 
-Result<bool> flush_output() {
-  errno = 0;
-  std::cout.flush();
-  if (std::cout) return true;
-  if (errno == EPIPE) return false;
-  return Error{"write", "to the standard output", errno_text(errno), ""};
+Result<bool> write_output(std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t written = write(STDOUT_FILENO, text.data(), text.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0 && errno == EPIPE) return false;
+    if (written < 0) return Error{"write", "to the standard output", errno_text(errno), ""};
+    text.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return true;
 }
 
 }  // namespace waitprobe::cli

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <ostream>
+#include <string_view>
 
 #include "src/model/result.h"
 
@@ -10,8 +11,7 @@ namespace waitprobe::cli {
 // "waitprobe: cannot WHAT ON: WHY", and the hint on lines of its own. Names come from other people's processes and are escaped.
 void report(std::ostream& out, const Error& error, const char* kind = "cannot");
 
-// Hands over what has been printed to stdout. False when the reader has gone, which is no error and the end of the work.
-// Errors: stdout cannot be written to.
-Result<bool> flush_output();
+// Writes to stdout. False when the reader has gone, which is no error and the end of the work. Errors: it cannot be written to.
+Result<bool> write_output(std::string_view text);
 
 }  // namespace waitprobe::cli

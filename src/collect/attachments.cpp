@@ -15,8 +15,9 @@ namespace {
 // leads to this file; else the one of the descriptor.
 std::string path_to(const FileDescriptor& file, const std::string& known_as) {
   struct stat is, would_be;
-  const bool same = fstat(file.get(), &is) == 0 && stat(known_as.c_str(), &would_be) == 0 && is.st_dev == would_be.st_dev &&
-                    is.st_ino == would_be.st_ino;
+  // Not a bare name, which libbpf would look for in PATH.
+  const bool same = known_as.starts_with('/') && fstat(file.get(), &is) == 0 && stat(known_as.c_str(), &would_be) == 0 &&
+                    is.st_dev == would_be.st_dev && is.st_ino == would_be.st_ino;
   return same ? known_as : "/proc/self/fd/" + std::to_string(file.get());
 }
 
@@ -32,16 +33,17 @@ Result<void> Attachments::attach(const Copy& copy) {
     if (mapping.file != copy.file) continue;
     const FileDescriptor file = CopyFinder::open_mapped(copy.pid, mapping);
     if (!file.ok()) break;
-    return attach(*copy.probes, path_to(file, copy.path), copy.path);
+    return attach(*copy.probes, file, copy.path);
   }
   return Error{"open", copy.path + " of " + describe_process(copy.pid),
                "it ended or unmapped the file meanwhile, or the right to is missing", ""};
 }
 
-Result<void> Attachments::attach(const ProbeFile& file, const std::string& path, const std::string& shown_as) {
+Result<void> Attachments::attach(const ProbeFile& file, const FileDescriptor& opened, const std::string& shown_as) {
   if (has(file)) return {};
   const ProbeSite* site = file.find(probe_);
   if (site == nullptr) return Error{"attach to probe waitprobe:" + probe_ + " of", shown_as, "the file does not have it", ""};
+  const std::string path = path_to(opened, shown_as);
   bpf_link* link = bpf_program__attach_usdt(program_, -1, path.c_str(), "waitprobe", probe_.c_str(), nullptr);
   if (link == nullptr) {
     const int why = errno;

@@ -28,8 +28,8 @@ class Attachments {
   // kernel refuses.
   Result<void> attach(const Copy& copy);
 
-  // Attaches to a file by its path.
-  Result<void> attach(const ProbeFile& file, const std::string& path, const std::string& shown_as);
+  // Attaches to an open file. `known_as` is its path, for people and other tools.
+  Result<void> attach(const ProbeFile& file, const FileDescriptor& opened, const std::string& known_as);
 
   // Takes about 100 ms a file. On return no hit of the probe is under way.
   void detach() { links_.clear(); }

@@ -7,6 +7,11 @@
 #include <set>
 
 namespace waitprobe {
+namespace {
+
+constexpr std::size_t most_copies = 256;  // in a process; thread-local storage has room for about a hundred
+
+}  // namespace
 
 Error no_probes_error(std::uint32_t pid) {
   return Error{"trace", describe_process(pid), "none of the files it has mapped carries the probes of waitprobe",
@@ -58,7 +63,8 @@ Result<std::vector<Copy>> CopyFinder::find(std::uint32_t pid) {
     // Two segments may show the same page of the file; the root lives in the writable one.
     if (probes == nullptr || !mapping.writable || !mapping.holds_offset(probes->root_offset())) continue;
     const std::uint64_t root = mapping.start + (probes->root_offset() - mapping.offset);
-    if (roots.insert(root).second) copies.push_back({pid, mapping.file, mapping.path, probes, root});
+    if (copies.size() < most_copies && roots.insert(root).second)
+      copies.push_back({pid, mapping.file, mapping.path, probes, root});
   }
   return copies;
 }

@@ -39,6 +39,9 @@ class CopyFinder {
   // Forgets files that no process has shown since the last call: their numbers may be given to others.
   void forget_unseen();
 
+  // Forgets all files.
+  void forget_all() { known_.clear(); }
+
   // A file of a process, opened however it can be; not ok() when it cannot.
   static FileDescriptor open_mapped(std::uint32_t pid, const Mapping& mapping);
 

@@ -98,7 +98,7 @@ Result<void> HistSession::open_file(const std::string& path) {
     return Error{"trace", path, "it carries no probes of waitprobe", "link it with libwaitprobe, or name the library that is"};
   }
   only_file_ = std::move(**notes);
-  if (auto attached = attachments_->attach(*only_file_, path, path); !attached) return attached;
+  if (auto attached = attachments_->attach(*only_file_, file, path); !attached) return attached;
   open_all();
   return {};
 }
@@ -149,7 +149,11 @@ Result<void> HistSession::look_at(std::uint32_t pid) {
   const auto copies = finder_.find(pid);
   if (!copies) return copies.error();
   for (const Copy& copy : *copies) {
-    if (auto met = meet(copy); !met && start_ticks_of(pid) != 0) warnings_.push_back(met.error());
+    if (refused_.contains(copy.probes->on_disk)) continue;
+    if (auto met = meet(copy); !met && check_exists(pid)) {
+      warnings_.push_back(met.error());
+      refused_.insert(copy.probes->on_disk);
+    }
   }
   return {};
 }
@@ -166,8 +170,13 @@ void HistSession::look_at_due(std::uint64_t now) {
 
 // A copy of the library in the command, or below it, is about to begin and waits for us.
 void HistSession::greet(std::uint32_t pid, std::uint64_t root_address) {
-  if (!program_.is_target(pid)) return;
-  const auto copies = finder_.find(pid);
+  auto copies = finder_.find(pid);
+  const auto greeted = [&](const Copy& copy) { return copy.root_address == root_address; };
+  if (copies && std::none_of(copies->begin(), copies->end(), greeted)) {
+    // Known by the number of a file that had it before, and carried no probes.
+    finder_.forget_all();
+    copies = finder_.find(pid);
+  }
   if (!copies) return;
   for (const Copy& copy : *copies) {
     if (copy.root_address != root_address) continue;
@@ -205,9 +214,13 @@ HistSession::Event HistSession::run_until(std::uint64_t deadline_ns) {
   for (;;) {
     wait_for_something(deadline_ns);
     if (rendezvous_) {
-      rendezvous_->serve([this](std::uint32_t pid, std::uint64_t root_address) { greet(pid, root_address); });
+      rendezvous_->serve([this](std::uint32_t pid) { return program_.is_target(pid); },
+                         [this](std::uint32_t pid, std::uint64_t root_address) { greet(pid, root_address); });
     }
-    program_.take_execs([this](std::uint32_t pid) { watches_.add(pid, now_ns()); });
+    program_.take_execs([this](std::uint32_t pid) {
+      watches_.add(pid, now_ns());
+      look_later(pid);
+    });
     look_at_due(now_ns());
     if (is_readable(stop_signals_)) return Event::stopped;
     if (targets_have_ended()) {

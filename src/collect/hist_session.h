@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -88,6 +89,7 @@ class HistSession {
   std::uint64_t ended_ns_ = 0;     // 0: still counting
   std::vector<AttachedLate> attached_late_;
   std::vector<Error> warnings_;
+  std::set<FileId> refused_;  // files that could not be attached to: told once, and left alone
 };
 
 }  // namespace waitprobe

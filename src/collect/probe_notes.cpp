@@ -4,6 +4,7 @@
 #include <gelf.h>
 #include <libelf.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstring>
 #include <memory>
@@ -13,12 +14,21 @@ namespace waitprobe {
 namespace {
 
 constexpr std::uint32_t sdt_note_type = 3;
-constexpr std::uint64_t most_note_bytes = 16 << 20;  // a file may say anything
+constexpr std::uint64_t most_bytes = 16 << 20;  // of a section that is read; a file may say anything
 
 struct ElfEnd {
   void operator()(Elf* elf) const { elf_end(elf); }
 };
 using ElfHandle = std::unique_ptr<Elf, ElfEnd>;
+
+// Whether the header's counts are plain numbers. The extended ones, of 32 bits, let a small file ask for gigabytes of memory;
+// real programs have neither. True for what is no ELF file: that is told elsewhere.
+bool is_modest(int fd) {
+  Elf64_Ehdr header;
+  if (pread(fd, &header, sizeof header, 0) != static_cast<ssize_t>(sizeof header)) return true;
+  if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0) return true;
+  return (header.e_shnum != 0 || header.e_shoff == 0) && header.e_phnum != PN_XNUM;
+}
 
 struct Segments {
   std::vector<GElf_Phdr> loads;
@@ -51,7 +61,9 @@ struct Section {
 
 Section find_section(Elf* elf, std::string_view wanted) {
   std::size_t names = 0;
-  if (elf_getshdrstrndx(elf, &names) != 0) return {};
+  GElf_Shdr of_names;
+  if (elf_getshdrstrndx(elf, &names) != 0 || gelf_getshdr(elf_getscn(elf, names), &of_names) == nullptr) return {};
+  if (of_names.sh_size > most_bytes || (of_names.sh_flags & SHF_COMPRESSED) != 0) return {};
   for (Elf_Scn* scn = nullptr; (scn = elf_nextscn(elf, scn)) != nullptr;) {
     GElf_Shdr header;
     if (gelf_getshdr(scn, &header) == nullptr) continue;
@@ -94,6 +106,7 @@ std::uint64_t ProbeFile::root_offset() const {
 }
 
 Result<std::optional<ProbeFile>> read_probe_notes(int fd, const std::string& file_name) {
+  if (!is_modest(fd)) return std::optional<ProbeFile>();
   elf_version(EV_CURRENT);
   // Read, not mapped: a file that is cut off meanwhile would end the tool.
   const ElfHandle elf(elf_begin(fd, ELF_C_READ, nullptr));
@@ -101,7 +114,7 @@ Result<std::optional<ProbeFile>> read_probe_notes(int fd, const std::string& fil
     return Error{"find probes in", file_name, "it is not an executable or shared library of 64 bits", ""};
   }
   const Section notes = find_section(elf.get(), ".note.stapsdt");
-  const bool plausible = notes.scn != nullptr && notes.header.sh_size <= most_note_bytes;
+  const bool plausible = notes.scn != nullptr && notes.header.sh_size <= most_bytes;
   Elf_Data* data = plausible ? elf_getdata(notes.scn, nullptr) : nullptr;
   if (data == nullptr) return std::optional<ProbeFile>();
 
@@ -115,7 +128,11 @@ Result<std::optional<ProbeFile>> read_probe_notes(int fd, const std::string& fil
   for (std::size_t at = 0; (at = gelf_getnote(data, at, &header, &name, &desc)) > 0;) {
     if (header.n_type != sdt_note_type) continue;
     const std::string_view text(static_cast<const char*>(data->d_buf) + desc, header.n_descsz);
-    if (auto site = parse_note(text, base_now, segments)) file.sites.push_back(std::move(*site));
+    auto site = parse_note(text, base_now, segments);
+    if (!site) continue;
+    // Each stands once. A file that says otherwise would be attached to as often as it likes.
+    if (file.find(site->name) != nullptr) return std::optional<ProbeFile>();
+    file.sites.push_back(std::move(*site));
   }
   if (file.sites.empty()) return std::optional<ProbeFile>();
   return std::optional<ProbeFile>(std::move(file));

@@ -12,7 +12,7 @@
 namespace waitprobe {
 namespace {
 
-constexpr std::size_t most_counters = 1'000'000;  // a chain that a dying or lying process has bent into a ring ends here
+constexpr std::size_t most_counters = 100'000;  // however many the root says there are
 
 }  // namespace
 
@@ -37,9 +37,11 @@ std::optional<wp_root> read_root(const ProcessMemory& memory, std::uint64_t addr
 std::optional<std::vector<std::string>> read_keys(const ProcessMemory& memory, const wp_root& root) {
   std::vector<std::uint64_t> heads(std::min<std::size_t>(root.counter_buckets, WP_COUNTER_BUCKETS));
   if (!memory.read(root.counters, heads.data(), heads.size() * sizeof heads[0])) return std::nullopt;
+  // No more than were made: a chain that a dying or lying process has bent into a ring ends here.
+  const std::size_t most = std::min<std::size_t>(root.counter_cnt, most_counters);
   std::vector<std::string> keys;
   for (std::uint64_t address : heads) {
-    while (address != 0 && keys.size() < most_counters) {
+    while (address != 0 && keys.size() < most) {
       wp_counter counter;
       if (!memory.read(address, &counter, sizeof counter)) return std::nullopt;
       std::string key(std::min<std::size_t>(counter.key_len, WP_KEY_MAX), '\0');

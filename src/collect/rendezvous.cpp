@@ -37,13 +37,15 @@ void Rendezvous::add_to(std::vector<pollfd>& waits) const {
   for (const Visitor& visitor : visitors_) waits.push_back({visitor.socket.get(), POLLIN, 0});
 }
 
-void Rendezvous::serve(const std::function<void(std::uint32_t, std::uint64_t)>& arrived) {
+void Rendezvous::serve(const std::function<bool(std::uint32_t)>& wanted,
+                       const std::function<void(std::uint32_t, std::uint64_t)>& arrived) {
   for (;;) {
     FileDescriptor fresh(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (!fresh.ok()) break;
     ucred peer = {};
     socklen_t size = sizeof peer;
     if (getsockopt(fresh.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) continue;
+    if (!wanted(static_cast<std::uint32_t>(peer.pid))) continue;  // any user may connect
     visitors_.push_back({std::move(fresh), static_cast<std::uint32_t>(peer.pid)});
   }
   std::erase_if(visitors_, [&](Visitor& visitor) {

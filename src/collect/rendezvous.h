@@ -28,9 +28,10 @@ class Rendezvous {
   // Adds what is to be waited for.
   void add_to(std::vector<pollfd>& waits) const;
 
-  // Takes what has arrived, without waiting. `arrived` is called for each copy, and its program goes on when it returns. The
-  // pid comes from the kernel; the address is what the program says.
-  void serve(const std::function<void(std::uint32_t pid, std::uint64_t root_address)>& arrived);
+  // Takes what has arrived, without waiting. Whoever is not `wanted` is sent away. `arrived` is called for each copy, and its
+  // program goes on when it returns. The pid comes from the kernel; the address is what the program says.
+  void serve(const std::function<bool(std::uint32_t pid)>& wanted,
+             const std::function<void(std::uint32_t pid, std::uint64_t root_address)>& arrived);
 
  private:
   struct Visitor {

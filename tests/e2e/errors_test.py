@@ -3,6 +3,7 @@
 
 import json
 import os
+import signal
 import subprocess
 
 import harness
@@ -58,6 +59,18 @@ class Usage(TestCase):
                 ran = subprocess.run([TOOL, *words], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
             self.assertEqual(ran.returncode, 1, ran)
             self.assertRegex(ran.stderr, "cannot write to the standard output: No space left")
+
+    def test_a_full_disk_ends_the_command_too(self):
+        with open("/dev/full", "w", encoding="ascii") as full:
+            ran = subprocess.run([TOOL, "hist", "-i", "0.05", "--", "sleep", "60"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=30,
+                                 check=False)
+        self.assertEqual(ran.returncode, 1, ran)
+
+    def test_a_signal_that_is_ignored_stays_ignored(self):
+        tool = self.started(Hist("-a", "-d", "0.5", preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)))
+        tool.signal(signal.SIGHUP)
+        self.assertEqual(tool.wait(), 0)
+        self.assertGreater(tool.last()["elapsed_ns"], 400_000_000)
 
     def test_a_process_without_probes(self):
         bystander = self.started(Program(["sleep", "60"]))

@@ -18,7 +18,7 @@ import weakref
 
 BUILD = os.environ.get("WAITPROBE_BUILD", os.path.join(os.path.dirname(__file__), "../../build"))
 SOURCE = os.path.abspath(os.path.join(os.path.dirname(__file__), "../.."))
-TOOL = os.path.join(BUILD, "waitprobe")
+TOOL = os.path.abspath(os.path.join(BUILD, "waitprobe"))
 DEADLINE_S = 60
 
 
@@ -131,10 +131,10 @@ def last_truth(text):
 class Hist(Program):
     """`waitprobe hist --json`, attached and ready."""
 
-    def __init__(self, *options, json_output=True, env=None, ready=True):
+    def __init__(self, *options, json_output=True, ready=True, **program_options):
         read_end, write_end = os.pipe()
         words = [TOOL, "hist", "--ready-fd", write_end] + (["--json"] if json_output else []) + list(options)
-        super().__init__(words, pass_fds=(write_end,), env=env)
+        super().__init__(words, pass_fds=(write_end,), **program_options)
         os.close(write_end)
         if ready:
             wait_for_byte(read_end, f"the tool {self}")

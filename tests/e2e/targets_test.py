@@ -4,6 +4,7 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 
@@ -107,6 +108,32 @@ class FromTheFirstWaitOn(TestCase):
         self.assertEqual(counts_of(snapshot), last_truth(truths[-1]), program)
         self.assertEqual(len({series["pid"] for series in snapshot["series"]}), 3, "the parent and two children")
 
+    def test_a_file_that_takes_the_place_of_another(self):
+        with tempfile.TemporaryDirectory() as folder:
+            name = os.path.join(folder, "x")
+            workload = harness.built("waitprobe-workload")
+            script = f"cp /bin/sleep {name} && {name} 0.2 && rm {name} && cp {workload} {name} && {name} --waits 1001"
+            program = run(TOOL, "hist", "--json", "--", "sh", "-c", script)
+            self.assertEqual(counts_of(outcome(program)[1]), {"work.0": 1001}, program)
+
+    def test_strangers_do_not_keep_the_tool_from_meeting_the_command(self):
+        tool = self.started(Hist("--", "sh", "-c", f"read line </dev/fd/0; exec {harness.built('waitprobe-workload')} --waits 1001",
+                                 stdin=subprocess.PIPE))
+        with open("/proc/net/unix", encoding="ascii") as sockets:
+            (name,) = [line.split("@")[1].strip() for line in sockets if "@waitprobe-" in line and line.split()[3] == "00010000"]
+        strangers = []
+        for _ in range(100):
+            strangers.append(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET))
+            strangers[-1].connect("\0" + name)
+        for stranger in strangers:
+            stranger.settimeout(harness.DEADLINE_S)
+            self.assertEqual(stranger.recv(1), b"", "a stranger is sent away")
+            stranger.close()
+        tool.process.stdin.write(b"go\n")
+        tool.process.stdin.close()
+        self.assertEqual(tool.wait(), 0)
+        self.assertEqual(tool.counts(), {"work.0": 1001})
+
     def test_a_command_without_probes_is_counted_as_nothing(self):
         program = run(TOOL, "hist", "--json", "--", "true")
         self.assertEqual(program.process.returncode, 0, program)
@@ -121,6 +148,18 @@ class FromTheFirstWaitOn(TestCase):
                       "--keys", "1", "--pattern", "sleep", "--hold-ns", "1000000")
         self.assertEqual(program.process.returncode, 0, program)
         self.assertGreater(counts_of(outcome(program)[1])["work.0"], 23)
+
+
+class Files(TestCase):
+    def test_a_name_without_a_slash_is_that_of_the_file_here(self):
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copy(harness.built("waitprobe-workload"), os.path.join(folder, "ls"))  # as one in PATH
+            workload = self.started(Workload(*WORK, program=os.path.join(folder, "ls")))
+            tool = self.started(Hist("-f", "ls", cwd=folder))
+            workload.go()
+            workload.wait()
+            tool.stop()
+            self.assertEqual(tool.counts(), workload.truth())
 
 
 class LateLibraries(TestCase):
