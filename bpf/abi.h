@@ -15,14 +15,13 @@
 
 #define WP_ROOT_MAGIC_ASM 0x31746f6f72707477 /* "wtproot1", as an assembler reads it */
 #define WP_ROOT_MAGIC 0x31746f6f72707477ULL
-#define WP_ARENA_MAGIC 0x3161656e61707477ULL /* "wtpnaea1" */
-#define WP_BLOCK_MAGIC 0x316b636c62707477ULL /* "wtpblck1" */
-#define WP_ABI_VERSION 1
+#define WP_ABI_VERSION 2
 
 #define WP_COUNTER_BUCKETS 1024 /* heads of the hash table of counters */
 #define WP_CHUNKS 16            /* chunk i holds WP_FIRST_CHUNK_BLOCKS << i thread blocks */
 #define WP_FIRST_CHUNK_BLOCKS 16
-#define WP_BLOCK_SLOTS 32 /* open waits a block can hold */
+#define WP_BLOCK_SLOTS 31    /* open waits a block can hold */
+#define WP_RING_RECORDS 256U /* ended waits a block can hold */
 
 /* The armed word: all zero means that nobody listens. `events` and `batch` are USDT semaphores, written by the kernel
  * alone; zero or not is all they say. `backends` and `self` are written by the library. The word is read as one __u64,
@@ -35,6 +34,14 @@ struct wp_armed {
 };
 WP_ASSERT_SIZE(struct wp_armed, 8);
 
+/* What the guards of a process read the time from. */
+enum wp_clock {
+  WP_CLOCK_UNDECIDED, /* nobody has listened yet */
+  WP_CLOCK_MONOTONIC, /* CLOCK_MONOTONIC, for all waits */
+  WP_CLOCK_CYCLES,    /* the cycle counter, for waits of which only batches tell */
+  WP_CLOCK_DISAGREED, /* CLOCK_MONOTONIC for good, because the cycle counter ran differently */
+};
+
 /* Stands in section .probes; the semaphore address in the note of every probe is the address of `armed`, so a reader
  * finds it without a symbol table. */
 struct wp_root {
@@ -45,19 +52,23 @@ struct wp_root {
   __u64 counters; /* address of __u64[counter_buckets]: heads of chains of struct wp_counter */
   __u32 counter_buckets;
   __u32 counter_cnt;
-  __u64 arena;             /* address of struct wp_arena, 0 before the first counter */
+  __u64 arena; /* address of struct wp_arena, 0 before the first counter */
+  __u32 clock; /* enum wp_clock */
+  __u32 pad;
   __u64 chunks[WP_CHUNKS]; /* addresses of arrays of struct wp_block, 0 where not yet needed */
-  __u64 lost_reentered;    /* waits that began in a signal handler which interrupted the start of another */
   __u64 lost_memory;       /* waits that found no memory */
 };
 WP_ASSERT_SIZE(struct wp_root, 192);
 
 /* One page that a fork leaves zero in the child (MADV_WIPEONFORK), which is how the child knows that it is one. */
 struct wp_arena {
-  __u64 magic;
-  __u64 incarnation; /* random, never 0 once magic is set: tells apart processes that share an address space layout */
+  __u64 incarnation;    /* random, 0 before the first block: names this copy of the library in this address space */
+  __u64 block_cnt;      /* blocks beyond these have never been taken */
+  __u64 lost_reentered; /* waits of a signal handler that interrupted the start or the stop of another */
+  __u64 lost_late;      /* waits that ended after their thread's block was handed back, and found no other */
+  __u64 clamped_cnt;    /* waits whose clock went backwards: their duration counts as 0 */
 };
-WP_ASSERT_SIZE(struct wp_arena, 16);
+WP_ASSERT_SIZE(struct wp_arena, 40);
 
 /* A counter, on the heap, never freed. The argument `key` of the probes is the address of key[0], so BPF finds the rest
  * right in front of it. */
@@ -70,12 +81,19 @@ struct wp_counter {
 };
 WP_ASSERT_SIZE(struct wp_counter, 24);
 
+/* How records and open waits name a counter: its address, the low bits of its id (which spread well where addresses do not),
+ * and which clock their times are of. */
+#define WP_REF_ADDRESS 0x0000ffffffffffffULL
+#define WP_REF_ID_SHIFT 48
+#define WP_REF_ID_MASK 0x3fffU
+#define WP_REF_CYCLES (1ULL << 63) /* times are ticks of the cycle counter; otherwise nanoseconds */
+
 /* One open wait. The slot is free when wait_id is 0. It is taken by its block's thread, and given back by any. A reader passes
  * over a slot whose counter is 0: it is being filled. */
 struct wp_open_wait {
   __u64 wait_id;
-  __u64 counter; /* address of struct wp_counter */
-  __u64 start_ns;
+  __u64 counter; /* WP_REF_... */
+  __u64 start;
   __u32 backend_cnt; /* how many backends saw the start */
   __u32 more_cap;    /* room at `more` */
   __u64 ctx[3];      /* what the first backends returned from start() */
@@ -83,18 +101,35 @@ struct wp_open_wait {
 };
 WP_ASSERT_SIZE(struct wp_open_wait, 64);
 
-/* A thread's block. Wiped by fork, as the arena is. */
-struct wp_block {
-  __u64 magic;
-  __u64 number;    /* its place among the process's blocks, from 1 */
-  __u64 last_seq;  /* wait_id is number << 40 | sequence */
-  __u64 next;      /* address of this thread's next block, where one has too few slots */
-  __u32 owner_tid; /* 0: no thread owns it, and it can be taken once all its slots are free */
-  __u32 pad0;
-  __u64 reserved[3];
-  struct wp_open_wait open[WP_BLOCK_SLOTS];
+/* One wait that has ended. */
+struct wp_record {
+  __u64 counter; /* WP_REF_... */
+  __u64 duration;
+  __u64 stop;
 };
-WP_ASSERT_SIZE(struct wp_block, 2112);
+WP_ASSERT_SIZE(struct wp_record, 24);
+
+/* A thread's block: two pages, aligned to its size, wiped by fork as the arena is.
+ *
+ * Record number n (0, 1, 2, ... over the whole life of the block, whoever owns it) stands at ring[n % WP_RING_RECORDS]. Only
+ * the owner writes there: first the record, then `written`; and record n is not begun before `handed` > n - WP_RING_RECORDS has
+ * been stored. So whoever reads `written`, then records, then `handed`, has whole records from `handed` up to `written`. */
+struct wp_block {
+  __u64 incarnation;  /* of the arena, 0 before the block is first taken */
+  __u64 arena;        /* address of struct wp_arena */
+  __u64 written;      /* records ever written; only grows */
+  __u64 handed;       /* of these, how many the thread has handed over; only grows */
+  __u64 owner;        /* address of the owner's thread state, by which a thread knows its block after a fork */
+  __u64 last_wait_id; /* the block's number << 44 | sequence */
+  __u64 next;         /* address of this thread's next block, where one has too few slots */
+  __u32 owner_tid;    /* 0: no thread owns it, and it can be taken once all its slots are free */
+  __u32 tag;          /* low bits of the incarnation */
+  struct wp_open_wait open[WP_BLOCK_SLOTS];
+  struct wp_record ring[WP_RING_RECORDS];
+};
+WP_ASSERT_SIZE(struct wp_block, 8192);
+#define WP_BLOCK_HEADER 64 /* bytes before `open` */
+#define WP_RING_OFFSET 2048
 
 /* ---- BPF <-> tool --------------------------------------------------------------------------------------------- */
 
@@ -103,20 +138,27 @@ WP_ASSERT_SIZE(struct wp_block, 2112);
 #define WP_SHARDS 4        /* histograms one series may have, so that CPUs rarely meet */
 #define WP_KEY_MAX 256     /* bytes of a key that BPF copies */
 #define WP_COMM_LEN 16
+#define WP_CLOCK_TICK_NS 10000000ULL /* as user space sees them: 100 a second */
 #define WP_TARGETS_MAX 32768
+#define WP_BLOCKS_MAX 16384 /* thread blocks of all processes */
 
 struct wp_series_key {
-  __u64 mm;
   __u64 incarnation;
-  __u32 counter_id;
+  __u64 counter; /* address of struct wp_counter */
   __u32 shard;
+  __u32 pad;
 };
 WP_ASSERT_SIZE(struct wp_series_key, 24);
 
+/* A number for a counter of any process, the same whoever computes it. */
+static inline __u64 wp_distinct(__u64 incarnation, __u32 counter_id) {
+  return incarnation * 0x9e3779b97f4a7c15ULL + counter_id;
+}
+
 /* Who a histogram belongs to; at the histogram's index. */
 struct wp_series_info {
-  __u64 process_start_ns; /* start of the process, by which a reused pid is known */
-  __u64 distinct;         /* tells apart counters whose keys are longer than what is kept of them */
+  __u64 process_start_ticks; /* start of the process in clock ticks since boot, as in /proc: tells a reused pid */
+  __u64 distinct;            /* tells apart counters whose keys are longer than what is kept of them */
   __u32 pid;
   __u32 key_len; /* of the whole key; WP_KEY_MAX bytes of it are here at the most */
   char comm[WP_COMM_LEN];
@@ -133,19 +175,86 @@ struct wp_hist {
 };
 WP_ASSERT_SIZE(struct wp_hist, 2656);
 
+/* A thread block, of whatever process. */
+struct wp_block_key {
+  __u64 incarnation;
+  __u64 block; /* address */
+};
+WP_ASSERT_SIZE(struct wp_block_key, 16);
+
+/* What is known of a block. `slots` is a small cache, one word an entry, written in one store: the address of a counter, and
+ * above it, at WP_REF_ID_SHIFT, the index of its histogram. */
+#define WP_SLOT_CACHE 32
+struct wp_block_state {
+  __u64 next; /* all records before it have been claimed: see claim.h */
+  __u32 tid;  /* the thread whose death will bring the rest */
+  __u32 pad;
+  __u64 slots[WP_SLOT_CACHE];
+};
+WP_ASSERT_SIZE(struct wp_block_state, 272);
+
+/* The blocks of a thread, one in each copy of the library: its entries are {tid, 0}, {tid, 1}, ... without a hole. */
+struct wp_thread_key {
+  __u32 tid;
+  __u32 index;
+};
+WP_ASSERT_SIZE(struct wp_thread_key, 8);
+#define WP_THREAD_COPIES 16
+
+/* Which waits count, by the moment they stopped: from `since` on, less than `span` later. And how that clock's units become
+ * nanoseconds: units * mult >> shift. Written by the tool at any time, `span` last. */
+struct wp_window {
+  __u64 since;
+  __u64 span;
+  __u32 mult;
+  __u32 shift;
+};
+WP_ASSERT_SIZE(struct wp_window, 24);
+#define WP_WINDOW_NS 0     /* times in nanoseconds of CLOCK_MONOTONIC: mult 1, shift 0 */
+#define WP_WINDOW_CYCLES 1 /* times in ticks of the cycle counter */
+
 /* Every way to lose a wait inside the kernel. */
 struct wp_losses {
   __u64 series_full; /* no histogram left for a new series */
   __u64 unreadable;  /* the counter could not be read from the process's memory */
+  __u64 gap;         /* passed over by their thread before anybody claimed them */
+  __u64 blocks_full; /* no room for one more thread block */
 };
-WP_ASSERT_SIZE(struct wp_losses, 16);
+WP_ASSERT_SIZE(struct wp_losses, 32);
 
-/* A process that has just started another program. */
-struct wp_exec {
+/* A ring of records on its way from a process into the totals, in the kernel: record n at n % WP_RING_RECORDS, as in its block.
+ * The last one is the tool's. */
+#define WP_RINGS 257
+#define WP_RING_OF_TOOL (WP_RINGS - 1)
+struct wp_ring {
+  __u64 busy;
+  struct wp_record records[WP_RING_RECORDS];
+};
+WP_ASSERT_SIZE(struct wp_ring, 6152);
+
+/* What the tool brings, in its ring, by program `claim`. */
+struct wp_claim {
+  struct wp_block_key key;
+  __u64 first;
+  __u64 cnt;
+};
+WP_ASSERT_SIZE(struct wp_claim, 32);
+
+/* A series that the tool introduces before it brings records of it, for program `introduce`. */
+struct wp_introduction {
+  struct wp_series_key key;
+  struct wp_series_info info;
+};
+WP_ASSERT_SIZE(struct wp_introduction, 320);
+
+/* A process that the tool should look at: it has just started another program (incarnation 0), or has shown a block that was
+ * not known. */
+struct wp_sighting {
+  __u64 incarnation;
   __u32 pid;
   __u32 pad;
 };
-WP_ASSERT_SIZE(struct wp_exec, 8);
+WP_ASSERT_SIZE(struct wp_sighting, 16);
 
 /* Set by the tool before it loads the programs. */
 struct wp_config {

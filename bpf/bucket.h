@@ -14,12 +14,21 @@
 #define WP_BUCKET_CNT 329
 #define WP_BUCKET_END_NS (1ULL << 43)
 
-/* Position of the highest bit. REQUIRES: v != 0. Not __builtin_clzll: BPF has no instruction for it, and clang's expansion
- * is longer than this. */
+/* Position of the highest bit. REQUIRES: v != 0. Not __builtin_clzll: BPF has no instruction for it, and clang's expansion is
+ * longer than this. Short waits are short ways through it. */
 static inline __u32 wp_log2(__u64 v) {
+  static const __u8 position[256] = {
+      0, 0, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 5, 5, 5, 5, 5,
+      5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6,
+      6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6,
+      6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7,
+      7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7,
+      7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7,
+      7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7,
+  };
   __u32 e = 0;
   if (v >> 32) {
-    e += 32;
+    e = 32;
     v >>= 32;
   }
   if (v >> 16) {
@@ -30,15 +39,7 @@ static inline __u32 wp_log2(__u64 v) {
     e += 8;
     v >>= 8;
   }
-  if (v >> 4) {
-    e += 4;
-    v >>= 4;
-  }
-  if (v >> 2) {
-    e += 2;
-    v >>= 2;
-  }
-  return e + (v >> 1 ? 1 : 0);
+  return e + position[v & 255];
 }
 
 static inline __u32 wp_bucket_of(__u64 duration_ns) {

@@ -1,47 +1,144 @@
 /* SPDX-License-Identifier: (MIT OR GPL-2.0)
  *
- * Histograms of waits, one hit of probe wait_stop for each wait. */
+ * Histograms of waits. By batches: wait_batch brings a full ring, the tool what is left in rings, a dying thread its last
+ * records. Or by events: one hit of wait_stop for each wait. The tool loads the programs of one way. */
 #include "kernel.h"
 /* kernel.h first: usdt.bpf.h wants its types. This header and the libbpf that loads the object must be of one version. */
 #include <stdbool.h>
-#define BPF_USDT_MAX_SPEC_CNT 2048 /* files that can be attached to at once */
+#define BPF_USDT_MAX_SPEC_CNT 2048 /* probes of files that can be attached to at once */
 #define BPF_USDT_MAX_IP_CNT 1      /* not used on kernels with BPF cookies, and those are all that are supported */
 #include <bpf/usdt.bpf.h>
 
 #include "abi.h"
+#include "batches.h"
 #include "series.h"
 #include "targets.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
-/* What stands in front of the key that a probe was given. */
-static __always_inline int read_counter(__u64 key_address, struct counter_ref *out) {
-  struct wp_counter counter;
-  __u64 address = key_address - sizeof(counter);
-  if (bpf_probe_read_user(&counter, sizeof(counter), (void *)address)) return -1;
-  struct wp_arena arena;
-  if (bpf_probe_read_user(&arena, sizeof(arena), (void *)counter.arena)) return -1;
-  out->key_address = key_address;
-  out->incarnation = arena.incarnation;
-  out->id = counter.id;
-  out->key_len = counter.key_len;
-  return 0;
-}
+/* ---- one wait ------------------------------------------------------------------------------------------------- */
 
 static __noinline int count_stop(struct pt_regs *ctx) {
-  if (!is_target(bpf_get_current_pid_tgid() >> 32)) return 0;
-  long key_address = 0, duration_ns = 0;
-  if (bpf_usdt_arg(ctx, 0, &key_address) || bpf_usdt_arg(ctx, 2, &duration_ns)) {
-    __sync_fetch_and_add(&losses.unreadable, 1);
-    return 0;
-  }
-  struct counter_ref counter = {};
-  if (read_counter(key_address, &counter)) {
-    __sync_fetch_and_add(&losses.unreadable, 1);
-    return 0;
-  }
-  add_wait(&counter, bpf_get_smp_processor_id(), duration_ns);
+  if (!is_target()) return 0;
+  long key_address = 0, stop_ns = 0, duration_ns = 0;
+  if (bpf_usdt_arg(ctx, 0, &key_address) || bpf_usdt_arg(ctx, 1, &stop_ns) || bpf_usdt_arg(ctx, 2, &duration_ns))
+    goto unreadable;
+  if (stop_ns - windows[WP_WINDOW_NS].since >= windows[WP_WINDOW_NS].span) return 0;
+  /* What stands in front of the key that a probe was given. */
+  struct wp_counter counter;
+  __u64 address = key_address - sizeof(counter);
+  if (bpf_probe_read_user(&counter, sizeof(counter), (void *)address)) goto unreadable;
+  struct wp_arena arena;
+  if (bpf_probe_read_user(&arena, sizeof(arena), (void *)counter.arena)) goto unreadable;
+  add_wait(slot_of(arena.incarnation, address, bpf_get_smp_processor_id(), CURRENT), duration_ns);
+  return 0;
+unreadable:
+  __sync_fetch_and_add(&losses.unreadable, 1);
   return 0;
 }
 
 WP_USDT(on_wait_stop, count_stop)
+
+/* ---- batches -------------------------------------------------------------------------------------------------- */
+
+/* The block says itself what its thread hands over: one read instead of three arguments more. */
+static __noinline int count_batch(struct pt_regs *ctx) {
+  long block = 0;
+  struct head head;
+  if (!is_target() || bpf_usdt_arg(ctx, 0, &block)) return 0;
+  if (read_head(block, &head)) {
+    __sync_fetch_and_add(&losses.unreadable, 1);
+    return 0;
+  }
+  take(head.incarnation, block, head.handed, head.written - head.handed, WP_BY_THREAD);
+  return 0;
+}
+
+WP_USDT(on_wait_batch, count_batch)
+
+/* A thread has taken a block, perhaps one that others had before. */
+static __noinline int meet_block(struct pt_regs *ctx) {
+  long block = 0;
+  struct head head;
+  if (!is_target() || bpf_usdt_arg(ctx, 0, &block) || read_head(block, &head)) return 0;
+  struct wp_block_key key = {.incarnation = head.incarnation, .block = block};
+  struct wp_block_state *state = state_of(&key, WP_BY_THREAD);
+  if (!state) return 0;
+  __sync_val_compare_and_swap(&state->next, WP_NEXT_UNKNOWN, head.handed);
+  remember_owner(&key, state);
+  return 0;
+}
+
+WP_USDT(on_wait_block, meet_block)
+
+/* Run by the tool: records that it has put into its ring, and a series that it has put into `introduction`. */
+SEC("syscall")
+int claim(void *ctx) { return take(claimed.key.incarnation, claimed.key.block, claimed.first, claimed.cnt, WP_BY_TOOL); }
+
+SEC("syscall")
+int introduce(void *ctx) {
+  struct wp_series_key *key = &introduction.key;
+  return slot_of(key->incarnation, key->counter, key->shard, INTRODUCED) < WP_POOL_SIZE;
+}
+
+/* ---- threads that die ----------------------------------------------------------------------------------------- */
+
+/* A signal that may kill: of the others there are too many. */
+SEC("tp_btf/signal_deliver")
+int BPF_PROG(on_signal, int sig, void *info, struct k_sigaction *action) {
+  if (action->sa.sa_handler == NULL) bring_own(0);
+  return 0;
+}
+
+/* Where exec is announced before it gives up the old memory. */
+SEC("tp_btf/sched_prepare_exec")
+int BPF_PROG(on_prepare_exec) {
+  bring_own(0);
+  return 0;
+}
+
+/* Where it is not, or where sched_process_exit comes when the memory has gone. */
+#define WP_ENTER(name)                \
+  SEC("tp/syscalls/sys_enter_" #name) \
+  int on_##name(void *ctx) {          \
+    bring_own(0);                     \
+    return 0;                         \
+  }
+WP_ENTER(execve)
+WP_ENTER(execveat)
+WP_ENTER(exit)
+WP_ENTER(exit_group)
+
+/* The pid of a process that has ended may be given to another. */
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_thread_exit, struct task_struct *task) {
+  bring_own(1);
+  __u32 pid = task->tgid;
+  if (task->signal->live.counter == 0) bpf_map_delete_elem(&targets, &pid);
+  return 0;
+}
+
+/* ---- processes that come --------------------------------------------------------------------------------------- */
+
+/* A child of a target is one too, unless it only is a new thread. */
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child) {
+  __u32 from = parent->tgid, to = child->tgid;
+  __u8 yes = 1;
+  if (from != to && bpf_map_lookup_elem(&targets, &from)) {
+    if (bpf_map_update_elem(&targets, &to, &yes, BPF_ANY)) __sync_fetch_and_add(&unfollowed_cnt, 1);
+  }
+  return 0;
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(on_exec, struct task_struct *task) {
+  if (!is_target()) return 0;
+  struct wp_sighting *sighting = bpf_ringbuf_reserve(&sightings, sizeof(*sighting), 0);
+  if (!sighting) return 0;
+  sighting->incarnation = 0;
+  sighting->pid = task->tgid;
+  sighting->pad = 0;
+  bpf_ringbuf_submit(sighting, 0);
+  return 0;
+}

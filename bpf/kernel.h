@@ -29,10 +29,19 @@ struct task_struct {
   int pid;  /* of the thread */
   int tgid; /* of the process */
   struct task_struct *group_leader;
+  struct task_struct *real_parent;
   struct mm_struct *mm;
   __u64 start_boottime;
   char comm[16];
   struct signal_struct *signal;
+} WP_PRESERVE;
+
+struct sigaction {
+  void *sa_handler;
+} WP_PRESERVE;
+
+struct k_sigaction {
+  struct sigaction sa;
 } WP_PRESERVE;
 
 /* A uprobe program can be preempted, and another thread may enter it on the same CPU before it ends; on newer kernels even its

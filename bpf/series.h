@@ -9,6 +9,7 @@
 
 #include "abi.h"
 #include "kernel.h"
+#include "targets.h"
 
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
@@ -34,45 +35,65 @@ struct {
 } infos SEC(".maps");
 
 struct wp_losses losses;
+struct wp_window windows[2] = {{.mult = 1}, {.mult = 1}};
 __u32 next_slot; /* below it, slots have been handed out; a thread that loses the race for a new series burns one */
 
-/* A counter of the current process, as its memory says: not to be trusted, only to be reported. */
-struct counter_ref {
-  __u64 key_address;
-  __u64 incarnation;
-  __u32 id;
-  __u32 key_len;
-};
+/* What the tool introduces, whose memory the current process is not. */
+struct wp_introduction introduction;
 
-static __always_inline void describe(__u32 slot, const struct counter_ref *counter) {
+/* Fills in the info of a new series: from the memory of the current process, or from the introduction. */
+static __always_inline int describe(__u32 slot, const struct wp_series_key *key, int introduced) {
   struct wp_series_info *info = bpf_map_lookup_elem(&infos, &slot);
-  if (!info) return;
-  struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-  struct task_struct *leader = BPF_CORE_READ(task, group_leader);
-  info->process_start_ns = BPF_CORE_READ(leader, start_boottime);
-  info->distinct = counter->incarnation * 0x9e3779b97f4a7c15ULL + counter->id;
-  info->pid = bpf_get_current_pid_tgid() >> 32;
-  info->key_len = counter->key_len;
+  if (!info) return -1;
+  if (introduced) {
+    bpf_probe_read_kernel(info, sizeof(*info), &introduction.info);
+    return 0;
+  }
+  struct wp_counter counter;
+  if (bpf_probe_read_user(&counter, sizeof(counter), (void *)key->counter)) return -1;
+  struct task_struct *leader = owner_of_memory();
+  info->process_start_ticks = BPF_CORE_READ(leader, start_boottime) / WP_CLOCK_TICK_NS;
+  info->distinct = wp_distinct(key->incarnation, counter.id);
+  info->pid = BPF_CORE_READ(leader, tgid);
   bpf_probe_read_kernel(info->comm, sizeof(info->comm), &leader->comm);
-  __u32 len = counter->key_len;
+  __u32 len = counter.key_len;
   if (len > WP_KEY_MAX) len = WP_KEY_MAX;
-  /* What stands right before the key has just been read; so it can hardly fail. */
-  if (bpf_probe_read_user(info->key, len, (void *)counter->key_address)) info->key_len = 0;
+  if (bpf_probe_read_user(info->key, len, (void *)(key->counter + sizeof(counter)))) return -1;
+  info->key_len = counter.key_len;
+  return 0;
 }
 
-/* The slot of a series, made if there is none; WP_POOL_SIZE when the pool is used up. */
-static __noinline __u32 find_slot(struct wp_series_key *key, const struct counter_ref *counter) {
-  if (!key || !counter) return WP_POOL_SIZE;
+enum who {
+  CURRENT,    /* the process that the series is of */
+  INTRODUCED, /* the tool, with an introduction */
+  STRANGER,   /* the tool, without: a series that it has not introduced does not exist */
+};
+
+/* The slot of a series, made if there is none; WP_POOL_SIZE when there is no place for it or it can't be read, which is
+ * counted. */
+static __always_inline __u32 find_slot(const struct wp_series_key *key, enum who who) {
   __u32 *known = bpf_map_lookup_elem(&series, key);
   if (known) return *known;
   /* Half the pool is kept for the first shard of series to come. */
+  if (who == STRANGER) return next_slot < WP_POOL_SIZE ? WP_POOL_SIZE + 1 : WP_POOL_SIZE;
   if (next_slot >= (key->shard ? WP_POOL_SIZE / 2 : WP_POOL_SIZE)) return WP_POOL_SIZE;
   __u32 slot = __sync_fetch_and_add(&next_slot, 1);
   if (slot >= WP_POOL_SIZE) return WP_POOL_SIZE;
-  describe(slot, counter);
+  if (describe(slot, key, who == INTRODUCED)) return WP_POOL_SIZE + 1;
   if (bpf_map_update_elem(&series, key, &slot, BPF_NOEXIST) == 0) return slot;
   known = bpf_map_lookup_elem(&series, key);
   return known ? *known : WP_POOL_SIZE;
+}
+
+/* The histogram index for waits of a series, in shard 0 if its own has no place. At WP_POOL_SIZE and above there is none. */
+__noinline __u32 slot_of(__u64 incarnation, __u64 counter, __u32 shard, enum who who) {
+  struct wp_series_key key = {.incarnation = incarnation, .counter = counter, .shard = shard % WP_SHARDS};
+  __u32 slot = find_slot(&key, who);
+  if (slot == WP_POOL_SIZE && key.shard) {
+    key.shard = 0;
+    slot = find_slot(&key, who);
+  }
+  return slot;
 }
 
 /* Raises *at to `value` unless it is higher. Each failed try means that another CPU raised it, so few are enough; what is lost
@@ -86,36 +107,25 @@ static __always_inline void raise(__u64 *at, __u64 value) {
   }
 }
 
-static __always_inline void add_to(struct wp_hist *hist, __u64 duration_ns) {
+__noinline int raise_extremes(struct wp_hist *hist, __u64 duration_ns) {
+  if (!hist) return 0;
+  raise(&hist->inverted_min_ns, ~duration_ns);
+  raise(&hist->max_ns, duration_ns);
+  return 0;
+}
+
+/* Adds one wait to a histogram. The one way into the totals. */
+static __always_inline void add_wait(__u32 slot, __u64 duration_ns) {
+  struct wp_hist *hist = bpf_map_lookup_elem(&hists, &slot);
+  if (!hist) {
+    __sync_fetch_and_add(slot == WP_POOL_SIZE ? &losses.series_full : &losses.unreadable, 1);
+    return;
+  }
   __u32 i = wp_bucket_of(duration_ns);
   if (i >= WP_BUCKETS) return; /* never: for the verifier */
   __sync_fetch_and_add(&hist->bucket[i], 1);
   __sync_fetch_and_add(&hist->total_ns, duration_ns);
-  raise(&hist->inverted_min_ns, ~duration_ns);
-  raise(&hist->max_ns, duration_ns);
-}
-
-/* Adds one wait of the current process to its series. The one way into the totals. `spread` is any number that differs between
- * waits which happen at the same time. */
-static __always_inline void add_wait(const struct counter_ref *counter, __u32 spread, __u64 duration_ns) {
-  struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-  struct wp_series_key key = {
-      .mm = (__u64)BPF_CORE_READ(task, mm),
-      .incarnation = counter->incarnation,
-      .counter_id = counter->id,
-      .shard = spread % WP_SHARDS,
-  };
-  __u32 slot = find_slot(&key, counter);
-  if (slot >= WP_POOL_SIZE && key.shard) {
-    key.shard = 0;
-    slot = find_slot(&key, counter);
-  }
-  struct wp_hist *hist = bpf_map_lookup_elem(&hists, &slot);
-  if (!hist) {
-    __sync_fetch_and_add(&losses.series_full, 1);
-    return;
-  }
-  add_to(hist, duration_ns);
+  if (hist->inverted_min_ns < ~duration_ns || hist->max_ns < duration_ns) raise_extremes(hist, duration_ns);
 }
 
 #endif

@@ -19,43 +19,27 @@ struct {
   __type(value, __u8);
 } targets SEC(".maps");
 
-static __always_inline int is_target(__u32 pid) { return !config.filter_targets || bpf_map_lookup_elem(&targets, &pid); }
-
-/* A child of a target is one too, unless it only is a new thread. */
-SEC("tp_btf/sched_process_fork")
-int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child) {
-  __u32 from = parent->tgid, to = child->tgid;
-  __u8 yes = 1;
-  if (from != to && bpf_map_lookup_elem(&targets, &from)) {
-    if (bpf_map_update_elem(&targets, &to, &yes, BPF_ANY)) __sync_fetch_and_add(&unfollowed_cnt, 1);
-  }
-  return 0;
-}
-
-/* Programs that have just started, for the tool to look at. Where there is no room, the tool's next look at all processes finds
- * them. */
+/* Processes for the tool to look at. Where there is no room, the tool's next look at all processes finds them. */
 struct {
   __uint(type, BPF_MAP_TYPE_RINGBUF);
-  __uint(max_entries, 1 << 16);
-} execs SEC(".maps");
+  __uint(max_entries, 1 << 17);
+} sightings SEC(".maps");
 
-SEC("tp_btf/sched_process_exec")
-int BPF_PROG(on_exec, struct task_struct *task) {
-  if (!is_target(task->tgid)) return 0;
-  struct wp_exec *exec = bpf_ringbuf_reserve(&execs, sizeof(*exec), 0);
-  if (!exec) return 0;
-  exec->pid = task->tgid;
-  exec->pad = 0;
-  bpf_ringbuf_submit(exec, 0);
-  return 0;
+/* The leader of the process whose memory the current thread runs on: its own, or, for a child of vfork, its parent's. */
+static __always_inline struct task_struct *owner_of_memory(void) {
+  struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+  struct task_struct *leader = BPF_CORE_READ(task, group_leader), *parent = BPF_CORE_READ(task, real_parent);
+  if (BPF_CORE_READ(parent, mm) != BPF_CORE_READ(task, mm)) return leader;
+  return BPF_CORE_READ(parent, group_leader);
 }
 
-/* The pid of a process that has ended may be given to another. */
-SEC("tp_btf/sched_process_exit")
-int BPF_PROG(on_exit, struct task_struct *task) {
-  __u32 pid = task->tgid;
-  if (task->signal->live.counter == 0) bpf_map_delete_elem(&targets, &pid);
-  return 0;
+static __always_inline int is_target(void) {
+  if (!config.filter_targets) return 1;
+  __u32 pid = bpf_get_current_pid_tgid() >> 32;
+  if (bpf_map_lookup_elem(&targets, &pid)) return 1;
+  struct task_struct *owner = owner_of_memory();
+  pid = BPF_CORE_READ(owner, tgid);
+  return bpf_map_lookup_elem(&targets, &pid) != NULL;
 }
 
 #endif

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: MIT
-#include <time.h>
-
 #include <algorithm>
 #include <iostream>
 #include <sstream>
@@ -9,6 +7,7 @@
 #include "src/cli/parser.h"
 #include "src/cli/report.h"
 #include "src/cli/stop_signals.h"
+#include "src/collect/clock.h"
 #include "src/collect/hist_session.h"
 #include "src/view/columns.h"
 #include "src/view/hist_table.h"
@@ -24,13 +23,8 @@ struct Options {
   std::vector<std::string> key_globs;
   TableOptions table;
   bool json = false;
+  bool per_event = false;
 };
-
-std::uint64_t now_ns() {
-  timespec now = {};
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000U + static_cast<std::uint64_t>(now.tv_nsec);
-}
 
 std::uint64_t later(std::uint64_t from_ns, std::uint64_t by_ns) {
   return by_ns > UINT64_MAX - from_ns ? UINT64_MAX : from_ns + by_ns;
@@ -106,6 +100,7 @@ Options parse(const CommandRow& row, const Words& words, std::optional<ReadyFd>&
       ->check(check_sort);
   parser.add_flag("--bars", options.table.bars, "A histogram for each key");
   parser.add_flag("--json", options.json, "One object a line, for a program to read");
+  parser.add_flag("--per-event", options.per_event, "Trap at each wait: the same counts, much dearer");
   ready.emplace(parser);
   parser.parse_words(words);
   options.targets = targets.choice(words);
@@ -118,7 +113,7 @@ Result<int> run_hist(const CommandRow& row, const Words& words) {
   std::optional<ReadyFd> ready;
   const Options options = parse(row, words, ready);
   const StopSignals signals;
-  auto opened = HistSession::open(options.targets, signals.fd());
+  auto opened = HistSession::open(options.targets, options.per_event ? Transport::events : Transport::batches, signals.fd());
   if (!opened) return opened.error();
   HistSession& session = **opened;
   ready->tell();

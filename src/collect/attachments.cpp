@@ -41,18 +41,33 @@ Result<void> Attachments::attach(const Copy& copy) {
 
 Result<void> Attachments::attach(const ProbeFile& file, const FileDescriptor& opened, const std::string& shown_as) {
   if (has(file)) return {};
-  const ProbeSite* site = file.find(probe_);
-  if (site == nullptr) return Error{"attach to probe waitprobe:" + probe_ + " of", shown_as, "the file does not have it", ""};
   const std::string path = path_to(opened, shown_as);
-  bpf_link* link = bpf_program__attach_usdt(program_, -1, path.c_str(), "waitprobe", probe_.c_str(), nullptr);
+  std::vector<Link> links;
+  for (const auto& program : programs_) {
+    auto link = attach(program, file, path, shown_as);
+    if (!link) return link.error();
+    links.push_back(std::move(*link));
+  }
+  links_[file.on_disk] = std::move(links);
+  return {};
+}
+
+Result<Attachments::Link> Attachments::attach(const HistProgram::ProbeProgram& program, const ProbeFile& file,
+                                              const std::string& path, const std::string& shown_as) {
+  const std::string what = "attach to probe waitprobe:" + std::string(program.probe) + " of";
+  const ProbeSite* site = file.find(program.probe);
+  if (site == nullptr)
+    return Error{what, shown_as, "the file does not have it", "it was built with another version of waitprobe"};
+  bpf_link* link = bpf_program__attach_usdt(program.program, -1, path.c_str(), "waitprobe", program.probe, nullptr);
   if (link == nullptr) {
     const int why = errno;
-    Error error{"attach to probe waitprobe:" + probe_ + " of", shown_as, errno_text(why), ""};
+    Error error{what, shown_as, errno_text(why), ""};
     if (why == EINVAL) explain_foreign_uprobe(path, *site, error);
     return error;
   }
-  links_[file.on_disk].reset(link);
-  return {};
+  return Link(link);
 }
+
+void Attachments::detach() { links_.clear(); }
 
 }  // namespace waitprobe

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// One BPF program, attached to one probe of many files. A file is attached to once, for every process that maps it now or
+// BPF programs, each attached to its probe of many files. A file is attached to once, for every process that maps it now or
 // later; which of them count is decided in the kernel.
 #pragma once
 
@@ -8,19 +8,20 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "src/collect/copies.h"
+#include "src/collect/hist_program.h"
 #include "src/model/result.h"
 
 struct bpf_link;
-struct bpf_program;
 
 namespace waitprobe {
 
-// Threads: one at a time. Lifetime: the program must outlive it.
+// Threads: one at a time. Lifetime: the programs must outlive it.
 class Attachments {
  public:
-  Attachments(const bpf_program* program, std::string probe) : program_(program), probe_(std::move(probe)) {}
+  explicit Attachments(std::vector<HistProgram::ProbeProgram> programs) : programs_(std::move(programs)) {}
 
   bool has(const ProbeFile& file) const { return links_.contains(file.on_disk); }
 
@@ -31,17 +32,21 @@ class Attachments {
   // Attaches to an open file. `known_as` is its path, for people and other tools.
   Result<void> attach(const ProbeFile& file, const FileDescriptor& opened, const std::string& known_as);
 
-  // Takes about 100 ms a file. On return no hit of the probe is under way.
-  void detach() { links_.clear(); }
+  // Takes about 100 ms a file. On return no hit of a probe is under way.
+  void detach();
 
  private:
   struct Destroy {
     void operator()(bpf_link* link) const;
   };
 
-  const bpf_program* program_;
-  std::string probe_;
-  std::map<FileId, std::unique_ptr<bpf_link, Destroy>> links_;  // by ProbeFile::on_disk
+  using Link = std::unique_ptr<bpf_link, Destroy>;
+
+  Result<Link> attach(const HistProgram::ProbeProgram& program, const ProbeFile& file, const std::string& path,
+                      const std::string& shown_as);
+
+  std::vector<HistProgram::ProbeProgram> programs_;
+  std::map<FileId, std::vector<Link>> links_;  // by ProbeFile::on_disk; one for each program
 };
 
 }  // namespace waitprobe

@@ -8,7 +8,9 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "bpf/claim.h"
 #include "hist.skel.h"
+#include "src/collect/kernel_features.h"
 #include "src/collect/tracing_rights.h"
 
 namespace waitprobe {
@@ -18,39 +20,136 @@ void HistProgram::FreeRing::operator()(ring_buffer* ring) const { ring_buffer__f
 void HistProgram::Unmap::operator()(const void* memory) const { munmap(const_cast<void*>(memory), bytes); }
 
 template <class T>
-Result<HistProgram::MappedArray<T>> HistProgram::map_array(int fd) {
-  const std::size_t bytes = (sizeof(T) * WP_POOL_SIZE + 4095) / 4096 * 4096;
-  void* memory = mmap(nullptr, bytes, PROT_READ, MAP_SHARED, fd, 0);
-  if (memory == MAP_FAILED) return Error{"map", "the histograms of the BPF program", errno_text(errno), ""};
-  return MappedArray<T>(static_cast<const T*>(memory), Unmap{bytes});
+Result<HistProgram::MappedArray<T>> HistProgram::map_array(const bpf_map* map, int protection) {
+  // The kernel rounds elements up to 8 bytes, which ours are a multiple of.
+  static_assert(sizeof(T) % 8 == 0);
+  const std::size_t bytes = (sizeof(T) * bpf_map__max_entries(map) + 4095) / 4096 * 4096;
+  void* memory = mmap(nullptr, bytes, protection, MAP_SHARED, bpf_map__fd(map), 0);
+  if (memory == MAP_FAILED) return Error{"map", "memory of the BPF programs", errno_text(errno), ""};
+  return MappedArray<T>(static_cast<T*>(memory), Unmap{bytes});
 }
 
-Result<HistProgram> HistProgram::load(const wp_config& config) {
+namespace {
+
+// The programs of a transport. Where the kernel tells of an exec and of a thread's end while the old memory is there, the
+// tracepoints of system calls, which cost every system call of the machine a little, are not needed.
+void choose_programs(hist_bpf& skeleton, Transport transport, const KernelFeatures& kernel) {
+  const auto& programs = skeleton.progs;
+  const bool batches = transport == Transport::batches;
+  bpf_program__set_autoload(programs.on_wait_stop, !batches);
+  for (bpf_program* program :
+       {programs.on_wait_batch, programs.on_wait_block, programs.claim, programs.introduce, programs.on_signal}) {
+    bpf_program__set_autoload(program, batches);
+  }
+  bpf_program__set_autoload(programs.on_prepare_exec, batches && kernel.exec_is_announced);
+  for (bpf_program* program : {programs.on_execve, programs.on_execveat}) {
+    bpf_program__set_autoload(program, batches && !kernel.exec_is_announced);
+  }
+  for (bpf_program* program : {programs.on_exit, programs.on_exit_group}) {
+    bpf_program__set_autoload(program, batches && !kernel.exit_is_early);
+  }
+  for (bpf_program* program : {programs.on_wait_stop, programs.on_wait_batch, programs.on_wait_block}) {
+    bpf_program__set_autoattach(program, false);
+  }
+}
+
+// Runs a program of type syscall.
+int run(const bpf_program* program) {
+  LIBBPF_OPTS(bpf_test_run_opts, options);
+  const int failed = bpf_prog_test_run_opts(bpf_program__fd(program), &options);
+  return failed != 0 ? -1 : static_cast<int>(options.retval);
+}
+
+}  // namespace
+
+Result<HistProgram> HistProgram::load(const wp_config& config, Transport transport) {
   if (auto rights = check_tracing_rights(); !rights) return rights.error();
+  const auto kernel = read_kernel_features();
+  if (!kernel) return kernel.error();
   LibbpfLog log;
   HistProgram program;
+  program.transport_ = transport;
   program.skeleton_.reset(hist_bpf__open());
   if (program.skeleton_ == nullptr) return load_error(errno, log.text());
   hist_bpf* skeleton = program.skeleton_.get();
   skeleton->rodata->config = config;
+  choose_programs(*skeleton, transport, *kernel);
   bpf_program__set_autoload(skeleton->progs.on_fork, config.follow_forks);
-  bpf_program__set_autoload(skeleton->progs.on_exit, config.filter_targets);
-  bpf_program__set_autoattach(skeleton->progs.on_wait_stop, false);
   if (const int failed = hist_bpf__load(skeleton); failed != 0) return load_error(-failed, log.text());
   if (const int failed = hist_bpf__attach(skeleton); failed != 0) return load_error(-failed, log.text());
 
-  program.execs_.reset(ring_buffer__new(bpf_map__fd(skeleton->maps.execs), on_exec_record, program.started_.get(), nullptr));
-  if (program.execs_ == nullptr) return load_error(errno, log.text());
-  auto hists = map_array<wp_hist>(bpf_map__fd(skeleton->maps.hists));
+  program.sightings_.reset(ring_buffer__new(bpf_map__fd(skeleton->maps.sightings), on_sighting, program.look_.get(), nullptr));
+  if (program.sightings_ == nullptr) return load_error(errno, log.text());
+  auto hists = map_array<const wp_hist>(skeleton->maps.hists, PROT_READ);
   if (!hists) return hists.error();
-  auto infos = map_array<wp_series_info>(bpf_map__fd(skeleton->maps.infos));
+  auto infos = map_array<const wp_series_info>(skeleton->maps.infos, PROT_READ);
   if (!infos) return infos.error();
+  auto rings = map_array<wp_ring>(skeleton->maps.rings, PROT_READ | PROT_WRITE);
+  if (!rings) return rings.error();
   program.hists_ = std::move(*hists);
   program.infos_ = std::move(*infos);
+  program.rings_ = std::move(*rings);
   return program;
 }
 
-const bpf_program* HistProgram::on_wait_stop() const { return skeleton_->progs.on_wait_stop; }
+std::vector<HistProgram::ProbeProgram> HistProgram::probe_programs() const {
+  if (transport_ == Transport::events) return {{skeleton_->progs.on_wait_stop, "wait_stop"}};
+  return {{skeleton_->progs.on_wait_block, "wait_block"}, {skeleton_->progs.on_wait_batch, "wait_batch"}};
+}
+
+void HistProgram::set_rate(const TickRate& rate) {
+  wp_window& cycles = skeleton_->data->windows[WP_WINDOW_CYCLES];
+  cycles.mult = rate.mult;
+  cycles.shift = rate.shift;
+}
+
+void HistProgram::count_from(std::uint64_t since_ns, const ClockPair& now, const TickRate& rate) {
+  auto& windows = skeleton_->data->windows;
+  windows[WP_WINDOW_NS].since = since_ns;
+  if (rate.mult != 0) windows[WP_WINDOW_CYCLES].since = cycles_at(since_ns, now, rate);
+  set_rate(rate);
+  for (wp_window& window : windows) __atomic_store_n(&window.span, UINT64_MAX - window.since, __ATOMIC_RELEASE);
+}
+
+void HistProgram::count_until(std::uint64_t until_ns, const ClockPair& now, const TickRate& rate) {
+  auto& windows = skeleton_->data->windows;
+  __atomic_store_n(&windows[WP_WINDOW_NS].span, until_ns - windows[WP_WINDOW_NS].since, __ATOMIC_RELEASE);
+  if (rate.mult == 0) return;
+  const std::uint64_t until = cycles_at(until_ns, now, rate);
+  __atomic_store_n(&windows[WP_WINDOW_CYCLES].span, until - windows[WP_WINDOW_CYCLES].since, __ATOMIC_RELEASE);
+}
+
+bool HistProgram::claim(const wp_block_key& key, std::uint64_t first, std::uint64_t cnt,
+                        const std::array<wp_record, WP_RING_RECORDS>& ring) {
+  skeleton_->bss->claimed = {key, first, cnt};
+  std::copy(ring.begin(), ring.end(), rings_[WP_RING_OF_TOOL].records);
+  return run(skeleton_->progs.claim) != WP_REFUSE;
+}
+
+bool HistProgram::introduce(const wp_introduction& introduction) {
+  skeleton_->bss->introduction = introduction;
+  return run(skeleton_->progs.introduce) == 1;
+}
+
+std::optional<wp_arena> HistProgram::last_arena(std::uint64_t incarnation) const {
+  wp_arena arena;
+  if (bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.last_arenas), &incarnation, &arena) != 0) return std::nullopt;
+  return arena;
+}
+
+std::uint64_t HistProgram::block_cnt() const { return skeleton_->bss->block_cnt; }
+
+void HistProgram::forget_blocks(const std::function<bool(std::uint64_t)>& has_ended) {
+  const int map = bpf_map__fd(skeleton_->maps.blocks);
+  std::vector<wp_block_key> ended;
+  wp_block_key key;
+  for (const wp_block_key* previous = nullptr; bpf_map_get_next_key(map, previous, &key) == 0; previous = &key) {
+    if (has_ended(key.incarnation)) ended.push_back(key);
+  }
+  for (const wp_block_key& old : ended) {
+    if (bpf_map_delete_elem(map, &old) == 0) __atomic_fetch_sub(&skeleton_->bss->block_cnt, 1, __ATOMIC_RELAXED);
+  }
+}
 
 Result<void> HistProgram::add_target(std::uint32_t pid) {
   const std::uint8_t yes = 1;
@@ -64,16 +163,17 @@ bool HistProgram::is_target(std::uint32_t pid) const {
          bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.targets), &pid, &yes) == 0;
 }
 
-int HistProgram::execs_fd() const { return ring_buffer__epoll_fd(execs_.get()); }
+int HistProgram::sightings_fd() const { return ring_buffer__epoll_fd(sightings_.get()); }
 
-int HistProgram::on_exec_record(void* started, void* data, std::size_t size) {
-  if (size >= sizeof(wp_exec)) (*static_cast<std::function<void(std::uint32_t)>*>(started))(static_cast<wp_exec*>(data)->pid);
+int HistProgram::on_sighting(void* look, void* data, std::size_t size) {
+  if (size >= sizeof(wp_sighting))
+    (*static_cast<std::function<void(const wp_sighting&)>*>(look))(*static_cast<wp_sighting*>(data));
   return 0;
 }
 
-void HistProgram::take_execs(const std::function<void(std::uint32_t)>& started) {
-  *started_ = started;
-  ring_buffer__consume(execs_.get());
+void HistProgram::take_sightings(const std::function<void(const wp_sighting&)>& look) {
+  *look_ = look;
+  ring_buffer__consume(sightings_.get());
 }
 
 std::vector<Series> HistProgram::series() const {
@@ -85,7 +185,7 @@ std::vector<Series> HistProgram::series() const {
     const wp_series_info& info = infos_[slot];
     Series s;
     s.pid = info.pid;
-    s.process_start_ns = info.process_start_ns;
+    s.process_start_ticks = info.process_start_ticks;
     s.comm.assign(info.comm, strnlen(info.comm, sizeof info.comm));
     s.key.assign(info.key, std::min<std::size_t>(info.key_len, sizeof info.key));
     s.key_len = info.key_len;
@@ -100,6 +200,8 @@ Losses HistProgram::losses() const {
   Losses losses;
   losses.series_full = skeleton_->bss->losses.series_full;
   losses.unreadable = skeleton_->bss->losses.unreadable;
+  losses.gap = skeleton_->bss->losses.gap;
+  losses.blocks_full = skeleton_->bss->losses.blocks_full;
   losses.unfollowed = skeleton_->bss->unfollowed_cnt;
   return losses;
 }

@@ -1,38 +1,69 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "bpf/abi.h"
+#include "src/collect/tick_rate.h"
 #include "src/model/result.h"
 #include "src/model/snapshot.h"
 
+struct bpf_map;
 struct bpf_program;
 struct hist_bpf;
 struct ring_buffer;
 
 namespace waitprobe {
 
+// How waits come to the kernel: many with one hit of a probe, or one with each.
+enum class Transport { batches, events };
+
 // The BPF programs of bpf/hist.bpf.c, loaded, and their maps. Attached to no probe yet: class Attachments does that.
 //
 // Threads: one at a time.
 class HistProgram {
  public:
-  // Loads the programs and starts to follow processes as `config` says. Errors: a right or a kernel feature is missing.
-  static Result<HistProgram> load(const wp_config& config);
+  // Loads the programs of one transport and starts to follow processes as `config` says. Nothing counts before count_from().
+  // Errors: a right or a kernel feature is missing.
+  static Result<HistProgram> load(const wp_config& config, Transport transport);
 
-  const bpf_program* on_wait_stop() const;
+  // The programs of the transport, and the probes that they belong on.
+  struct ProbeProgram {
+    const bpf_program* program;
+    const char* probe;
+  };
+  std::vector<ProbeProgram> probe_programs() const;
+
+  // What counts: waits that stop at or after `since`, and before `until`. Both are moments to come, so that no program that has
+  // looked before can have passed over a wait that counts. The pair is near them.
+  void count_from(std::uint64_t since_ns, const ClockPair& now, const TickRate& rate);
+  void count_until(std::uint64_t until_ns, const ClockPair& now, const TickRate& rate);
+  void set_rate(const TickRate& rate);
+
+  // Counts records of a block that the tool has read, those that nobody else has brought. False when earlier ones are still to
+  // come from their thread; then these have to be read again.
+  bool claim(const wp_block_key& key, std::uint64_t first, std::uint64_t cnt,
+             const std::array<wp_record, WP_RING_RECORDS>& ring);
+  // Says whose records are going to be claimed. False when there is no room for the series.
+  bool introduce(const wp_introduction& introduction);
+  // What a copy of the library had lost when one of its threads ended last, if that was anything.
+  std::optional<wp_arena> last_arena(std::uint64_t incarnation) const;
+
+  std::uint64_t block_cnt() const;
+  void forget_blocks(const std::function<bool(std::uint64_t incarnation)>& has_ended);
 
   // REQUIRES: config.filter_targets.
   Result<void> add_target(std::uint32_t pid);
   bool is_target(std::uint32_t pid) const;
 
-  // Readable when a program has started; then on_exec is to be called, which hands over the processes.
-  int execs_fd() const;
-  void take_execs(const std::function<void(std::uint32_t pid)>& started);
+  // Readable when there are processes to look at, which take_sightings() hands over.
+  int sightings_fd() const;
+  void take_sightings(const std::function<void(const wp_sighting&)>& look);
 
   // The running totals, as they are at this moment.
   std::vector<Series> series() const;
@@ -50,18 +81,20 @@ class HistProgram {
     void operator()(const void* memory) const;
   };
   template <class T>
-  using MappedArray = std::unique_ptr<const T[], Unmap>;
+  using MappedArray = std::unique_ptr<T[], Unmap>;
 
   template <class T>
-  static Result<MappedArray<T>> map_array(int fd);
-  static int on_exec_record(void* started, void* data, std::size_t size);
+  static Result<MappedArray<T>> map_array(const bpf_map* map, int protection);
+  static int on_sighting(void* look, void* data, std::size_t size);
 
   std::unique_ptr<hist_bpf, DestroySkeleton> skeleton_;
-  std::unique_ptr<ring_buffer, FreeRing> execs_;
-  // Where take_execs() hands over; owned, so that its address survives a move.
-  std::unique_ptr<std::function<void(std::uint32_t)>> started_ = std::make_unique<std::function<void(std::uint32_t)>>();
-  MappedArray<wp_hist> hists_;
-  MappedArray<wp_series_info> infos_;
+  std::unique_ptr<ring_buffer, FreeRing> sightings_;
+  // Where take_sightings() hands over; owned, so that its address survives a move.
+  std::unique_ptr<std::function<void(const wp_sighting&)>> look_ = std::make_unique<std::function<void(const wp_sighting&)>>();
+  Transport transport_ = Transport::batches;
+  MappedArray<const wp_hist> hists_;
+  MappedArray<const wp_series_info> infos_;
+  MappedArray<wp_ring> rings_;
 };
 
 }  // namespace waitprobe

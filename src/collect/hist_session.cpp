@@ -10,6 +10,8 @@
 #include <cerrno>
 #include <ctime>
 
+#include "src/collect/clock.h"
+
 namespace waitprobe {
 namespace {
 
@@ -18,13 +20,18 @@ namespace {
 constexpr std::uint64_t full_look_ns = 2'000'000'000;
 constexpr std::uint64_t full_look_share = 100;
 
-std::uint64_t clock_ns(clockid_t clock) {
-  timespec now = {};
-  clock_gettime(clock, &now);
-  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000U + static_cast<std::uint64_t>(now.tv_nsec);
-}
+// How far ahead the moments lie from which on, and up to which, waits count.
+constexpr std::uint64_t ahead_ns = 200'000;
+// How long, at the end, threads are waited for that stand between writing a full ring and handing it over.
+constexpr std::uint64_t patience_ns = 200'000'000;
+// Closer readings of the two clocks say too little about their rates.
+constexpr std::uint64_t rate_distance_ns = 100'000'000;
 
-std::uint64_t now_ns() { return clock_ns(CLOCK_MONOTONIC); }
+void sleep_until(std::uint64_t ns) {
+  const timespec until = {static_cast<time_t>(ns / 1'000'000'000U), static_cast<long>(ns % 1'000'000'000U)};
+  while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, nullptr) == EINTR) {
+  }
+}
 
 bool is_readable(int fd) {
   pollfd wait = {fd, POLLIN, 0};
@@ -40,18 +47,21 @@ wp_config config_of(const TargetChoice& choice) {
 
 }  // namespace
 
-HistSession::HistSession(HistProgram program, int stop_signals)
+HistSession::HistSession(HistProgram program, Transport transport, int stop_signals)
     : program_(std::move(program)),
-      attachments_(std::make_unique<Attachments>(program_.on_wait_stop(), "wait_stop")),
+      attachments_(std::make_unique<Attachments>(program_.probe_programs())),
+      copies_(program_, transport == Transport::batches),
       stop_signals_(stop_signals) {}
 
-Result<std::unique_ptr<HistSession>> HistSession::open(const TargetChoice& choice, int stop_signals) {
+Result<std::unique_ptr<HistSession>> HistSession::open(const TargetChoice& choice, Transport transport, int stop_signals) {
   for (const std::uint32_t pid : choice.pids) {
     if (auto exists = check_exists(pid); !exists) return exists.error();
   }
-  auto program = HistProgram::load(config_of(choice));
+  const ClockPair clocks = read_clocks();
+  auto program = HistProgram::load(config_of(choice), transport);
   if (!program) return program.error();
-  std::unique_ptr<HistSession> session(new HistSession(std::move(*program), stop_signals));
+  std::unique_ptr<HistSession> session(new HistSession(std::move(*program), transport, stop_signals));
+  session->clocks_ = clocks;
   Result<void> opened;
   if (!choice.pids.empty()) opened = session->open_pids(choice.pids);
   if (!choice.file.empty()) opened = session->open_file(choice.file);
@@ -67,8 +77,34 @@ Result<std::unique_ptr<HistSession>> HistSession::open(const TargetChoice& choic
     if (opened) opened = session->watch_end(session->command_->pid());
   }
   if (!opened) return opened.error();
-  session->attached_ns_ = now_ns();
+  session->begin_to_count();
   return session;
+}
+
+void HistSession::begin_to_count() {
+  const ClockPair before = clocks_;
+  clocks_ = read_clocks();
+  rate_ = rate_between(before, clocks_).value_or(TickRate{});
+  counting_ns_ = now_ns() + ahead_ns;
+  program_.count_from(counting_ns_, clocks_, rate_);
+  sleep_until(counting_ns_);
+}
+
+// Measures the rate of the cycle counter again, over the time since it was measured last.
+void HistSession::check_rate() {
+  const ClockPair now = read_clocks();
+  if (rate_.mult == 0 || now.ns - clocks_.ns < rate_distance_ns) return;
+  const auto rate = rate_between(clocks_, now);
+  clocks_ = now;
+  if (!rate) return;
+  if (!rates_agree(*rate, rate_) && !rate_changed_) {
+    rate_changed_ = true;
+    warnings_.push_back({"trust", "the cycle counter",
+                         "it has changed its rate by more than 0.1 %: durations may be wrong by as much",
+                         "let the programs read the clock instead: set WAITPROBE_CLOCK=monotonic in their environment"});
+  }
+  rate_ = *rate;
+  program_.set_rate(rate_);
 }
 
 Result<void> HistSession::open_pids(const std::vector<std::uint32_t>& pids) {
@@ -82,7 +118,7 @@ Result<void> HistSession::open_pids(const std::vector<std::uint32_t>& pids) {
       return exists ? no_probes_error(pid) : exists.error();
     }
     for (const Copy& copy : *copies) {
-      if (auto met = meet(copy); !met) return met;
+      if (auto met = meet(copy, false); !met) return met;
     }
     watches_.add(pid, now_ns());
   }
@@ -110,7 +146,7 @@ void HistSession::open_all() {
 
 void HistSession::look_at_all() {
   const std::uint64_t began_ns = now_ns();
-  for (const std::uint32_t pid : all_pids()) look_later(pid);
+  for (const std::uint32_t pid : all_pids()) look_later(pid, false);
   finder_.forget_unseen();
   const std::uint64_t ended_ns = now_ns();
   next_full_look_ns_ = ended_ns + std::max(full_look_ns, full_look_share * (ended_ns - began_ns));
@@ -128,29 +164,40 @@ Result<void> HistSession::watch_end(std::uint32_t pid) {
 
 Result<void> HistSession::start() { return command_ ? command_->start() : Result<void>(); }
 
-void HistSession::detach() {
-  if (ended_ns_ == 0) ended_ns_ = now_ns();  // the kernel stops counting first, and then takes its time
-  attachments_->detach();
+// Everything that has stopped before this moment is on its way, or in the memory of its process.
+void HistSession::bring_all() {
+  const std::uint64_t deadline_ns = now_ns() + patience_ns;
+  while (!copies_.look() && now_ns() < deadline_ns) sleep_until(now_ns() + 1'000'000);
 }
 
-// Attaches to one copy, unless its file is attached to already, and reads what it has lost.
-Result<void> HistSession::meet(const Copy& copy) {
+void HistSession::detach() {
+  const std::uint64_t until_ns = now_ns() + ahead_ns;
+  if (ended_ns_ == 0) ended_ns_ = until_ns;
+  program_.count_until(until_ns, read_clocks(), rate_);
+  sleep_until(until_ns);
+  bring_all();
+  attachments_->detach();
+  copies_.look();  // what those who died meanwhile have lost
+}
+
+// Attaches to one copy, unless its file is attached to already.
+Result<void> HistSession::meet(const Copy& copy, bool is_new) {
   if (ended_ns_ != 0) return {};
   if (only_file_ && copy.probes->on_disk != only_file_->on_disk) return {};
   if (!attachments_->has(*copy.probes)) {
     if (auto attached = attachments_->attach(copy); !attached) return attached;
-    if (attached_ns_ != 0) attached_late_.push_back({copy.pid, comm_of(copy.pid), copy.path, now_ns() - attached_ns_});
+    if (counting_ns_ != 0) attached_late_.push_back({copy.pid, comm_of(copy.pid), copy.path, now_ns() - counting_ns_});
   }
-  losses_.look(copy);
+  copies_.add(copy, is_new);
   return {};
 }
 
-Result<void> HistSession::look_at(std::uint32_t pid) {
+Result<void> HistSession::look_at(std::uint32_t pid, bool is_new) {
   const auto copies = finder_.find(pid);
   if (!copies) return copies.error();
   for (const Copy& copy : *copies) {
     if (refused_.contains(copy.probes->on_disk)) continue;
-    if (auto met = meet(copy); !met && check_exists(pid)) {
+    if (auto met = meet(copy, is_new); !met && check_exists(pid)) {
       warnings_.push_back(met.error());
       refused_.insert(copy.probes->on_disk);
     }
@@ -159,12 +206,23 @@ Result<void> HistSession::look_at(std::uint32_t pid) {
 }
 
 // A process that was not asked for by number: that it cannot be read, or has ended, is no error.
-void HistSession::look_later(std::uint32_t pid) {
-  if (!look_at(pid)) watches_.remove(pid);
+void HistSession::look_later(std::uint32_t pid, bool is_new) {
+  if (!look_at(pid, is_new)) watches_.remove(pid);
+}
+
+// A process that has started another program, or shows a block that was not known: a fork, if not the process itself.
+void HistSession::look_at_sighted(const wp_sighting& sighting) {
+  if (sighting.incarnation == 0) {
+    watches_.add(sighting.pid, now_ns());
+  } else if (copies_.knows(sighting.incarnation)) {
+    return;
+  }
+  look_later(sighting.pid, true);
+  if (sighting.incarnation != 0 && !copies_.knows(sighting.incarnation)) copies_.forget(sighting.incarnation);
 }
 
 void HistSession::look_at_due(std::uint64_t now) {
-  for (const std::uint32_t pid : watches_.take_due(now)) look_later(pid);
+  for (const std::uint32_t pid : watches_.take_due(now)) look_later(pid, false);
   if (now >= next_full_look_ns_) look_at_all();
 }
 
@@ -181,7 +239,7 @@ void HistSession::greet(std::uint32_t pid, std::uint64_t root_address) {
   for (const Copy& copy : *copies) {
     if (copy.root_address != root_address) continue;
     const std::size_t late_before = attached_late_.size();
-    if (auto met = meet(copy); !met) warnings_.push_back(met.error());
+    if (auto met = meet(copy, true); !met) warnings_.push_back(met.error());
     attached_late_.resize(late_before);
     // A look at the process may have attached to the file while its loader was still at work: not late either.
     std::erase_if(attached_late_, [&](const AttachedLate& late) { return late.pid == pid && late.file == copy.path; });
@@ -194,7 +252,7 @@ bool HistSession::targets_have_ended() const {
 }
 
 void HistSession::wait_for_something(std::uint64_t until_ns) {
-  std::vector<pollfd> waits = {{stop_signals_, POLLIN, 0}, {program_.execs_fd(), POLLIN, 0}};
+  std::vector<pollfd> waits = {{stop_signals_, POLLIN, 0}, {program_.sightings_fd(), POLLIN, 0}};
   if (rendezvous_) rendezvous_->add_to(waits);
   for (const FileDescriptor& end : ends_) {
     if (!is_readable(end.get())) waits.push_back({end.get(), POLLIN, 0});
@@ -217,10 +275,7 @@ HistSession::Event HistSession::run_until(std::uint64_t deadline_ns) {
       rendezvous_->serve([this](std::uint32_t pid) { return program_.is_target(pid); },
                          [this](std::uint32_t pid, std::uint64_t root_address) { greet(pid, root_address); });
     }
-    program_.take_execs([this](std::uint32_t pid) {
-      watches_.add(pid, now_ns());
-      look_later(pid);
-    });
+    program_.take_sightings([this](const wp_sighting& sighting) { look_at_sighted(sighting); });
     look_at_due(now_ns());
     if (is_readable(stop_signals_)) return Event::stopped;
     if (targets_have_ended()) {
@@ -232,14 +287,17 @@ HistSession::Event HistSession::run_until(std::uint64_t deadline_ns) {
 }
 
 Snapshot HistSession::snapshot() {
+  if (ended_ns_ == 0) {
+    check_rate();
+    copies_.look();
+  }
   Snapshot snapshot;
   snapshot.time_unix_ns = clock_ns(CLOCK_REALTIME);
-  snapshot.elapsed_ns = (ended_ns_ != 0 ? ended_ns_ : now_ns()) - attached_ns_;
+  snapshot.elapsed_ns = (ended_ns_ != 0 ? ended_ns_ : now_ns()) - counting_ns_;
   snapshot.series = program_.series();
   merge_series(snapshot.series);
-  losses_.look_again();
   snapshot.losses = program_.losses();
-  losses_.add_to(snapshot.losses);
+  copies_.add_to(snapshot);
   snapshot.attached_late = attached_late_;
   return snapshot;
 }

@@ -8,12 +8,13 @@ namespace waitprobe {
 namespace {
 
 Carrier look_at(const Copy& copy) {
-  Carrier carrier{copy.pid, comm_of(copy.pid), copy.path, std::nullopt, std::nullopt};
+  Carrier carrier{copy.pid, comm_of(copy.pid), copy.path, std::nullopt, std::nullopt, std::nullopt};
   const ProcessMemory memory(copy.pid);
   const auto root = read_root(memory, copy.root_address);
   if (!root) return carrier;
   const wp_armed& armed = root->armed;
   carrier.armed = (armed.events | armed.batch | armed.backends | armed.self) != 0;
+  carrier.clock = root->clock <= WP_CLOCK_DISAGREED ? static_cast<wp_clock>(root->clock) : WP_CLOCK_UNDECIDED;
   carrier.keys = read_keys(memory, *root);
   return carrier;
 }

@@ -27,14 +27,29 @@ bool ProcessMemory::read(std::uint64_t address, void* to, std::size_t bytes) con
   return file.ok() && pread(file.get(), to, bytes, static_cast<off_t>(address)) == static_cast<ssize_t>(bytes);
 }
 
-std::optional<wp_root> read_root(const ProcessMemory& memory, std::uint64_t address) {
+std::optional<wp_root> read_root(const Memory& memory, std::uint64_t address) {
   wp_root root;
   if (!memory.read(address, &root, sizeof root)) return std::nullopt;
   if (root.magic != WP_ROOT_MAGIC || root.version != WP_ABI_VERSION || root.size != sizeof root) return std::nullopt;
   return root;
 }
 
-std::optional<std::vector<std::string>> read_keys(const ProcessMemory& memory, const wp_root& root) {
+std::optional<wp_arena> read_arena(const Memory& memory, const wp_root& root) {
+  wp_arena arena;
+  if (root.arena == 0 || !memory.read(root.arena, &arena, sizeof arena) || arena.incarnation == 0) return std::nullopt;
+  return arena;
+}
+
+std::optional<CounterName> read_counter(const Memory& memory, std::uint64_t address) {
+  wp_counter counter;
+  if (!memory.read(address, &counter, sizeof counter)) return std::nullopt;
+  CounterName name{counter.next, counter.id, counter.key_len,
+                   std::string(std::min<std::size_t>(counter.key_len, WP_KEY_MAX), '\0')};
+  if (!name.key.empty() && !memory.read(address + sizeof counter, name.key.data(), name.key.size())) return std::nullopt;
+  return name;
+}
+
+std::optional<std::vector<std::string>> read_keys(const Memory& memory, const wp_root& root) {
   std::vector<std::uint64_t> heads(std::min<std::size_t>(root.counter_buckets, WP_COUNTER_BUCKETS));
   if (!memory.read(root.counters, heads.data(), heads.size() * sizeof heads[0])) return std::nullopt;
   // No more than were made: a chain that a dying or lying process has bent into a ring ends here.
@@ -42,12 +57,10 @@ std::optional<std::vector<std::string>> read_keys(const ProcessMemory& memory, c
   std::vector<std::string> keys;
   for (std::uint64_t address : heads) {
     while (address != 0 && keys.size() < most) {
-      wp_counter counter;
-      if (!memory.read(address, &counter, sizeof counter)) return std::nullopt;
-      std::string key(std::min<std::size_t>(counter.key_len, WP_KEY_MAX), '\0');
-      if (!key.empty() && !memory.read(address + sizeof counter, key.data(), key.size())) return std::nullopt;
-      keys.push_back(std::move(key));
-      address = counter.next;
+      auto counter = read_counter(memory, address);
+      if (!counter) return std::nullopt;
+      keys.push_back(std::move(counter->key));
+      address = counter->next;
     }
   }
   std::sort(keys.begin(), keys.end());

@@ -14,21 +14,43 @@
 
 namespace waitprobe {
 
-class ProcessMemory {
+// An address space.
+class Memory {
+ public:
+  virtual ~Memory() = default;
+
+  // False unless all of it could be read; then `to` may hold anything.
+  virtual bool read(std::uint64_t address, void* to, std::size_t bytes) const = 0;
+};
+
+// That of a process. Threads: one at a time.
+class ProcessMemory : public Memory {
  public:
   explicit ProcessMemory(std::uint32_t pid) : pid_(pid) {}
 
-  // False, with errno, unless all of it could be read.
-  bool read(std::uint64_t address, void* to, std::size_t bytes) const;
+  bool read(std::uint64_t address, void* to, std::size_t bytes) const override;
 
  private:
   std::uint32_t pid_;
 };
 
 // The root at an address, or nothing when there is none or it is of another version.
-std::optional<wp_root> read_root(const ProcessMemory& memory, std::uint64_t address);
+std::optional<wp_root> read_root(const Memory& memory, std::uint64_t address);
+
+// The arena of a root; nothing when it has none yet.
+std::optional<wp_arena> read_arena(const Memory& memory, const wp_root& root);
+
+struct CounterName {
+  std::uint64_t next = 0;  // address of the next counter of its chain
+  std::uint32_t id = 0;
+  std::uint32_t key_len = 0;  // of the whole key
+  std::string key;            // any bytes, the first WP_KEY_MAX of them
+};
+
+// The counter at an address.
+std::optional<CounterName> read_counter(const Memory& memory, std::uint64_t address);
 
 // The keys of all counters, sorted; each cut at WP_KEY_MAX bytes. Nothing when the memory cannot be read.
-std::optional<std::vector<std::string>> read_keys(const ProcessMemory& memory, const wp_root& root);
+std::optional<std::vector<std::string>> read_keys(const Memory& memory, const wp_root& root);
 
 }  // namespace waitprobe

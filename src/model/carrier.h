@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "bpf/abi.h"
+
 namespace waitprobe {
 
 // A file with the probes, mapped by a process: one row of `list`.
@@ -15,6 +17,7 @@ struct Carrier {
   std::string file;  // any bytes
   // Absent without the right to read the process's memory.
   std::optional<bool> armed;
+  std::optional<wp_clock> clock;                 // what its guards read
   std::optional<std::vector<std::string>> keys;  // any bytes, sorted
 };
 

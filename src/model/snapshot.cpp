@@ -10,7 +10,7 @@
 namespace waitprobe {
 namespace {
 
-auto identity(const Series& s) { return std::tie(s.process_start_ns, s.pid, s.key, s.key_len, s.distinct); }
+auto identity(const Series& s) { return std::tie(s.process_start_ticks, s.pid, s.key, s.key_len, s.distinct); }
 
 std::uint64_t growth(std::uint64_t later, std::uint64_t earlier) { return later > earlier ? later - earlier : 0; }
 
@@ -53,6 +53,7 @@ Snapshot interval(const Snapshot& later, const Snapshot& earlier) {
   between.time_unix_ns = later.time_unix_ns;
   between.elapsed_ns = growth(later.elapsed_ns, earlier.elapsed_ns);
   between.losses = growth(later.losses, earlier.losses);
+  between.clamped_cnt = growth(later.clamped_cnt, earlier.clamped_cnt);
   std::copy_if(later.attached_late.begin(), later.attached_late.end(), std::back_inserter(between.attached_late),
                [&](const AttachedLate& late) { return late.elapsed_ns > earlier.elapsed_ns; });
   auto old = earlier.series.begin();

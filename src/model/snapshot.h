@@ -15,11 +15,11 @@ namespace waitprobe {
 // One key in one process.
 struct Series {
   std::uint32_t pid = 0;
-  std::uint64_t process_start_ns = 0;  // tells apart two processes that had the same pid
-  std::string comm;                    // of the process; any bytes
-  std::string key;                     // any bytes, the first WP_KEY_MAX of them
-  std::uint64_t key_len = 0;           // of the whole key
-  std::uint64_t distinct = 0;          // tells apart keys that are longer than what is kept of them
+  std::uint64_t process_start_ticks = 0;  // as in /proc; tells apart two processes that had the same pid
+  std::string comm;                       // of the process; any bytes
+  std::string key;                        // any bytes, the first WP_KEY_MAX of them
+  std::uint64_t key_len = 0;              // of the whole key
+  std::uint64_t distinct = 0;             // tells apart keys that are longer than what is kept of them
   Histogram histogram;
 };
 
@@ -27,10 +27,11 @@ struct Series {
 struct Losses {
   std::uint64_t series_full = 0;  // the kernel had no histogram left for a new series
   std::uint64_t gap = 0;          // overwritten before they were fetched
-  std::uint64_t late = 0;         // ended after their thread's block was handed back
-  std::uint64_t reentered = 0;    // began in a signal handler that interrupted another start
+  std::uint64_t late = 0;         // ended after their thread's block was handed back, and found no other
+  std::uint64_t reentered = 0;    // of a signal handler that interrupted the start or the stop of another
   std::uint64_t unreadable = 0;   // their counter could not be read from the process's memory
   std::uint64_t no_memory = 0;    // the process had no memory to follow them
+  std::uint64_t blocks_full = 0;  // the kernel had no room for one more thread block
   std::uint64_t unfollowed = 0;   // children of a target for which there was no room; each counts as one wait at the least
 
   std::uint64_t sum() const;
@@ -38,8 +39,8 @@ struct Losses {
 
 // All members of Losses, for whoever goes over them.
 inline constexpr std::uint64_t Losses::*all_losses[] = {
-    &Losses::series_full, &Losses::gap,       &Losses::late,       &Losses::reentered,
-    &Losses::unreadable,  &Losses::no_memory, &Losses::unfollowed,
+    &Losses::series_full, &Losses::gap,       &Losses::late,        &Losses::reentered,
+    &Losses::unreadable,  &Losses::no_memory, &Losses::blocks_full, &Losses::unfollowed,
 };
 static_assert(sizeof(Losses) == std::size(all_losses) * sizeof(std::uint64_t), "a loss is missing above");
 
@@ -64,6 +65,7 @@ struct Snapshot {
   std::vector<Series> series;               // without empty ones, in the order of merge_series()
   std::uint64_t left_out_cnt = 0;           // waits in series that keep_keys() left out: seen, though not here
   Losses losses;                            // of any key: what was lost has none
+  std::uint64_t clamped_cnt = 0;            // waits whose clock went backwards, counted with a duration of 0
   std::vector<AttachedLate> attached_late;  // in order of elapsed_ns
 
   Coverage coverage() const;
@@ -77,8 +79,8 @@ Snapshot interval(const Snapshot& later, const Snapshot& earlier);
 // pattern matches whole keys, of a longer one the first WP_KEY_MAX bytes; no byte is special in a key. No patterns: all match.
 void keep_keys(Snapshot& snapshot, const std::vector<std::string>& patterns);
 
-// Puts series in order (process_start_ns, pid, key), and together where the same key of the same process comes more than once
-// (a counter in several copies of the library, several shards).
+// Puts series in order (process_start_ticks, pid, key), and together where the same key of the same process comes more than
+// once (a counter in several copies of the library, several shards).
 void merge_series(std::vector<Series>& series);
 
 }  // namespace waitprobe

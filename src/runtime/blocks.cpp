@@ -11,6 +11,7 @@
 
 #include "src/runtime/clock.h"
 #include "src/runtime/counter.h"
+#include "src/runtime/errno_keeper.h"
 #include "src/runtime/probes.h"
 #include "src/runtime/thread_state.h"
 #include "src/runtime/wiped_memory.h"
@@ -21,37 +22,29 @@ __attribute__((tls_model("initial-exec"))) constinit thread_local ThreadState th
 
 namespace {
 
-constexpr std::uint64_t tag_mask = sizeof(wp_open_wait) - 1;  // slots are aligned to their size
-constexpr unsigned seq_bits = 40;
+// Of a wait_id: the block's number stands above these bits, which a thread that does nothing but wait uses up in twelve days.
+constexpr unsigned sequence_bits = 44;
 
 // The tag of the newest incarnation. Not in wiped memory: a child has to know what its parent's was.
 constinit std::atomic<std::uint64_t> newest_tag{0};
 
-std::uint64_t load_tag() noexcept { return incarnation() & tag_mask; }
-
-// The thread's blocks. None in the child of a fork: what the parent had is wiped, and may by now belong to another thread.
-wp_block* own_blocks() noexcept {
-  return this_thread.block != nullptr && this_thread.incarnation == static_cast<std::uint32_t>(incarnation())
-             ? this_thread.block
-             : nullptr;
-}
-
-// Gives this process an incarnation, if it has none yet: at its first block, and at the first after a fork.
-void ensure_incarnation(wp_arena* page) noexcept {
+// Gives this process an incarnation, if it has none yet: at its first block, and at the first after a fork. Its tag is never 0,
+// which is that of a wiped block.
+std::uint64_t ensure_incarnation(wp_arena* page) noexcept {
   __u64 known = __atomic_load_n(&page->incarnation, __ATOMIC_ACQUIRE);
   if (known == 0) {
     std::uint64_t random = 0;
     if (getrandom(&random, sizeof random, GRND_NONBLOCK) != static_cast<ssize_t>(sizeof random)) {
       random = monotonic_ns() * 0x9e3779b97f4a7c15ULL ^ static_cast<std::uint64_t>(getpid());
     }
-    const std::uint64_t tag = (newest_tag.load(std::memory_order_relaxed) + 1) & tag_mask;
-    const std::uint64_t fresh = (random & ~tag_mask) | (tag_mask + 1) | tag;
+    const std::uint64_t tag = newest_tag.load(std::memory_order_relaxed) % tag_mask + 1;
+    const std::uint64_t fresh = (random & ~tag_mask) | tag;
     if (__atomic_compare_exchange_n(&page->incarnation, &known, fresh, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
       known = fresh;
     }
   }
   newest_tag.store(known & tag_mask, std::memory_order_relaxed);
-  __atomic_store_n(&page->magic, WP_ARENA_MAGIC, __ATOMIC_RELEASE);
+  return known;
 }
 
 bool has_open_waits(const wp_block& block) noexcept {
@@ -65,7 +58,7 @@ wp_block* chunk_at(unsigned index) noexcept {
   __u64 address = __atomic_load_n(&waitprobe_root.chunks[index], __ATOMIC_ACQUIRE);
   if (address != 0) return reinterpret_cast<wp_block*>(address);
   const std::size_t bytes = (std::size_t{WP_FIRST_CHUNK_BLOCKS} << index) * sizeof(wp_block);
-  void* fresh = map_wiped_memory(bytes);
+  void* fresh = map_wiped_memory(bytes, sizeof(wp_block));
   if (fresh == nullptr) return nullptr;
   if (__atomic_compare_exchange_n(&waitprobe_root.chunks[index], &address, reinterpret_cast<std::uint64_t>(fresh), false,
                                   __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
@@ -75,7 +68,7 @@ wp_block* chunk_at(unsigned index) noexcept {
   return reinterpret_cast<wp_block*>(address);
 }
 
-bool take_block(wp_block& block, std::uint64_t number, std::uint32_t tid) noexcept {
+bool take_block(wp_block& block, std::uint64_t number, wp_arena* page, std::uint32_t tid) noexcept {
   std::uint32_t nobody = 0;
   if (__atomic_load_n(&block.owner_tid, __ATOMIC_RELAXED) != 0 || has_open_waits(block)) return false;
   if (!__atomic_compare_exchange_n(&block.owner_tid, &nobody, tid, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) return false;
@@ -84,9 +77,18 @@ bool take_block(wp_block& block, std::uint64_t number, std::uint32_t tid) noexce
     __atomic_store_n(&block.owner_tid, 0U, __ATOMIC_RELEASE);
     return false;
   }
-  block.number = number;
-  __atomic_store_n(&block.next, std::uint64_t{0}, __ATOMIC_RELAXED);
-  __atomic_store_n(&block.magic, WP_BLOCK_MAGIC, __ATOMIC_RELEASE);
+  if (block.last_wait_id == 0) block.last_wait_id = number << sequence_bits;
+  block.arena = reinterpret_cast<std::uint64_t>(page);
+  __atomic_store_n(&block.owner, reinterpret_cast<std::uint64_t>(&this_thread), __ATOMIC_RELAXED);
+  block.next = 0;
+  // BPF programs read the whole ring, and cannot have its second page made for them.
+  __atomic_store_n(&block.ring[WP_RING_RECORDS - 1].counter, block.ring[WP_RING_RECORDS - 1].counter, __ATOMIC_RELAXED);
+  block.tag = static_cast<std::uint32_t>(page->incarnation & tag_mask);
+  __atomic_store_n(&block.incarnation, page->incarnation, __ATOMIC_RELEASE);
+  __u64 known = __atomic_load_n(&page->block_cnt, __ATOMIC_RELAXED);
+  while (known < number &&
+         !__atomic_compare_exchange_n(&page->block_cnt, &known, number, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
+  }
   return true;
 }
 
@@ -94,28 +96,38 @@ wp_block* acquire_block() noexcept {
   wp_arena* page = arena();
   if (page == nullptr) return nullptr;
   ensure_incarnation(page);
+  choose_clock();
   const auto tid = static_cast<std::uint32_t>(syscall(SYS_gettid));
   std::uint64_t number = 1;
   for (unsigned i = 0; i < WP_CHUNKS; i++) {
     wp_block* chunk = chunk_at(i);
     if (chunk == nullptr) return nullptr;
     for (std::size_t k = 0; k < (std::size_t{WP_FIRST_CHUNK_BLOCKS} << i); k++, number++) {
-      if (take_block(chunk[k], number, tid)) return &chunk[k];
+      if (!take_block(chunk[k], number, page, tid)) continue;
+      waitprobe_fire_block(&chunk[k], tid, page->incarnation);
+      return &chunk[k];
     }
   }
   return nullptr;
 }
 
+void release_block(wp_block& block) noexcept {
+  if (block.handed != block.written) hand_over(block);
+  __atomic_store_n(&block.owner, std::uint64_t{0}, __ATOMIC_RELAXED);
+  __atomic_store_n(&block.owner_tid, 0U, __ATOMIC_RELEASE);
+}
+
 // Gives back the blocks of a thread that ends. A pthread key rather than a thread_local destructor: those run earlier, and
 // guards in the destructors of other thread_locals are still to come.
 void release_blocks() noexcept {
+  const ErrnoKeeper keeper;
+  wp_block* block = home_block();
   this_thread.ending = true;  // first: a signal handler may wait in between
-  std::atomic_signal_fence(std::memory_order_seq_cst);
-  wp_block* block = own_blocks();
   this_thread.block = nullptr;
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
   while (block != nullptr) {
     auto* next = reinterpret_cast<wp_block*>(block->next);
-    __atomic_store_n(&block->owner_tid, 0U, __ATOMIC_RELEASE);
+    release_block(*block);
     block = next;
   }
 }
@@ -150,35 +162,30 @@ __attribute__((destructor)) void forget_thread_exits() noexcept {
 }
 #endif
 
-wp_open_wait* free_slot(wp_block& block) noexcept {
-  for (std::uint32_t i = 0; i < WP_BLOCK_SLOTS; i++) {
-    const std::uint32_t index = (this_thread.last_slot + i) % WP_BLOCK_SLOTS;
-    wp_open_wait& slot = block.open[index];
-    if (__atomic_load_n(&slot.wait_id, __ATOMIC_ACQUIRE) != 0) continue;
-    this_thread.last_slot = static_cast<std::uint8_t>(index);
-    const std::uint64_t id = block.number << seq_bits | (++block.last_seq & ((std::uint64_t{1} << seq_bits) - 1));
-    __atomic_store_n(&slot.wait_id, id, __ATOMIC_RELAXED);
-    return &slot;
+// Makes a block the thread's own: its home, or one more beside it. When nobody would give it back, it is given back at once:
+// nobody takes it while it has open waits.
+bool keep_block(wp_block& fresh) noexcept {
+  wp_block* home = home_block();
+  if (home != nullptr) {
+    fresh.next = home->next;
+    home->next = reinterpret_cast<std::uint64_t>(&fresh);
+    return true;
   }
-  return nullptr;
+  if (!release_at_thread_exit()) return false;
+  this_thread.block = &fresh;
+  return true;
+}
+
+void count(__u64 wp_arena::*what) noexcept {
+  auto* page = reinterpret_cast<wp_arena*>(__atomic_load_n(&waitprobe_root.arena, __ATOMIC_ACQUIRE));
+  __atomic_fetch_add(page != nullptr ? &(page->*what) : &waitprobe_root.lost_memory, 1U, __ATOMIC_RELAXED);
 }
 
 }  // namespace
 
-NoReentry::NoReentry() noexcept : entered_(!this_thread.inside) {
-  if (entered_) {
-    this_thread.inside = true;
-    std::atomic_signal_fence(std::memory_order_seq_cst);
-  } else {
-    __atomic_fetch_add(&waitprobe_root.lost_reentered, 1U, __ATOMIC_RELAXED);
-  }
-}
+void NoReentry::count_reentered() noexcept { count(&wp_arena::lost_reentered); }
 
-NoReentry::~NoReentry() {
-  if (!entered_) return;
-  std::atomic_signal_fence(std::memory_order_seq_cst);
-  this_thread.inside = false;
-}
+void count_clamped() noexcept { count(&wp_arena::clamped_cnt); }
 
 std::uint64_t incarnation() noexcept {
   const auto* page = reinterpret_cast<const wp_arena*>(__atomic_load_n(&waitprobe_root.arena, __ATOMIC_RELAXED));
@@ -186,8 +193,7 @@ std::uint64_t incarnation() noexcept {
 }
 
 wp_open_wait* take_slot() noexcept {
-  wp_block* first = own_blocks();
-  for (wp_block* block = first; block != nullptr; block = reinterpret_cast<wp_block*>(block->next)) {
+  for (wp_block* block = home_block(); block != nullptr; block = reinterpret_cast<wp_block*>(block->next)) {
     wp_open_wait* slot = free_slot(*block);
     if (slot != nullptr) return slot;
   }
@@ -197,31 +203,27 @@ wp_open_wait* take_slot() noexcept {
     return nullptr;
   }
   wp_open_wait* slot = free_slot(*fresh);
-  if (first != nullptr || release_at_thread_exit()) {
-    __atomic_store_n(&fresh->next, reinterpret_cast<std::uint64_t>(first), __ATOMIC_RELAXED);
-    this_thread.block = fresh;
-    this_thread.incarnation = static_cast<std::uint32_t>(incarnation());
-  } else {
-    // Nobody would give the block back. So it is given back now; nobody takes it before this wait has ended.
-    __atomic_store_n(&fresh->owner_tid, 0U, __ATOMIC_RELEASE);
-  }
+  if (!keep_block(*fresh)) release_block(*fresh);
   return slot;
 }
 
-void give_back(wp_open_wait* slot) noexcept {
-  __atomic_store_n(&slot->counter, std::uint64_t{0}, __ATOMIC_RELAXED);
-  __atomic_store_n(&slot->wait_id, std::uint64_t{0}, __ATOMIC_RELEASE);
+void hand_over(wp_block& home) noexcept {
+  const std::uint64_t first = home.handed, written = home.written;
+  waitprobe_fire_batch(&home, first, written - first, home.incarnation);
+  __atomic_store_n(&home.handed, written, __ATOMIC_RELAXED);
+  // What is written from now on stands where handed records stood: a reader who sees it must see `handed` as well.
+  __atomic_thread_fence(__ATOMIC_RELEASE);
+  check_clock();
 }
 
-waitprobe_wait* to_guard(wp_open_wait* slot) noexcept {
-  return reinterpret_cast<waitprobe_wait*>(reinterpret_cast<std::uint64_t>(slot) | load_tag());
-}
-
-wp_open_wait* from_guard(waitprobe_wait* guard) noexcept {
-  const auto address = reinterpret_cast<std::uint64_t>(guard);
-  if ((address & tag_mask) != load_tag()) return nullptr;
-  auto* slot = reinterpret_cast<wp_open_wait*>(address & ~tag_mask);
-  return __atomic_load_n(&slot->wait_id, __ATOMIC_RELAXED) != 0 ? slot : nullptr;
+void write_first_record(const wp_record& record) noexcept {
+  wp_block* fresh = acquire_block();
+  if (fresh == nullptr) {
+    count(&wp_arena::lost_late);
+    return;
+  }
+  write_record(*fresh, record);
+  if (!keep_block(*fresh)) release_block(*fresh);
 }
 
 }  // namespace waitprobe::detail

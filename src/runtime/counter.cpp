@@ -19,6 +19,8 @@ __attribute__((visibility("hidden"))) std::uint64_t waitprobe_counter_table[WP_C
 namespace waitprobe::detail {
 namespace {
 
+constexpr std::size_t page_bytes = 65536;  // of any kernel, at the most
+
 std::uint64_t hash(std::string_view key) noexcept {  // FNV-1a
   std::uint64_t h = 0xcbf29ce484222325ULL;
   for (const char c : key) h = (h ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
@@ -39,10 +41,16 @@ Counter* make_counter(std::string_view key) noexcept {
   const wp_arena* of_this_copy = arena();
   void* memory = of_this_copy != nullptr ? std::malloc(sizeof(Counter) + key.size() + 1) : nullptr;
   if (memory == nullptr) return nullptr;
+  if ((reinterpret_cast<std::uint64_t>(memory) & ~WP_REF_ADDRESS) != 0) {  // a tagged heap: records have no room for its tags
+    std::free(memory);
+    return nullptr;
+  }
   auto* counter = new (memory) Counter{};
   counter->abi.arena = reinterpret_cast<std::uint64_t>(of_this_copy);
   counter->abi.id = __atomic_fetch_add(&waitprobe_root.counter_cnt, 1U, __ATOMIC_RELAXED);
   counter->abi.key_len = static_cast<std::uint32_t>(key.size());
+  counter->ref = reinterpret_cast<std::uint64_t>(&counter->abi) | static_cast<std::uint64_t>(counter->abi.id & WP_REF_ID_MASK)
+                                                                      << WP_REF_ID_SHIFT;
   char* text = reinterpret_cast<char*>(&counter->abi + 1);
   std::memcpy(text, key.data(), key.size());
   text[key.size()] = '\0';
@@ -58,13 +66,13 @@ Counter* Counter::from_address(std::uint64_t address) noexcept {
 wp_arena* arena() noexcept {
   __u64 address = __atomic_load_n(&waitprobe_root.arena, __ATOMIC_ACQUIRE);
   if (address != 0) return reinterpret_cast<wp_arena*>(address);
-  void* fresh = map_wiped_memory(sizeof(wp_arena));
+  void* fresh = map_wiped_memory(page_bytes, page_bytes);
   if (fresh == nullptr) return nullptr;
   if (__atomic_compare_exchange_n(&waitprobe_root.arena, &address, reinterpret_cast<std::uint64_t>(fresh), false,
                                   __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
     return static_cast<wp_arena*>(fresh);
   }
-  munmap(fresh, sizeof(wp_arena));
+  munmap(fresh, page_bytes);
   return reinterpret_cast<wp_arena*>(address);
 }
 

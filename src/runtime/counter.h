@@ -20,12 +20,14 @@ namespace waitprobe::detail {
 // What a counter is inside the process. The part that others read (wp_counter, then the key) comes last.
 struct Counter {
   CounterBackends backends;
-  wp_counter abi;
+  std::uint64_t ref = 0;  // what names it in records: WP_REF_...
+  wp_counter abi = {};
 
   const char* key() const noexcept { return reinterpret_cast<const char*>(&abi + 1); }
   std::string_view name() const noexcept { return {key(), abi.key_len}; }
 
   static Counter* from_address(std::uint64_t address) noexcept;
+  static Counter* from_ref(std::uint64_t ref) noexcept { return from_address(ref & WP_REF_ADDRESS); }
 };
 
 // The counter of a key, made if there is none. Null when there is no memory; a key is cut at 4 GiB. Lifetime: for ever.

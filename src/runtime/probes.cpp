@@ -24,7 +24,7 @@
 // clang-format on
 
 // The root, whose first member is the armed word, and the semaphores as names for parts of that word: in one statement, so that
-// no compiler can put them apart. Offset 0 of the word is `events`, offset 2 `batch` (kept for wait_block and wait_batch).
+// no compiler can put them apart. Offset 0 of the word is `events`, offset 2 `batch`.
 asm(".pushsection .probes,\"aw\",@progbits\n"
     ".balign 64\n"
     ".globl waitprobe_root\n"
@@ -49,6 +49,8 @@ asm(".pushsection .probes,\"aw\",@progbits\n"
     WP_ALIAS("wait_slow_10ms", "0")
     WP_ALIAS("wait_slow_100ms", "0")
     WP_ALIAS("wait_slow_1s", "0")
+    WP_ALIAS("wait_block", "2")
+    WP_ALIAS("wait_batch", "2")
     ".popsection\n");
 static_assert(WP_ROOT_MAGIC == WP_ROOT_MAGIC_ASM);
 static_assert(offsetof(wp_root, magic) == 8 && offsetof(wp_root, version) == 16 && offsetof(wp_root, size) == 20 &&
@@ -68,6 +70,8 @@ WP_SEMAPHORE(wait_slow_1ms);
 WP_SEMAPHORE(wait_slow_10ms);
 WP_SEMAPHORE(wait_slow_100ms);
 WP_SEMAPHORE(wait_slow_1s);
+WP_SEMAPHORE(wait_block);
+WP_SEMAPHORE(wait_batch);
 
 const std::uint64_t* const waitprobe_armed = reinterpret_cast<const std::uint64_t*>(&waitprobe_root.armed);
 
@@ -94,6 +98,15 @@ WP_ALONE void waitprobe_fire_stop(const char* key, std::uint64_t timestamp_ns, s
   WP_SLOW(wait_slow_10ms, 10'000'000);
   WP_SLOW(wait_slow_100ms, 100'000'000);
   WP_SLOW(wait_slow_1s, 1'000'000'000);
+}
+
+WP_ALONE void waitprobe_fire_block(const wp_block* block, std::uint64_t tid, std::uint64_t incarnation) noexcept {
+  DTRACE_PROBE3(waitprobe, wait_block, block, tid, incarnation);
+}
+
+WP_ALONE void waitprobe_fire_batch(const wp_block* block, std::uint64_t first, std::uint64_t count,
+                                   std::uint64_t incarnation) noexcept {
+  DTRACE_PROBE4(waitprobe, wait_batch, block, first, count, incarnation);
 }
 
 }  // extern "C"

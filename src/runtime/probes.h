@@ -19,4 +19,10 @@ __attribute__((visibility("hidden"))) void waitprobe_fire_start(const char* key,
 // wait_stop, and each wait_slow_* whose threshold the duration reaches.
 __attribute__((visibility("hidden"))) void waitprobe_fire_stop(const char* key, std::uint64_t timestamp_ns,
                                                                std::uint64_t duration_ns, std::uint64_t wait_id) noexcept;
+// wait_block: a thread has taken a block. `tid` is that of its own pid namespace.
+__attribute__((visibility("hidden"))) void waitprobe_fire_block(const wp_block* block, std::uint64_t tid,
+                                                                std::uint64_t incarnation) noexcept;
+// wait_batch: records [first, first + count) of the block are handed over.
+__attribute__((visibility("hidden"))) void waitprobe_fire_batch(const wp_block* block, std::uint64_t first, std::uint64_t count,
+                                                                std::uint64_t incarnation) noexcept;
 }

@@ -10,12 +10,11 @@ namespace waitprobe::detail {
 // What the library keeps for each thread. Small, since it stands in the static TLS block, of which the C library has little
 // left for plug-ins: with these 16 bytes a process can load about a hundred plug-ins that carry the library.
 struct ThreadState {
-  wp_block* block;            // first of the thread's blocks; the others follow by `next`
-  std::uint32_t incarnation;  // what the process was when it took them: the low half, which has the tag
-  std::uint8_t last_slot;
-  bool inside;  // between NoReentry's ends
-  bool ending;  // it has handed back its blocks
-  bool asking;  // it is inside a factory, which may itself use guards
+  wp_block* block;         // first of the thread's blocks; the others follow by `next`
+  std::uint8_t last_slot;  // the one taken last, which is likely to be free again
+  bool inside;             // between NoReentry's ends
+  bool ending;             // it has handed back its blocks
+  bool asking;             // it is inside a factory, which may itself use guards
 };
 static_assert(sizeof(ThreadState) == 16);
 

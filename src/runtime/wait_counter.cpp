@@ -3,6 +3,8 @@
 // Start and stop of a wait that somebody listens to.
 #include <waitprobe/wait_counter.h>
 
+#include <bit>
+#include <cstddef>
 #include <new>
 
 #include "src/runtime/blocks.h"
@@ -21,7 +23,31 @@ using detail::Counter;
 // file that nothing refers to. The priority is before the constructors of the application, whose waits are to be seen.
 __attribute__((constructor(101))) void meet_tool_at_start() noexcept { detail::meet_tool(); }
 
+// The halves of the armed word of which each wait is told as it happens. While they are zero, only batches tell of it, and the
+// guard takes the short way.
+constexpr std::uint64_t told_at_once = 0x0000ffff0000ffffULL;
+static_assert(offsetof(wp_armed, events) == 0 && offsetof(wp_armed, backends) == 4 &&
+              std::endian::native == std::endian::little);
+
+std::uint64_t armed_word() noexcept { return __atomic_load_n(waitprobe_armed, __ATOMIC_RELAXED); }
 bool events_armed() noexcept { return __atomic_load_n(&waitprobe_root.armed.events, __ATOMIC_RELAXED) != 0; }
+bool batch_armed() noexcept { return __atomic_load_n(&waitprobe_root.armed.batch, __ATOMIC_RELAXED) != 0; }
+
+bool uses_cycles() noexcept { return __atomic_load_n(&waitprobe_root.clock, __ATOMIC_RELAXED) == WP_CLOCK_CYCLES; }
+
+// The counter of a handle that this copy of the library has filled before.
+Counter* known_counter(const waitprobe_handle& handle) noexcept {
+  auto* counter = static_cast<Counter*>(__atomic_load_n(&handle.counter, __ATOMIC_ACQUIRE));
+  if (counter == nullptr || counter->abi.arena != __atomic_load_n(&waitprobe_root.arena, __ATOMIC_RELAXED)) return nullptr;
+  return counter;
+}
+
+// CPUs may disagree by a few ticks.
+std::uint64_t duration(std::uint64_t start, std::uint64_t stop) noexcept {
+  if (__builtin_expect(stop >= start, 1)) return stop - start;
+  detail::count_clamped();
+  return 0;
+}
 
 // A slot whose wait has begun for `counter_out`, or null.
 wp_open_wait* open_slot(waitprobe_handle* handle, Counter*& counter_out) noexcept {
@@ -29,6 +55,87 @@ wp_open_wait* open_slot(waitprobe_handle* handle, Counter*& counter_out) noexcep
   if (!section.entered()) return nullptr;
   counter_out = detail::counter_of(handle);
   return counter_out != nullptr ? detail::take_slot() : nullptr;
+}
+
+// Any start: the first of a thread or a handle, one that somebody is told of at once, a signal handler's.
+__attribute__((noinline)) waitprobe_wait* start_by_long_way(waitprobe_handle* handle) noexcept {
+  const detail::ErrnoKeeper keeper;
+  Counter* counter = nullptr;
+  wp_open_wait* slot = open_slot(handle, counter);
+  if (slot == nullptr) return nullptr;
+
+  // The slot is this wait's own from here on: backends may use guards themselves.
+  const std::uint64_t now_ns = detail::monotonic_ns();
+  slot->start = now_ns;
+  counter->backends.start(counter->name(), now_ns, *slot);
+  if (events_armed()) waitprobe_fire_start(counter->key(), now_ns, slot->wait_id);
+  __atomic_store_n(&slot->counter, counter->ref, __ATOMIC_RELEASE);
+  return detail::to_guard(slot);
+}
+
+__attribute__((hot, noinline)) waitprobe_wait* start_now(waitprobe_handle* handle) noexcept {
+  Counter* counter = known_counter(*handle);
+  wp_block* home = detail::home_block();
+  if ((armed_word() & told_at_once) != 0 || counter == nullptr || home == nullptr || detail::this_thread.inside) {
+    return start_by_long_way(handle);
+  }
+  wp_open_wait* slot;
+  {
+    const detail::NoReentry section;
+    slot = detail::free_slot(*home);
+  }
+  if (__builtin_expect(slot == nullptr, 0)) return start_by_long_way(handle);
+  std::uint64_t ref = counter->ref;
+  slot->backend_cnt = 0;
+  if (uses_cycles()) {
+    ref |= WP_REF_CYCLES;
+    slot->start = detail::cycles();
+  } else {
+    slot->start = detail::monotonic_ns();
+  }
+  __atomic_store_n(&slot->counter, ref, __ATOMIC_RELEASE);
+  return detail::to_guard(slot);
+}
+
+__attribute__((noinline)) void keep_record_by_long_way(const wp_record& record) noexcept {
+  const detail::ErrnoKeeper keeper;
+  const detail::NoReentry section;
+  if (section.entered()) detail::write_first_record(record);
+}
+
+void keep_record(const wp_record& record) noexcept {
+  wp_block* home = detail::home_block();
+  if (__builtin_expect(home == nullptr || detail::this_thread.inside, 0)) return keep_record_by_long_way(record);
+  const detail::NoReentry section;
+  detail::write_record(*home, record);
+  if (__builtin_expect(detail::is_full(*home), 0)) detail::hand_over(*home);
+}
+
+// The stop of a wait that backends saw, or that a tracer is to be told of.
+__attribute__((noinline)) void tell_of_stop(const wp_open_wait& wait, const wp_record& record) noexcept {
+  const detail::ErrnoKeeper keeper;
+  const Counter* counter = Counter::from_ref(wait.counter);
+  counter->backends.stop(record.stop, wait);
+  if (events_armed()) waitprobe_fire_stop(counter->key(), record.stop, record.duration, wait.wait_id);
+}
+
+__attribute__((hot, noinline)) void stop_now(waitprobe_wait* wait) noexcept {
+  wp_open_wait* slot = detail::from_guard(wait);
+  if (slot == nullptr) return;  // opened by the process that this one was forked from, which ends it
+
+  wp_record record;
+  record.counter = slot->counter;
+  if ((record.counter & WP_REF_CYCLES) != 0) {
+    // Nobody but batches knew of its start, so nobody else is told of its stop.
+    record.stop = detail::cycles();
+    record.duration = duration(slot->start, record.stop);
+  } else {
+    record.stop = detail::monotonic_ns();
+    record.duration = duration(slot->start, record.stop);
+    if ((armed_word() & told_at_once) != 0) tell_of_stop(*slot, record);
+  }
+  detail::give_back(slot);
+  if (batch_armed()) keep_record(record);
 }
 
 }  // namespace
@@ -43,32 +150,6 @@ WaitCounterHandle::WaitCounterHandle(std::string_view key) : handle_{nullptr, 0,
 
 using namespace waitprobe;
 
-waitprobe_wait* waitprobe_start_armed(waitprobe_handle* handle) noexcept {
-  const detail::ErrnoKeeper keeper;
-  Counter* counter = nullptr;
-  wp_open_wait* slot = open_slot(handle, counter);
-  if (slot == nullptr) return nullptr;
-
-  // The slot is this wait's own from here on: backends may use guards themselves.
-  const std::uint64_t now_ns = detail::monotonic_ns();
-  slot->start_ns = now_ns;
-  counter->backends.start(counter->name(), now_ns, *slot);
-  if (events_armed()) waitprobe_fire_start(counter->key(), now_ns, slot->wait_id);
-  __atomic_store_n(&slot->counter, reinterpret_cast<std::uint64_t>(&counter->abi), __ATOMIC_RELEASE);
-  return detail::to_guard(slot);
-}
-
-void waitprobe_stop_open(waitprobe_wait* wait) noexcept {
-  const detail::ErrnoKeeper keeper;
-  wp_open_wait* slot = detail::from_guard(wait);
-  if (slot == nullptr) return;  // opened by the process that this one was forked from, which ends it
-
-  const std::uint64_t now_ns = detail::monotonic_ns();
-  const Counter* counter = Counter::from_address(slot->counter);
-  counter->backends.stop(now_ns, *slot);
-  if (events_armed()) {
-    const std::uint64_t duration_ns = now_ns > slot->start_ns ? now_ns - slot->start_ns : 0;
-    waitprobe_fire_stop(counter->key(), now_ns, duration_ns, slot->wait_id);
-  }
-  detail::give_back(slot);
-}
+// Declared cold, so that callers keep them out of their way; what they call is not.
+waitprobe_wait* waitprobe_start_armed(waitprobe_handle* handle) noexcept { return start_now(handle); }
+void waitprobe_stop_open(waitprobe_wait* wait) noexcept { stop_now(wait); }

@@ -47,7 +47,7 @@ std::vector<std::vector<const Series*>> by_process(const std::vector<const Serie
   std::vector<std::vector<const Series*>> groups;
   std::map<Process, std::size_t> index;
   for (const Series* row : rows) {
-    const auto [entry, fresh] = index.try_emplace({row->process_start_ns, row->pid}, groups.size());
+    const auto [entry, fresh] = index.try_emplace({row->process_start_ticks, row->pid}, groups.size());
     if (fresh) groups.emplace_back();
     groups[entry->second].push_back(row);
   }
@@ -80,6 +80,7 @@ void print_coverage(std::ostream& out, const Snapshot& snapshot) {
     const std::uint64_t count = snapshot.losses.*loss.count;
     if (count != 0) out << "  lost: " << loss.name << ' ' << std::to_string(count) << " (" << loss.meaning << ")\n";
   }
+  if (snapshot.clamped_cnt != 0) out << "  " << waits(snapshot.clamped_cnt) << " counted as 0 ns: their clock went backwards\n";
 }
 
 void print_attached_late(std::ostream& out, const Snapshot& snapshot, std::size_t width) {

@@ -32,11 +32,27 @@ void print_keys(std::ostream& out, const std::vector<std::string>& keys) {
     out << std::string(indent, ' ') << "and " << std::to_string(keys.size() - most_keys) << " more; --json shows all\n";
 }
 
+std::string clock_name(const std::optional<wp_clock>& clock) {
+  if (!clock) return "?";
+  switch (*clock) {
+    case WP_CLOCK_MONOTONIC:
+      return "clock";
+    case WP_CLOCK_CYCLES:
+      return "cycles";
+    case WP_CLOCK_DISAGREED:
+      return "clock!";
+    case WP_CLOCK_UNDECIDED:
+      break;
+  }
+  return "-";
+}
+
 void print_carrier(std::ostream& out, const Carrier& carrier) {
   const std::string armed = carrier.armed ? (*carrier.armed ? "yes" : "no") : "?";
   const std::string keys = carrier.keys ? std::to_string(carrier.keys->size()) : "?";
   out << align_right(std::to_string(carrier.pid), 7) << ' ' << pad(escape(carrier.comm), 15) << ' ' << pad(armed, 5) << ' '
-      << align_right(keys, 6) << ' ' << shorten(escape(carrier.file), width - 38) << '\n';
+      << pad(clock_name(carrier.clock), 6) << ' ' << align_right(keys, 6) << ' ' << shorten(escape(carrier.file), width - 45)
+      << '\n';
   if (carrier.keys) print_keys(out, *carrier.keys);
 }
 
@@ -46,9 +62,13 @@ void print_inventory(std::ostream& out, const Inventory& inventory) {
   if (inventory.carriers.empty()) {
     out << "no process carries probes of waitprobe\n";
   } else {
-    out << align_right("pid", 7) << ' ' << pad("name", 15) << " armed   keys file\n";
+    out << align_right("pid", 7) << ' ' << pad("name", 15) << " armed clock    keys file\n";
   }
   for (const Carrier& carrier : inventory.carriers) print_carrier(out, carrier);
+  if (std::any_of(inventory.carriers.begin(), inventory.carriers.end(),
+                  [](const Carrier& carrier) { return carrier.clock == WP_CLOCK_DISAGREED; })) {
+    out << "clock!: the cycle counter ran at another rate; the clock is read for good\n";
+  }
   if (inventory.unreadable_cnt != 0) {
     out << std::to_string(inventory.unreadable_cnt) << (inventory.unreadable_cnt == 1 ? " more process" : " more processes")
         << " could not be looked into: the right to is missing\n";

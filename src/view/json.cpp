@@ -40,8 +40,13 @@ Json to_json(const Carrier& carrier) {
                {"comm", repair_utf8(carrier.comm)},
                {"file", repair_utf8(carrier.file)},
                {"armed", nullptr},
+               {"clock", nullptr},
                {"keys", nullptr}};
   if (carrier.armed) json["armed"] = *carrier.armed;
+  if (carrier.clock && *carrier.clock != WP_CLOCK_UNDECIDED) {
+    constexpr const char* names[] = {"", "monotonic", "cycles", "disagreed"};
+    json["clock"] = names[*carrier.clock];
+  }
   if (carrier.keys) {
     json["keys"] = Json::array();
     for (const std::string& key : *carrier.keys) json["keys"].push_back(repair_utf8(key));
@@ -67,6 +72,7 @@ void print_json(std::ostream& out, const Snapshot& snapshot) {
   json["series"] = array_of(snapshot.series);
   json["coverage"] = {{"observed", coverage.observed}, {"lost", coverage.lost}};
   for (const LossRow& loss : loss_table()) json["losses"][loss.name] = snapshot.losses.*loss.count;
+  if (snapshot.clamped_cnt != 0) json["clamped"] = snapshot.clamped_cnt;
   if (!snapshot.attached_late.empty()) json["attached_late"] = array_of(snapshot.attached_late);
   print_line(out, json);
 }

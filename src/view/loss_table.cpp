@@ -10,9 +10,10 @@ constexpr LossRow table[] = {
     {"series_full", &Losses::series_full, "more keys than there is room for"},
     {"gap", &Losses::gap, "overwritten before they were fetched"},
     {"late", &Losses::late, "ended after their thread"},
-    {"reentered", &Losses::reentered, "began in a signal handler amid a start"},
+    {"reentered", &Losses::reentered, "in a signal handler amid another"},
     {"unreadable", &Losses::unreadable, "their key could not be read"},
     {"no_memory", &Losses::no_memory, "the process had no memory for them"},
+    {"blocks_full", &Losses::blocks_full, "more threads than there is room for"},
     {"unfollowed", &Losses::unfollowed, "children for which there was no room"},
 };
 static_assert(std::size(table) == std::size(all_losses), "a loss has no row");

@@ -125,9 +125,9 @@ class Rights(TestCase):
 class ForeignUprobe(TestCase):
     """Another tracer on the same instruction, without the semaphore: the kernel takes only one kind."""
 
-    def wait_stop_offset(self, file):
+    def offset_of(self, probe, file):
         notes = subprocess.run(["readelf", "-nW", file], capture_output=True, text=True, check=True).stdout.splitlines()
-        at = next(i for i, line in enumerate(notes) if line.strip() == "Name: wait_stop")
+        at = next(i for i, line in enumerate(notes) if line.strip() == f"Name: {probe}")
         address = int(notes[at + 1].split("Location: ")[1].split(",")[0], 16)
         for line in subprocess.run(["readelf", "-lW", file], capture_output=True, text=True, check=True).stdout.splitlines():
             words = line.split()
@@ -135,7 +135,7 @@ class ForeignUprobe(TestCase):
                 offset, start, size = int(words[1], 16), int(words[2], 16), int(words[4], 16)
                 if start <= address < start + size:
                     return offset + address - start
-        raise AssertionError("wait_stop is in no segment")
+        raise AssertionError(f"{probe} is in no segment")
 
     def write_events(self, line):
         events = os.open("/sys/kernel/tracing/uprobe_events", os.O_WRONLY | os.O_APPEND)  # others may have events of their own
@@ -153,22 +153,27 @@ class ForeignUprobe(TestCase):
             return False
 
     def test_it_is_named(self):
+        for transport, probe in (("batches", "wait_batch"), ("events", "wait_stop")):
+            with self.subTest(transport=transport):
+                self.meet_a_foreign_uprobe(probe, ["--per-event"] if transport == "events" else [])
+
+    def meet_a_foreign_uprobe(self, probe, options):
         workload = self.started(Workload("--threads", 1, "--waits", 23, "--keys", 1))
         file = harness.built("waitprobe-workload")
         name = f"waitprobe_test_{os.getpid()}"
-        self.write_events(f"p:{name}/foreign {os.path.abspath(file)}:{self.wait_stop_offset(file):#x}")
+        self.write_events(f"p:{name}/foreign {os.path.abspath(file)}:{self.offset_of(probe, file):#x}")
         switch = f"/sys/kernel/tracing/events/{name}/foreign/enable"
         try:
             # A tool that was just killed may still be on its way out, and then it is us who are refused.
             wait_until(lambda: self.try_to_write(switch, "1"), "the foreign uprobe is enabled")
-            tool = self.started(Hist("-p", workload.pid, ready=False))
+            tool = self.started(Hist("-p", workload.pid, *options, ready=False))
             self.assertEqual(tool.wait(), 1, tool)
             self.assertIn(f"{name}/foreign", tool.err)
             self.assertIn("without the probe's semaphore", tool.err)
         finally:
             self.try_to_write(switch, "0")
             self.write_events(f"-:{name}/foreign")
-        tool = self.started(Hist("-p", workload.pid))
+        tool = self.started(Hist("-p", workload.pid, *options))
         workload.go()
         workload.wait()
         tool.wait()

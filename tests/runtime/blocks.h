@@ -17,6 +17,9 @@ inline const wp_open_wait* slot_of(const waitprobe_wait* wait) {
                                                ~std::uintptr_t{sizeof(wp_open_wait) - 1});
 }
 
+// REQUIRES: somebody has waited while armed.
+inline const wp_arena& arena() { return *reinterpret_cast<const wp_arena*>(waitprobe_root.arena); }
+
 template <typename Visit>
 void each_block(Visit visit) {
   for (unsigned i = 0; i < WP_CHUNKS; i++) {
@@ -36,7 +39,7 @@ inline const wp_block* block_of(const waitprobe_wait* wait) {
 
 inline int blocks_ever_used() {
   int n = 0;
-  each_block([&](const wp_block& block) { n += __atomic_load_n(&block.magic, __ATOMIC_ACQUIRE) == WP_BLOCK_MAGIC; });
+  each_block([&](const wp_block& block) { n += __atomic_load_n(&block.incarnation, __ATOMIC_ACQUIRE) != 0; });
   return n;
 }
 

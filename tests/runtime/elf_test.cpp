@@ -25,8 +25,9 @@ using test::Symbol;
 
 // Name and number of arguments.
 const std::vector<std::pair<std::string, int>> probes = {
-    {"wait_start", 3},    {"wait_stop", 4},      {"wait_slow_1us", 4},   {"wait_slow_10us", 4}, {"wait_slow_100us", 4},
-    {"wait_slow_1ms", 4}, {"wait_slow_10ms", 4}, {"wait_slow_100ms", 4}, {"wait_slow_1s", 4},
+    {"wait_start", 3},      {"wait_stop", 4},     {"wait_slow_1us", 4},  {"wait_slow_10us", 4},
+    {"wait_slow_100us", 4}, {"wait_slow_1ms", 4}, {"wait_slow_10ms", 4}, {"wait_slow_100ms", 4},
+    {"wait_slow_1s", 4},    {"wait_block", 3},    {"wait_batch", 4},
 };
 
 std::vector<Note> notes_of_library(const ElfFile& file) {
@@ -88,10 +89,13 @@ TEST_P(Carrier, has_all_arguments_in_registers) {
   }
 }
 
-TEST_P(Carrier, has_one_semaphore_for_all_and_the_root_behind_it) {
-  std::set<std::uint64_t> semaphores;
-  for (const Note& note : notes_of_library(file_)) semaphores.insert(note.semaphore);
+TEST_P(Carrier, has_two_semaphores_in_one_word_and_the_root_behind_it) {
+  std::set<std::uint64_t> semaphores, of_batches;
+  for (const Note& note : notes_of_library(file_)) {
+    (note.probe == "wait_block" || note.probe == "wait_batch" ? of_batches : semaphores).insert(note.semaphore);
+  }
   ASSERT_EQ(semaphores.size(), 1U);
+  ASSERT_EQ(of_batches, std::set<std::uint64_t>{*semaphores.begin() + offsetof(wp_armed, batch)});
   const std::vector<std::uint8_t> bytes = file_.bytes(*semaphores.begin(), sizeof(wp_root));
   ASSERT_EQ(bytes.size(), sizeof(wp_root));
   wp_root root;

@@ -92,12 +92,12 @@ TEST(Quiet, idle_nothing_is_allocated_and_no_counter_is_made) {
 TEST(Quiet, a_guard_inside_malloc_that_interrupts_a_start_is_counted_and_harmless) {
   Recorder& recorder = Recorder::follow("quiet.malloc");
   STATIC_WAIT_COUNTER(quiet.malloc.inner).start().stop();
-  const std::uint64_t before = waitprobe_root.lost_reentered;
+  const std::uint64_t before = test::arena().lost_reentered;
   {
     const test::OnAllocation inside([] { STATIC_WAIT_COUNTER(quiet.malloc.inner).start().stop(); });
     STATIC_WAIT_COUNTER(quiet.malloc.outer).start().stop();
   }
-  const auto lost = static_cast<int>(waitprobe_root.lost_reentered - before);
+  const auto lost = static_cast<int>(test::arena().lost_reentered - before);
   EXPECT_GE(lost, 1);
   test::Tally& inner = recorder.of("quiet.malloc.inner");
   EXPECT_TRUE(inner.saw(inner.starts));

@@ -37,7 +37,7 @@ TEST(Signals, that_interrupt_a_start_are_counted_as_reentered_and_break_nothing)
   action.sa_flags = SA_RESTART;
   ASSERT_EQ(sigaction(SIGUSR1, &action, nullptr), 0);
   waitprobe_stop(waitprobe_start(&in_handler));
-  const std::uint64_t reentered = waitprobe_root.lost_reentered;
+  const std::uint64_t reentered = test::arena().lost_reentered;
 
   // The storm: one thread sends, this one waits, until enough handlers have hit the middle of a start.
   std::atomic<bool> done{false};
@@ -63,7 +63,7 @@ TEST(Signals, that_interrupt_a_start_are_counted_as_reentered_and_break_nothing)
   signal(SIGUSR1, SIG_IGN);
 
   EXPECT_GE(refused, 23) << "of " << handled << " signals";
-  EXPECT_EQ(waitprobe_root.lost_reentered - reentered, static_cast<std::uint64_t>(refused));
+  EXPECT_EQ(test::arena().lost_reentered - reentered, static_cast<std::uint64_t>(refused));
   EXPECT_TRUE(recorder.of("signal.thread").saw(waits));
   EXPECT_TRUE(recorder.of("signal.handler").saw(1 + handled - refused)) << "every wait that was not counted as lost";
   EXPECT_EQ(test::open_slots(), 0);

@@ -24,7 +24,7 @@ inline waitprobe::Series series(const std::string& key, const std::vector<std::u
                                 std::uint32_t pid = 17) {
   waitprobe::Series s;
   s.pid = pid;
-  s.process_start_ns = pid * 1000ULL;
+  s.process_start_ticks = pid * 1000ULL;
   s.comm = "server";
   s.key = key.substr(0, WP_KEY_MAX);
   s.key_len = key.size();

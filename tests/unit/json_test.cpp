@@ -28,7 +28,8 @@ TEST(Json, HoldsWhatTheContractSays) {
   EXPECT_EQ(json["time_unix_ns"], 1'700'000'000'000'000'000);
   EXPECT_EQ(json["elapsed_ns"], 2'000'000'000);
   EXPECT_EQ(json["coverage"]["observed"], 7);
-  EXPECT_EQ(json["coverage"]["lost"], 28);
+  EXPECT_EQ(json["coverage"]["lost"], 36);
+  EXPECT_EQ(json["clamped"], 9);
   for (const LossRow& loss : loss_table()) EXPECT_GT(json["losses"][loss.name], 0) << loss.name;
   const auto& one = json["series"][0];
   EXPECT_EQ(one["pid"], 17);
@@ -77,7 +78,7 @@ TEST(Json, NamesThatAreNotUtf8AreSpelledOut) {
   EXPECT_EQ(json["attached_late"][0]["comm"], json["series"][0]["comm"]);
   EXPECT_EQ(json["attached_late"][0]["file"], "/opt/\x1b[2J\\xff\xe2\x80\xae.so");
   Inventory list;
-  list.carriers = {{17, "a\xff", "/b\xff", true, std::vector<std::string>{"c\xff"}}};
+  list.carriers = {{17, "a\xff", "/b\xff", true, WP_CLOCK_CYCLES, std::vector<std::string>{"c\xff"}}};
   const auto carrier = nlohmann::json::parse(json_text(list))["carriers"][0];
   EXPECT_EQ(carrier["comm"], "a\\xff");
   EXPECT_EQ(carrier["file"], "/b\\xff");
@@ -120,6 +121,8 @@ TEST(Json, OfAList) {
   const auto json = nlohmann::json::parse(json_text(inventory()));
   EXPECT_EQ(json["unreadable"], 3);
   EXPECT_EQ(json["carriers"][0]["armed"], true);
+  EXPECT_EQ(json["carriers"][0]["clock"], "cycles");
+  EXPECT_TRUE(json["carriers"][2]["clock"].is_null());
   EXPECT_EQ(json["carriers"][0]["keys"].size(), nasty_keys().size());
   EXPECT_TRUE(json["carriers"][2]["armed"].is_null());
   EXPECT_TRUE(json["carriers"][2]["keys"].is_null());

@@ -44,16 +44,25 @@ inline Snapshot with_nasty_names() {
 
 inline Snapshot with_losses() {
   Snapshot s = of_one_process();
-  s.losses = {.series_full = 1, .gap = 2, .late = 3, .reentered = 4, .unreadable = 5, .no_memory = 6, .unfollowed = 7};
+  s.losses = {.series_full = 1,
+              .gap = 2,
+              .late = 3,
+              .reentered = 4,
+              .unreadable = 5,
+              .no_memory = 6,
+              .blocks_full = 7,
+              .unfollowed = 8};
+  s.clamped_cnt = 9;
   s.attached_late = {{17, "server", "/opt/plugins/" + std::string(90, 'p') + ".so", 1'500'000'000}};
   return s;
 }
 
 inline Inventory inventory() {
   Inventory i;
-  i.carriers = {{17, "server", "/usr/bin/server", true, nasty_keys()},
-                {18, "\x1b[1mworker", "/opt/" + std::string(100, 'x'), false, std::vector<std::string>()},
-                {19, "other", "/usr/bin/other", std::nullopt, std::nullopt}};
+  i.carriers = {{17, "server", "/usr/bin/server", true, WP_CLOCK_CYCLES, nasty_keys()},
+                {18, "\x1b[1mworker", "/opt/" + std::string(100, 'x'), false, WP_CLOCK_UNDECIDED, std::vector<std::string>()},
+                {19, "other", "/usr/bin/other", std::nullopt, std::nullopt, std::nullopt},
+                {20, "astray", "/bin/astray", false, WP_CLOCK_DISAGREED, std::vector<std::string>()}};
   i.unreadable_cnt = 3;
   return i;
 }

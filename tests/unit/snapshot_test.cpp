@@ -111,7 +111,7 @@ TEST(Snapshot, AnIntervalIsTheDifferenceOfEverySeriesWhicheverCameOrWent) {
 
 TEST(Snapshot, AReusedPidIsAnotherProcess) {
   std::vector<Series> all = {series("a", {1}), series("a", {2})};
-  all[1].process_start_ns++;
+  all[1].process_start_ticks++;
   merge_series(all);
   ASSERT_EQ(all.size(), 2U);
   EXPECT_EQ(interval(snapshot({all[1]}, 2), snapshot({all[0]}, 1)).series.size(), 1U);

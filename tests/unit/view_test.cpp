@@ -118,7 +118,7 @@ TEST(List, OneProcessThatCouldNotBeRead) {
 
 TEST(List, ShowsAHundredKeysOfAProcessAndSaysHowManyMore) {
   Inventory many;
-  many.carriers = {{17, "server", "/usr/bin/server", true, std::vector<std::string>(1'250, "key")}};
+  many.carriers = {{17, "server", "/usr/bin/server", true, WP_CLOCK_MONOTONIC, std::vector<std::string>(1'250, "key")}};
   const std::string text = list(many);
   EXPECT_NE(text.find("and 1150 more; --json shows all"), std::string::npos) << text;
   expect_fits_a_terminal(text);

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: (MIT OR GPL-2.0)
+ *
+ * Records of thread blocks, added up. Whoever brings them (their thread with a full ring, the tool, the dying thread) comes by
+ * take(), which sees to it that each is counted once. */
+#ifndef WAITPROBE_BPF_BATCHES_H
+#define WAITPROBE_BPF_BATCHES_H
+
+#include "abi.h"
+#include "claim.h"
+#include "kernel.h"
+#include "series.h"
+#include "targets.h"
+
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, WP_BLOCKS_MAX);
+  __type(key, struct wp_block_key);
+  __type(value, struct wp_block_state);
+} blocks SEC(".maps");
+
+/* Which blocks a thread will leave behind when it dies. */
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, WP_BLOCKS_MAX);
+  __type(key, struct wp_thread_key);
+  __type(value, struct wp_block_key);
+} threads SEC(".maps");
+
+/* What the copies of the library had lost when one of their threads ended, for the tool, which may come too late to read it. */
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, 4096);
+  __type(key, __u64); /* incarnation */
+  __type(value, struct wp_arena);
+} last_arenas SEC(".maps");
+
+const struct wp_block_state new_block = {.next = WP_NEXT_UNKNOWN};
+struct wp_claim claimed;
+__u64 block_cnt; /* entries of `blocks` */
+
+/* Where records stand while they are added up: whole rings, read at once, since each read costs as much as several records.
+ * Whoever uses one owns it until then, preempted or not, which per-CPU memory would not see to. */
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, WP_RINGS);
+  __uint(map_flags, BPF_F_MMAPABLE);
+  __type(key, __u32);
+  __type(value, struct wp_ring);
+} rings SEC(".maps");
+
+struct search {
+  __u32 from;
+  struct wp_ring *found;
+};
+
+static __always_inline struct wp_ring *try_ring(__u32 index) {
+  struct wp_ring *ring = bpf_map_lookup_elem(&rings, &index);
+  return ring && __sync_val_compare_and_swap(&ring->busy, 0, 1) == 0 ? ring : NULL;
+}
+
+static long search_ring(__u32 index, struct search *search) {
+  search->found = try_ring((search->from + index) % WP_RING_OF_TOOL);
+  return search->found != NULL;
+}
+
+static __always_inline struct wp_ring *own_ring(void) {
+  struct search search = {.from = bpf_get_smp_processor_id()};
+  search.found = try_ring(search.from % WP_RING_OF_TOOL);
+  if (!search.found) bpf_loop(WP_RING_OF_TOOL, search_ring, &search, 0);
+  return search.found;
+}
+
+/* Whose records they are, and which were claimed: [first, end). */
+struct origin {
+  __u64 incarnation;
+  __u64 first;
+  __u64 end;
+  __u32 shard;
+  enum who who;
+};
+
+struct records {
+  struct wp_ring *ring;
+  struct wp_block_state *state;
+  struct origin origin;
+  int all_count; /* the first and the last lie so far inside the window that the others do too */
+};
+
+static __always_inline int counts(const struct wp_record *record, __u64 margin) {
+  const struct wp_window *window = &windows[record->counter >> 63];
+  __u64 after = record->stop - window->since;
+  return window->span > margin && after >= margin && after < window->span - margin;
+}
+
+/* Milliseconds, whatever the clock. Records of a block stand in the order of their stops but for those of signal handlers,
+ * which come before the wait that they interrupted. */
+#define MARGIN (1ULL << 24)
+
+static __always_inline void add_record(struct wp_block_state *state, const struct origin *origin,
+                                       const struct wp_record *record) {
+  __u64 *cached = &state->slots[record->counter >> WP_REF_ID_SHIFT & (WP_SLOT_CACHE - 1)];
+  __u64 ref = record->counter, known = *cached, duration_ns = record->duration;
+  __u32 slot = known >> WP_REF_ID_SHIFT;
+  if ((known ^ ref) & WP_REF_ADDRESS) {
+    slot = slot_of(origin->incarnation, ref & WP_REF_ADDRESS, origin->shard, origin->who);
+    if (slot < WP_POOL_SIZE) *cached = (__u64)slot << WP_REF_ID_SHIFT | (ref & WP_REF_ADDRESS);
+  }
+  if (ref & WP_REF_CYCLES) {
+    const struct wp_window *window = &windows[WP_WINDOW_CYCLES];
+    __u64 high = duration_ns >> 32, low = (__u32)duration_ns;
+    duration_ns = (high * window->mult << (32 - window->shift)) + (low * window->mult >> window->shift);
+  }
+  add_wait(slot, duration_ns);
+}
+
+/* A record that perhaps was not claimed or does not count. Not static: see series.h. */
+__noinline int add_if_ours(struct wp_block_state *state, const struct origin *origin, const struct wp_record *record,
+                           __u64 number) {
+  if (!state || !origin || !record) return 0;
+  if (number >= origin->first && number < origin->end && counts(record, 0)) add_record(state, origin, record);
+  return 0;
+}
+
+/* Rounds of eight, for bpf_loop: the verifier would take a second for a plain loop over 256, and calls cost more than records.
+ */
+#define UNROLLED 8
+
+static long add_some(__u32 round, struct records *records) {
+  struct origin *origin = &records->origin;
+  __u64 base = (origin->first & ~(UNROLLED - 1ULL)) + round * UNROLLED;
+  if (base >= origin->end) return 1;
+  const struct wp_record *some = &records->ring->records[base & (WP_RING_RECORDS - UNROLLED)];
+  if (records->all_count && base >= origin->first && base + UNROLLED <= origin->end) {
+#pragma unroll
+    for (int i = 0; i < UNROLLED; i++) add_record(records->state, origin, &some[i]);
+  } else {
+#pragma unroll
+    for (int i = 0; i < UNROLLED; i++) add_if_ours(records->state, origin, &some[i], base + i);
+  }
+  return 0;
+}
+
+static __always_inline void tell_of(const struct wp_block_key *key) {
+  struct wp_sighting *sighting = bpf_ringbuf_reserve(&sightings, sizeof(*sighting), 0);
+  if (!sighting) return;
+  sighting->incarnation = key->incarnation;
+  sighting->pid = bpf_get_current_pid_tgid() >> 32;
+  sighting->pad = 0;
+  bpf_ringbuf_submit(sighting, 0);
+}
+
+static __always_inline struct wp_block_state *state_of(const struct wp_block_key *key, enum wp_bringer by) {
+  struct wp_block_state *state = bpf_map_lookup_elem(&blocks, key);
+  if (state) return state;
+  long failed = bpf_map_update_elem(&blocks, key, &new_block, BPF_NOEXIST);
+  if (!failed) __sync_fetch_and_add(&block_cnt, 1);
+  if (!failed && by == WP_BY_THREAD) tell_of(key);
+  return bpf_map_lookup_elem(&blocks, key);
+}
+
+/* Adds up records that have been claimed. */
+static __always_inline void add_claimed(const struct wp_block_key *key, struct wp_block_state *state, __u64 first, __u64 end,
+                                        enum wp_bringer by) {
+  __u32 of_tool = WP_RING_OF_TOOL;
+  struct wp_ring *ring = by == WP_BY_TOOL ? bpf_map_lookup_elem(&rings, &of_tool) : own_ring();
+  if (!ring || (by == WP_BY_THREAD &&
+                bpf_probe_read_user(ring->records, sizeof(ring->records), (void *)(key->block + WP_RING_OFFSET)))) {
+    __sync_fetch_and_add(&losses.unreadable, end - first);
+  } else {
+    struct records records = {
+        .ring = ring,
+        .state = state,
+        .origin =
+            {
+                .incarnation = key->incarnation,
+                .first = first,
+                .end = end,
+                .shard = key->block / sizeof(struct wp_block),
+                .who = by == WP_BY_THREAD ? CURRENT : STRANGER,
+            },
+        .all_count = counts(&ring->records[first % WP_RING_RECORDS], MARGIN) &&
+                     counts(&ring->records[(end - 1) % WP_RING_RECORDS], MARGIN),
+    };
+    bpf_loop(WP_RING_RECORDS / UNROLLED + 1, add_some, &records, 0);
+  }
+  if (ring && by == WP_BY_THREAD) __sync_lock_test_and_set(&ring->busy, 0);
+}
+
+/* Rounds over the blocks of the current thread, for bpf_loop, which ends when they return 1. */
+struct own_blocks {
+  struct wp_thread_key thread;
+  struct wp_block_key key;
+  int forget;
+};
+
+static long remember_at(__u32 index, struct own_blocks *own) {
+  own->thread.index = index;
+  struct wp_block_key *known = bpf_map_lookup_elem(&threads, &own->thread);
+  if (!known) bpf_map_update_elem(&threads, &own->thread, &own->key, BPF_ANY);
+  return !known || (known->incarnation == own->key.incarnation && known->block == own->key.block);
+}
+
+/* Remembers that the current thread owns a block, for the time when it dies. */
+static __always_inline void remember_owner(const struct wp_block_key *key, struct wp_block_state *state) {
+  struct own_blocks own = {.thread.tid = bpf_get_current_pid_tgid(), .key = *key};
+  if (state->tid == own.thread.tid) return;
+  bpf_loop(WP_THREAD_COPIES, remember_at, &own, 0);
+  state->tid = own.thread.tid;
+}
+
+/* Counts records [first, first + cnt) of a block, those that nobody has counted yet. Returns an enum wp_verdict. */
+__noinline int take(__u64 incarnation, __u64 block, __u64 first, __u64 cnt, enum wp_bringer by) {
+  if (cnt > WP_RING_RECORDS) return WP_NOTHING;
+  struct wp_block_key key = {.incarnation = incarnation, .block = block};
+  struct wp_block_state *state = state_of(&key, by);
+  if (!state) {
+    __sync_fetch_and_add(&losses.blocks_full, cnt);
+    return WP_NOTHING;
+  }
+  __u64 end = first + cnt, before = state->next;
+  for (int i = 0; i < 16; i++) {
+    enum wp_verdict verdict = wp_judge(before, first, end, by);
+    if (verdict != WP_CLAIM) return verdict;
+    __u64 seen = __sync_val_compare_and_swap(&state->next, before, end);
+    if (seen == before) break;
+    before = seen;
+    if (i == 15) return WP_REFUSE; /* never: each failure is a claim of another, of which there are two */
+  }
+  __u64 gap = wp_gap(before, first);
+  if (gap) __sync_fetch_and_add(&losses.gap, gap);
+  add_claimed(&key, state, wp_first_claimed(before, first), end, by);
+  if (by == WP_BY_THREAD) remember_owner(&key, state);
+  return WP_CLAIM;
+}
+
+/* A block of the current thread, as its memory says. */
+struct head {
+  __u64 incarnation;
+  __u64 arena;
+  __u64 written;
+  __u64 handed;
+};
+
+static __always_inline int read_head(__u64 block, struct head *head) {
+  return bpf_probe_read_user(head, sizeof(*head), (void *)block) ? -1 : 0;
+}
+
+/* What the copy has lost until now, for the tool, which may come too late to read it. */
+static __always_inline void keep_losses(const struct head *head) {
+  struct wp_arena arena;
+  if (bpf_probe_read_user(&arena, sizeof(arena), (void *)head->arena) || arena.incarnation != head->incarnation) return;
+  if (arena.lost_reentered | arena.lost_late | arena.clamped_cnt) {
+    bpf_map_update_elem(&last_arenas, &head->incarnation, &arena, BPF_ANY);
+  }
+}
+
+static long bring_at(__u32 index, struct own_blocks *own) {
+  own->thread.index = index;
+  struct wp_block_key *known = bpf_map_lookup_elem(&threads, &own->thread);
+  if (!known) return 1;
+  own->key = *known;
+  struct head head;
+  if (read_head(own->key.block, &head) == 0 && head.incarnation == own->key.incarnation) {
+    take(head.incarnation, own->key.block, head.handed, head.written - head.handed, WP_BY_THREAD);
+    keep_losses(&head);
+  }
+  if (!own->forget) return 0;
+  bpf_map_delete_elem(&threads, &own->thread);
+  struct wp_block_state *state = bpf_map_lookup_elem(&blocks, &own->key);
+  if (state) state->tid = 0; /* a later thread may get this number, and this block */
+  return 0;
+}
+
+/* Takes what the current thread, which is about to die or to lose its memory, has not handed over. */
+static __noinline void bring_own(int forget) {
+  struct own_blocks own = {.thread.tid = bpf_get_current_pid_tgid(), .forget = forget};
+  if (bpf_map_lookup_elem(&threads, &own.thread)) bpf_loop(WP_THREAD_COPIES, bring_at, &own, 0);
+}
+
+#endif

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+//
+// Reads the records that thread blocks hold, from the memory of a process that goes on writing them (bpf/abi.h says by which
+// rules), or lies.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <unordered_map>
+
+#include "bpf/abi.h"
+#include "src/collect/process_memory.h"
+
+namespace waitprobe {
+
+// Records [first, first + cnt) of a block, whole; record n is ring[n % WP_RING_RECORDS].
+struct BlockRecords {
+  std::uint64_t block = 0;  // its address
+  std::uint64_t first = 0;
+  std::uint64_t cnt = 0;  // 1 to WP_RING_RECORDS
+  std::array<wp_record, WP_RING_RECORDS> ring;
+};
+
+// The blocks of one copy of the library. Threads: one at a time.
+class BlockReader {
+ public:
+  // Shows all records that their threads have not handed over, of blocks that have new ones since they were last taken. `take`
+  // says whether it has dealt with them; those that it has not are shown again. Returns whether it has with all.
+  bool read(const Memory& memory, const wp_root& root, const wp_arena& arena,
+            const std::function<bool(const BlockRecords&)>& take);
+
+ private:
+  std::unordered_map<std::uint64_t, std::uint64_t> taken_;  // by address of the block: all records before this
+};
+
+}  // namespace waitprobe

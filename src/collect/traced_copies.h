@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+//
+// The copies of the library in the processes that are traced: what their blocks hold is brought to the kernel, and what they
+// say they had to give up is added up.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "src/collect/block_reader.h"
+#include "src/collect/copies.h"
+#include "src/collect/hist_program.h"
+#include "src/model/snapshot.h"
+
+namespace waitprobe {
+
+// Threads: one at a time. Lifetime: the program must outlive it.
+class TracedCopies {
+ public:
+  // `by_batches`: the blocks are read; otherwise losses alone.
+  TracedCopies(HistProgram& program, bool by_batches) : program_(&program), by_batches_(by_batches) {}
+
+  // Adds a copy, unless it is known. `is_new` says that it has begun since the session did, so that all it has lost is ours.
+  void add(const Copy& copy, bool is_new);
+
+  // Whether the copy that calls itself so is known.
+  bool knows(std::uint64_t incarnation) const { return incarnations_.contains(incarnation); }
+
+  // A process that has ended before it could be looked at.
+  void forget(std::uint64_t incarnation) { ended_.insert(incarnation); }
+
+  // Looks at all copies, and drops those of processes that have ended. Returns whether all records were brought that their
+  // threads had not handed over.
+  bool look();
+
+  // Losses, and what else the copies count.
+  void add_to(Snapshot& snapshot) const;
+
+ private:
+  struct Counts {
+    std::uint64_t reentered = 0;
+    std::uint64_t late = 0;
+    std::uint64_t clamped = 0;
+  };
+
+  struct Traced {
+    std::uint64_t incarnation = 0;  // 0: it has not waited yet
+    Counts counts;                  // of this incarnation
+    std::uint64_t no_memory = 0;
+    std::string comm;  // of the process
+    std::uint64_t process_start_ticks = 0;
+    BlockReader blocks;
+  };
+
+  using Place = std::pair<std::uint32_t, std::uint64_t>;  // pid, address of the root
+
+  static Counts counts_of(const wp_arena& arena) { return {arena.lost_reentered, arena.lost_late, arena.clamped_cnt}; }
+  bool look_at(const Place& place, Traced& copy, bool& all_brought);
+  void become(Traced& copy, const Place& place, std::uint64_t incarnation, const Counts& base);
+  void end(Traced& copy);
+  void count(Counts& known, const Counts& now);
+  bool bring(const Memory& memory, const Place& place, const Traced& copy, const BlockRecords& records);
+  void introduce(const Memory& memory, const Place& place, const Traced& copy, const wp_series_key& key);
+  void make_room();
+
+  HistProgram* program_;
+  bool by_batches_;
+  std::map<Place, Traced> copies_;
+  std::set<std::uint64_t> incarnations_;
+  std::set<std::uint64_t> ended_;  // whose blocks may still be known to the kernel
+  std::set<std::tuple<std::uint64_t, std::uint64_t, std::uint32_t>> introduced_;  // incarnation, counter, shard
+  Counts sum_;
+  std::uint64_t no_memory_ = 0;
+};
+
+}  // namespace waitprobe

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+#include "src/runtime/clock.h"
+
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+
+#include "src/runtime/probes.h"
+
+namespace waitprobe::detail {
+namespace {
+
+#if defined(__x86_64__)
+constexpr char trusted_source[] = "tsc\n";
+#elif defined(__aarch64__)
+constexpr char trusted_source[] = "arch_sys_counter\n";
+#else
+constexpr char trusted_source[] = "";
+#endif
+constexpr std::uint64_t second_ns = 1'000'000'000;
+
+bool may_read_counter() noexcept {
+#if defined(__x86_64__)
+  int mode = 0;
+  return prctl(PR_GET_TSC, &mode) == 0 && mode == PR_TSC_ENABLE;
+#else
+  return sizeof trusted_source > 1;
+#endif
+}
+
+// The kernel's choice. Bare system calls: open and read of the C library are cancellation points, and a guard is not.
+bool kernel_trusts_counter() noexcept {
+  const auto file = static_cast<int>(
+      syscall(SYS_openat, AT_FDCWD, "/sys/devices/system/clocksource/clocksource0/current_clocksource", O_RDONLY | O_CLOEXEC));
+  if (file < 0) return false;
+  char source[32];
+  const auto got = syscall(SYS_read, file, source, sizeof source);
+  syscall(SYS_close, file);
+  return got == static_cast<long>(sizeof trusted_source - 1) &&
+         std::memcmp(source, trusted_source, sizeof trusted_source - 1) == 0;
+}
+
+// What the environment asks for. Read once, by a constructor: later another thread may be changing it.
+constinit std::uint32_t asked_for = WP_CLOCK_UNDECIDED;
+
+__attribute__((constructor(101))) void read_environment() noexcept {
+  const char* name = secure_getenv("WAITPROBE_CLOCK");
+  if (name == nullptr) return;
+  if (std::strcmp(name, "monotonic") == 0) asked_for = WP_CLOCK_MONOTONIC;
+  if (std::strcmp(name, "cycles") == 0) asked_for = WP_CLOCK_CYCLES;
+}
+
+ClockPair read_both() noexcept {
+  ClockPair pair;
+  const std::uint64_t before = cycles();
+  pair.ns = monotonic_ns();
+  const std::uint64_t after = cycles();
+  pair.width = after - before;
+  pair.cycles = before + pair.width / 2;
+  return pair;
+}
+
+// The last two pairs, of one thread at a time.
+constinit std::atomic_flag checking = ATOMIC_FLAG_INIT;
+constinit ClockPair older = {}, newer = {};
+constinit std::atomic<std::uint64_t> next_check_ns{0};
+
+}  // namespace
+
+bool clocks_agree(const ClockPair& a, const ClockPair& b, const ClockPair& c) noexcept {
+  const auto ticks_1 = static_cast<double>(b.cycles - a.cycles), ticks_2 = static_cast<double>(c.cycles - b.cycles);
+  const auto ns_1 = static_cast<double>(b.ns - a.ns), ns_2 = static_cast<double>(c.ns - b.ns);
+  if (ns_1 < second_ns || ns_2 < second_ns) return true;
+  constexpr double steady = 1e-4;  // an interruption while a pair was read must not look like a difference
+  if (static_cast<double>(a.width + b.width) > steady * ticks_1 || static_cast<double>(b.width + c.width) > steady * ticks_2) {
+    return true;
+  }
+  const double change = ticks_2 * ns_1 / (ticks_1 * ns_2);
+  return change > 0.999 && change < 1.001;
+}
+
+void choose_clock() noexcept {
+  if (__atomic_load_n(&waitprobe_root.clock, __ATOMIC_RELAXED) != WP_CLOCK_UNDECIDED) return;
+  std::uint32_t choice = WP_CLOCK_MONOTONIC;
+  if (asked_for != WP_CLOCK_MONOTONIC && may_read_counter() && (asked_for == WP_CLOCK_CYCLES || kernel_trusts_counter())) {
+    choice = WP_CLOCK_CYCLES;
+  }
+  std::uint32_t undecided = WP_CLOCK_UNDECIDED;
+  __atomic_compare_exchange_n(&waitprobe_root.clock, &undecided, choice, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+
+void check_clock() noexcept {
+  if (__atomic_load_n(&waitprobe_root.clock, __ATOMIC_RELAXED) != WP_CLOCK_CYCLES) return;
+  const ClockPair now = read_both();
+  if (now.ns < next_check_ns.load(std::memory_order_relaxed) || checking.test_and_set(std::memory_order_acquire)) return;
+  if (older.ns != 0 && newer.ns != 0 && !clocks_agree(older, newer, now)) {
+    __atomic_store_n(&waitprobe_root.clock, std::uint32_t{WP_CLOCK_DISAGREED}, __ATOMIC_RELAXED);
+  }
+  older = newer;
+  newer = now;
+  next_check_ns.store(now.ns + second_ns, std::memory_order_relaxed);
+  checking.clear(std::memory_order_release);
+}
+
+}  // namespace waitprobe::detail
