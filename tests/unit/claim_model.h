@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: MIT
+//
+// A thread that writes and hands over, the tool that reads and claims, and the thread's death, as state machines whose steps
+// are the single accesses to shared memory. explore() runs every interleaving of them with the rules of bpf/claim.h, and finds
+// the runs in which a record is counted twice, wrongly, or is missing without being told of as a gap.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "bpf/claim.h"
+
+namespace claim_model {
+
+constexpr int ring_size = 2;
+constexpr int record_cnt = 5;
+
+// How the tool finds the first record that was not overwritten while it read.
+enum class Reader : std::uint8_t {
+  by_handed,   // `handed`, read after the records: what block_reader.cpp does
+  by_written,  // `written`, read again after them: one less than may be there, so a claim can lie beyond what is claimed
+};
+
+struct Rules {
+  Reader reader = Reader::by_handed;
+  bool taken_while_attached = false;  // so that the kernel knows of the block from its first record on
+  bool refuse = true;                 // the tool's claim beyond `next`
+  bool compare = true;                // a claim is taken only if `next` has not moved since it was judged
+};
+
+enum class ThreadAt : std::uint8_t { idle, wrote, hit, judge, leave, dying, dying_judge, dead };
+enum class ToolAt : std::uint8_t { attach, begin, read_written, read_handed, read_ring, read_after, load_next, judge, done };
+
+struct State {
+  // Shared memory.
+  std::uint8_t written = 0, handed = 0;
+  std::array<std::uint8_t, ring_size> ring = {};
+  // The kernel's.
+  std::uint64_t next = WP_NEXT_UNKNOWN;
+  bool attached = false;
+  std::uint8_t since = record_cnt;  // records from here on count
+  std::array<std::uint8_t, record_cnt> counted = {};
+  std::uint8_t gap = 0;
+  // The thread's own.
+  ThreadAt thread = ThreadAt::idle;
+  std::uint64_t thread_before = 0;
+  // The tool's own.
+  ToolAt tool = ToolAt::attach;
+  std::uint8_t drains_left = 2, tool_written = 0, tool_handed = 0, tool_at = 0;
+  std::array<std::uint8_t, ring_size> tool_ring = {};
+  std::uint64_t tool_before = 0;
+  bool wrong = false;  // a record was counted twice, or with what belongs to another
+
+  auto operator<=>(const State&) const = default;
+};
+
+class Explorer {
+ public:
+  explicit Explorer(Rules rules) : rules_(rules) {}
+
+  // The first bad end that is found, told in words; nothing when there is none.
+  std::optional<std::string> explore() {
+    State first;
+    if (rules_.taken_while_attached) {
+      first.next = 0;
+      first.attached = true;
+      first.since = 0;
+      first.tool = ToolAt::read_written;
+    }
+    std::vector<State> open = {first};
+    seen_.insert(open.front());
+    while (!open.empty()) {
+      const State state = open.back();
+      open.pop_back();
+      if (auto bad = judge_end(state)) return bad;
+      for (const State& next : successors(state)) {
+        if (seen_.insert(next).second) open.push_back(next);
+      }
+    }
+    return std::nullopt;
+  }
+
+  std::size_t state_cnt() const { return seen_.size(); }
+
+ private:
+  static void count(State& s, std::uint64_t number, std::uint8_t content) {
+    if (number < s.since) return;
+    if (content != number || ++s.counted[number] > 1) s.wrong = true;
+  }
+
+  // A claim's compare-and-swap and what follows. False when `next` has moved meanwhile: to be judged again.
+  bool claim(State& s, std::uint64_t& before, std::uint64_t first, std::uint64_t end, wp_bringer by,
+             const std::array<std::uint8_t, ring_size>& ring) const {
+    wp_verdict verdict = wp_judge(before, first, end, by);
+    if (verdict == WP_REFUSE && !rules_.refuse) verdict = WP_CLAIM;
+    if (verdict != WP_CLAIM) return true;
+    if (rules_.compare && s.next != before) {
+      before = s.next;
+      return false;
+    }
+    s.next = end;
+    // A gap that the tool would make, were it not refused, is nobody's to tell of: the tool does not know that the thread was
+    // late.
+    if (by == WP_BY_THREAD) s.gap = static_cast<std::uint8_t>(s.gap + wp_gap(before, first));
+    for (std::uint64_t n = wp_first_claimed(before, first); n < end; n++) count(s, n, ring[n % ring_size]);
+    return true;
+  }
+
+  void step_thread(State s, std::vector<State>& out) const {
+    switch (s.thread) {
+      case ThreadAt::idle:
+        if (s.written == record_cnt) break;
+        s.ring[s.written % ring_size] = s.written;
+        s.thread = ThreadAt::wrote;
+        out.push_back(s);
+        break;
+      case ThreadAt::wrote:
+        s.written++;
+        s.thread = s.written - s.handed == ring_size ? ThreadAt::hit : ThreadAt::idle;
+        out.push_back(s);
+        break;
+      case ThreadAt::hit:
+        s.thread = s.attached ? ThreadAt::judge : ThreadAt::leave;
+        s.thread_before = s.next;
+        out.push_back(s);
+        break;
+      case ThreadAt::judge:
+        if (claim(s, s.thread_before, s.handed, s.written, WP_BY_THREAD, s.ring)) s.thread = ThreadAt::leave;
+        out.push_back(s);
+        break;
+      case ThreadAt::leave:
+        s.handed = s.written;
+        s.thread = ThreadAt::idle;
+        out.push_back(s);
+        break;
+      case ThreadAt::dying:
+        s.thread = s.attached ? ThreadAt::dying_judge : ThreadAt::dead;
+        s.thread_before = s.next;
+        out.push_back(s);
+        break;
+      case ThreadAt::dying_judge:
+        if (claim(s, s.thread_before, s.handed, s.written, WP_BY_THREAD, s.ring)) s.thread = ThreadAt::dead;
+        out.push_back(s);
+        break;
+      case ThreadAt::dead:
+        break;
+    }
+  }
+
+  // Between any two accesses of its own, but not inside a BPF program.
+  static void step_death(State s, std::vector<State>& out) {
+    if (s.thread == ThreadAt::judge || s.thread >= ThreadAt::dying) return;
+    s.thread = ThreadAt::dying;
+    out.push_back(s);
+  }
+
+  void step_tool(State s, std::vector<State>& out) const {
+    switch (s.tool) {
+      case ToolAt::attach:
+        s.attached = true;
+        s.tool = ToolAt::begin;
+        break;
+      case ToolAt::begin:  // what stops from now on counts; a record that is being written has stopped
+        s.since = static_cast<std::uint8_t>(s.written + (s.thread == ThreadAt::wrote ? 1 : 0));
+        s.tool = ToolAt::read_written;
+        break;
+      case ToolAt::read_written:
+        s.tool_written = s.written;
+        s.tool = ToolAt::read_handed;
+        break;
+      case ToolAt::read_handed:
+        s.tool_handed = s.handed;
+        s.tool_at = 0;
+        s.tool = ToolAt::read_ring;
+        break;
+      case ToolAt::read_ring:
+        s.tool_ring[s.tool_at] = s.ring[s.tool_at];
+        if (++s.tool_at == ring_size) s.tool = ToolAt::read_after;
+        break;
+      case ToolAt::read_after:
+        if (rules_.reader == Reader::by_handed) s.tool_handed = s.handed;
+        if (rules_.reader == Reader::by_written && s.written + 1 > s.tool_handed + ring_size) {
+          s.tool_handed = static_cast<std::uint8_t>(s.written + 1 - ring_size);
+        }
+        s.tool = s.tool_handed < s.tool_written && s.thread != ThreadAt::dead ? ToolAt::load_next : next_drain(s);
+        break;
+      case ToolAt::load_next:
+        s.tool_before = s.next;
+        s.tool = ToolAt::judge;
+        break;
+      case ToolAt::judge:
+        if (claim(s, s.tool_before, s.tool_handed, s.tool_written, WP_BY_TOOL, s.tool_ring)) s.tool = next_drain(s);
+        break;
+      case ToolAt::done:
+        return;
+    }
+    out.push_back(s);
+  }
+
+  static ToolAt next_drain(State& s) { return --s.drains_left != 0 ? ToolAt::read_written : ToolAt::done; }
+
+  std::vector<State> successors(const State& s) const {
+    std::vector<State> out;
+    step_thread(s, out);
+    step_death(s, out);
+    step_tool(s, out);
+    return out;
+  }
+
+  // At the end the thread is dead, and has brought what it had: all that was written since the beginning is counted, or told
+  // of.
+  static std::optional<std::string> judge_end(const State& s) {
+    if (s.wrong) return "a record was counted twice, or as another";
+    if (s.thread != ThreadAt::dead || s.tool != ToolAt::done) return std::nullopt;
+    int missing = 0;
+    for (int n = s.since; n < s.written; n++) missing += s.counted[static_cast<std::size_t>(n)] == 0;
+    if (missing > s.gap) return std::to_string(missing) + " records missing, " + std::to_string(s.gap) + " told of";
+    if (missing < s.gap)
+      return "a gap of " + std::to_string(s.gap) + " told of, " + std::to_string(missing) + " records missing";
+    return std::nullopt;
+  }
+
+  Rules rules_;
+  std::set<State> seen_;
+};
+
+}  // namespace claim_model
