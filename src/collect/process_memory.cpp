@@ -12,7 +12,8 @@
 namespace waitprobe {
 namespace {
 
-constexpr std::size_t most_counters = 100'000;  // however many the root says there are
+// However many the root says there are.
+constexpr std::size_t most_counters = 100'000, most_key_bytes = 8 << 20;
 
 }  // namespace
 
@@ -55,10 +56,12 @@ std::optional<std::vector<std::string>> read_keys(const Memory& memory, const wp
   // No more than were made: a chain that a dying or lying process has bent into a ring ends here.
   const std::size_t most = std::min<std::size_t>(root.counter_cnt, most_counters);
   std::vector<std::string> keys;
+  std::size_t bytes = 0;
   for (std::uint64_t address : heads) {
-    while (address != 0 && keys.size() < most) {
+    while (address != 0 && keys.size() < most && bytes < most_key_bytes) {
       auto counter = read_counter(memory, address);
       if (!counter) return std::nullopt;
+      bytes += counter->key.size();
       keys.push_back(std::move(counter->key));
       address = counter->next;
     }

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+//
+// A process whose blocks lie: wild pointers, endless lists, huge counts, blocks that are none. It waits a little, lies in the
+// way that its argument names, says so on stdout, and stays until its stdin ends.
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstring>
+
+#include <waitprobe/wait_counter.h>
+
+#include "src/runtime/blocks.h"
+#include "src/runtime/counter.h"
+#include "src/runtime/probes.h"
+
+namespace {
+
+constexpr std::uint64_t wild = 0x0000666600000000;
+
+wp_block* home = nullptr;
+wp_arena* arena = nullptr;
+
+void honest_waits(int cnt) {
+  for (int i = 0; i < cnt; i++) {
+    STATIC_SCOPED_WAIT_COUNTER(liar.honest);
+  }
+  home = waitprobe::detail::home_block();
+  arena = reinterpret_cast<wp_arena*>(waitprobe_root.arena);
+}
+
+void lie_wild_counters() {
+  for (wp_record& record : home->ring) record.counter = wild;
+  home->written += 200;
+}
+
+void lie_huge_counts() {
+  home->written = UINT64_MAX / 2;
+  arena->block_cnt = UINT64_MAX;
+  arena->lost_reentered = UINT64_MAX / 2;
+  waitprobe_root.counter_cnt = UINT32_MAX;
+}
+
+void lie_wild_chunks() {
+  arena->block_cnt = UINT64_MAX;
+  for (int i = 1; i < WP_CHUNKS; i++) waitprobe_root.chunks[i] = wild + static_cast<std::uint64_t>(i);
+}
+
+// All chunks are the first one: the same blocks, over and over.
+void lie_endless_chunks() {
+  arena->block_cnt = UINT64_MAX;
+  for (int i = 1; i < WP_CHUNKS; i++) waitprobe_root.chunks[i] = waitprobe_root.chunks[0];
+}
+
+void lie_counter_ring() {
+  auto* counter = reinterpret_cast<wp_counter*>(home->ring[0].counter & WP_REF_ADDRESS);
+  counter->next = reinterpret_cast<std::uint64_t>(counter);
+  counter->key_len = UINT32_MAX;
+  waitprobe_root.counter_cnt = UINT32_MAX;
+}
+
+// Batches of blocks that are none, or never were: more than the kernel has room for.
+void lie_many_blocks() {
+  waitprobe_fire_batch(reinterpret_cast<const wp_block*>(wild), 0, 256, 1);
+  waitprobe_fire_batch(nullptr, UINT64_MAX, UINT64_MAX, 0);
+  static wp_block fake;
+  std::memcpy(&fake, home, sizeof fake);
+  fake.written = fake.handed + 3;
+  for (std::uint64_t i = 1; i <= 2 * WP_BLOCKS_MAX; i++) {
+    fake.incarnation = i;
+    waitprobe_fire_batch(&fake, 0, 3, i);
+  }
+}
+
+constexpr struct {
+  const char* name;
+  void (*tell)();
+} lies[] = {
+    {"wild-counters", lie_wild_counters},   {"huge-counts", lie_huge_counts},   {"wild-chunks", lie_wild_chunks},
+    {"endless-chunks", lie_endless_chunks}, {"counter-ring", lie_counter_ring}, {"many-blocks", lie_many_blocks},
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::puts("ready");
+  std::fflush(stdout);
+  while (__atomic_load_n(waitprobe_armed, __ATOMIC_RELAXED) == 0) usleep(1000);
+  usleep(100'000);  // so that everything is attached
+  honest_waits(23);
+  for (const auto& lie : lies) {
+    if (argc > 1 && std::strcmp(lie.name, argv[1]) == 0) lie.tell();
+  }
+  std::puts("lied");
+  std::fflush(stdout);
+  char byte;
+  (void)!read(0, &byte, 1);
+  _exit(0);
+}

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: MIT
+"""A process whose memory lies harms nobody but itself: no crash, no hang, no memory without bound, and others are counted exactly."""
+
+import resource
+import subprocess
+import time
+
+import harness
+from harness import Hist, Program, TestCase, Workload, counts_of, run
+
+LIES = ("wild-counters", "huge-counts", "wild-chunks", "endless-chunks", "counter-ring", "many-blocks")
+MOST_SECONDS = 10
+MOST_KIB = 300 * 1024
+
+
+class Liars(TestCase):
+    def lie(self, name, *options):
+        liar = self.started(Program([harness.built("waitprobe-liar"), name], stdin=subprocess.PIPE))
+        harness.wait_until(lambda: "ready" in liar.out, "the liar stands ready")
+        honest = self.started(Workload("--threads", 2, "--waits", 2003, "--keys", 3))
+        tool = self.started(Hist("-p", liar.pid, "-p", honest.pid, "-i", "0.1", *options))
+        harness.wait_until(lambda: "lied" in liar.out, "the liar has lied")
+        began = time.monotonic()
+        honest.go()
+        self.assertEqual(honest.wait(), 0)
+        listed = run(harness.TOOL, "list", "--json", "-p", liar.pid)
+        self.assertEqual(listed.process.returncode, 0, listed)
+        liar.process.stdin.close()
+        liar.wait()
+        self.assertEqual(tool.wait(), 0, tool)
+        self.assertLess(time.monotonic() - began, MOST_SECONDS)
+        counts = {}
+        for snapshot in tool.snapshots():
+            for key, count in counts_of(snapshot, honest.pid).items():
+                counts[key] = counts.get(key, 0) + count
+        return counts, honest.truth(), tool
+
+    def test_each_lie(self):
+        for name in LIES:
+            with self.subTest(lie=name):
+                counts, truth, tool = self.lie(name)
+                if name == "many-blocks":  # which may have taken the room that the honest one's blocks need: that is told
+                    lost = sum(s["losses"]["blocks_full"] for s in tool.snapshots())
+                    self.assertGreater(lost, 0)
+                else:
+                    self.assertEqual(counts, truth)
+        self.assertLess(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, MOST_KIB)
+
+
+if __name__ == "__main__":
+    harness.main()
