@@ -121,11 +121,12 @@ __noinline int add_if_ours(struct wp_block_state *state, const struct origin *or
   return 0;
 }
 
-/* Rounds of eight, for bpf_loop: the verifier would take a second for a plain loop over 256, and calls cost more than records.
- */
+/* Two ways through the records, each for bpf_loop, since the verifier would take a second for a plain loop over 256. This one
+ * is for full rings: eight at a time, because calls cost more than records. It takes the verifier 30 ms for each program that
+ * has it. */
 #define UNROLLED 8
 
-static long add_some(__u32 round, struct records *records) {
+static long add_eight(__u32 round, struct records *records) {
   struct origin *origin = &records->origin;
   __u64 base = (origin->first & ~(UNROLLED - 1ULL)) + round * UNROLLED;
   if (base >= origin->end) return 1;
@@ -137,6 +138,15 @@ static long add_some(__u32 round, struct records *records) {
 #pragma unroll
     for (int i = 0; i < UNROLLED; i++) add_if_ours(records->state, origin, &some[i], base + i);
   }
+  return 0;
+}
+
+/* And this one for what is left in rings. */
+static long add_one(__u32 round, struct records *records) {
+  struct origin *origin = &records->origin;
+  __u64 number = origin->first + round;
+  if (number >= origin->end) return 1;
+  add_if_ours(records->state, origin, &records->ring->records[number % WP_RING_RECORDS], number);
   return 0;
 }
 
@@ -160,7 +170,7 @@ static __always_inline struct wp_block_state *state_of(const struct wp_block_key
 
 /* Adds up records that have been claimed. */
 static __always_inline void add_claimed(const struct wp_block_key *key, struct wp_block_state *state, __u64 first, __u64 end,
-                                        enum wp_bringer by) {
+                                        enum wp_bringer by, int full_ring) {
   __u32 of_tool = WP_RING_OF_TOOL;
   struct wp_ring *ring = by == WP_BY_TOOL ? bpf_map_lookup_elem(&rings, &of_tool) : own_ring();
   if (!ring || (by == WP_BY_THREAD &&
@@ -181,7 +191,11 @@ static __always_inline void add_claimed(const struct wp_block_key *key, struct w
         .all_count = counts(&ring->records[first % WP_RING_RECORDS], MARGIN) &&
                      counts(&ring->records[(end - 1) % WP_RING_RECORDS], MARGIN),
     };
-    bpf_loop(WP_RING_RECORDS / UNROLLED + 1, add_some, &records, 0);
+    if (full_ring) {
+      bpf_loop(WP_RING_RECORDS / UNROLLED + 1, add_eight, &records, 0);
+    } else {
+      bpf_loop(WP_RING_RECORDS, add_one, &records, 0);
+    }
   }
   if (ring && by == WP_BY_THREAD) __sync_lock_test_and_set(&ring->busy, 0);
 }
@@ -209,7 +223,7 @@ static __always_inline void remember_owner(const struct wp_block_key *key, struc
 }
 
 /* Counts records [first, first + cnt) of a block, those that nobody has counted yet. Returns an enum wp_verdict. */
-__noinline int take(__u64 incarnation, __u64 block, __u64 first, __u64 cnt, enum wp_bringer by) {
+static __always_inline int take_by(__u64 incarnation, __u64 block, __u64 first, __u64 cnt, enum wp_bringer by, int full_ring) {
   if (cnt > WP_RING_RECORDS) return WP_NOTHING;
   struct wp_block_key key = {.incarnation = incarnation, .block = block};
   struct wp_block_state *state = state_of(&key, by);
@@ -218,19 +232,28 @@ __noinline int take(__u64 incarnation, __u64 block, __u64 first, __u64 cnt, enum
     return WP_NOTHING;
   }
   __u64 end = first + cnt, before = state->next;
-  for (int i = 0; i < 16; i++) {
+  for (int i = 0; i < 4; i++) {
     enum wp_verdict verdict = wp_judge(before, first, end, by);
     if (verdict != WP_CLAIM) return verdict;
     __u64 seen = __sync_val_compare_and_swap(&state->next, before, end);
     if (seen == before) break;
     before = seen;
-    if (i == 15) return WP_REFUSE; /* never: each failure is a claim of another, of which there are two */
+    if (i == 3) return WP_REFUSE; /* never: each failure is a claim of another, and there are only the thread and the tool */
   }
   __u64 gap = wp_gap(before, first);
   if (gap) __sync_fetch_and_add(&losses.gap, gap);
-  add_claimed(&key, state, wp_first_claimed(before, first), end, by);
+  add_claimed(&key, state, wp_first_claimed(before, first), end, by, full_ring);
   if (by == WP_BY_THREAD) remember_owner(&key, state);
   return WP_CLAIM;
+}
+
+__noinline int take(__u64 incarnation, __u64 block, __u64 first, __u64 cnt, enum wp_bringer by) {
+  return take_by(incarnation, block, first, cnt, by, 0);
+}
+
+/* As take, for many records. */
+__noinline int take_full_ring(__u64 incarnation, __u64 block, __u64 first, __u64 cnt) {
+  return take_by(incarnation, block, first, cnt, WP_BY_THREAD, 1);
 }
 
 /* A block of the current thread, as its memory says. */

@@ -50,7 +50,7 @@ static __noinline int count_batch(struct pt_regs *ctx) {
     __sync_fetch_and_add(&losses.unreadable, 1);
     return 0;
   }
-  take(head.incarnation, block, head.handed, head.written - head.handed, WP_BY_THREAD);
+  take_full_ring(head.incarnation, block, head.handed, head.written - head.handed);
   return 0;
 }
 

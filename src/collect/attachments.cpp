@@ -5,11 +5,14 @@
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <thread>
 
 #include "src/collect/foreign_uprobes.h"
 
 namespace waitprobe {
 namespace {
+
+constexpr std::size_t most_closing = 64;  // threads at once
 
 // libbpf and the kernel open the file themselves, by a path. The one people know, so that it shows in other tools, if it still
 // leads to this file; else the one of the descriptor.
@@ -68,6 +71,17 @@ Result<Attachments::Link> Attachments::attach(const HistProgram::ProbeProgram& p
   return Link(link);
 }
 
-void Attachments::detach() { links_.clear(); }
+// To close a link is to wait until no CPU runs its program any more: many waits together take hardly longer than one.
+void Attachments::detach() {
+  std::vector<std::jthread> closing;
+  for (auto& [file, links] : links_) {
+    for (Link& link : links) {
+      if (closing.size() == most_closing) closing.clear();
+      closing.emplace_back([closed = std::move(link)]() mutable { closed.reset(); });
+    }
+  }
+  closing.clear();
+  links_.clear();
+}
 
 }  // namespace waitprobe

@@ -52,6 +52,16 @@ void each_block(const wp_root& root, const wp_arena& arena, Visit visit) {
 
 }  // namespace
 
+void read_owners(const Memory& memory, const wp_root& root, const wp_arena& arena,
+                 const std::function<void(std::uint64_t block, std::uint32_t tid)>& show) {
+  each_block(root, arena, [&](std::uint64_t block) {
+    std::uint32_t tid = 0;
+    if (!memory.read(block + offsetof(wp_block, owner_tid), &tid, sizeof tid)) return false;
+    if (tid != 0) show(block, tid);
+    return true;
+  });
+}
+
 bool BlockReader::read(const Memory& memory, const wp_root& root, const wp_arena& arena,
                        const std::function<bool(const BlockRecords&)>& take) {
   bool all_taken = true;

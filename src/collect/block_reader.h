@@ -22,6 +22,10 @@ struct BlockRecords {
   std::array<wp_record, WP_RING_RECORDS> ring;
 };
 
+// Shows the blocks that a thread owns: their addresses, and the number of the thread in its own pid namespace.
+void read_owners(const Memory& memory, const wp_root& root, const wp_arena& arena,
+                 const std::function<void(std::uint64_t block, std::uint32_t tid)>& show);
+
 // The blocks of one copy of the library. Threads: one at a time.
 class BlockReader {
  public:

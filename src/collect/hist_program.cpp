@@ -131,6 +131,16 @@ bool HistProgram::introduce(const wp_introduction& introduction) {
   return run(skeleton_->progs.introduce) == 1;
 }
 
+void HistProgram::remember_owner(std::uint32_t tid, const wp_block_key& block) {
+  const int map = bpf_map__fd(skeleton_->maps.threads);
+  for (wp_thread_key thread = {tid, 0}; thread.index < WP_THREAD_COPIES; thread.index++) {
+    if (bpf_map_update_elem(map, &thread, &block, BPF_NOEXIST) == 0 || errno != EEXIST) return;
+    wp_block_key known = {};
+    if (bpf_map_lookup_elem(map, &thread, &known) == 0 && known.incarnation == block.incarnation && known.block == block.block)
+      return;
+  }
+}
+
 std::optional<wp_arena> HistProgram::last_arena(std::uint64_t incarnation) const {
   wp_arena arena;
   if (bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.last_arenas), &incarnation, &arena) != 0) return std::nullopt;

@@ -1,38 +1,44 @@
 // SPDX-License-Identifier: MIT
 #include "src/collect/kernel_features.h"
 
-#include <bpf/btf.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
-#include <memory>
+#include <cstring>
 #include <string>
 
+#include "src/collect/file_descriptor.h"
+
 namespace waitprobe {
-namespace {
 
-// How many arguments a raw tracepoint has; 0 when there is none of this name. Typedef btf_trace_NAME points to a function whose
-// first parameter is the tracer's own.
-int argument_cnt(const btf* types, const std::string& tracepoint) {
-  const int id = btf__find_by_name_kind(types, ("btf_trace_" + tracepoint).c_str(), BTF_KIND_TYPEDEF);
-  if (id <= 0) return 0;
-  const btf_type* type = btf__type_by_id(types, btf__type_by_id(types, static_cast<__u32>(id))->type);
-  if (type == nullptr || !btf_is_ptr(type)) return 0;
-  type = btf__type_by_id(types, type->type);
-  return type != nullptr && btf_is_func_proto(type) ? btf_vlen(type) - 1 : 0;
-}
-
-}  // namespace
-
+// The names in the type information, each between two zero bytes. To parse it all takes 40 ms, which libbpf will spend anyway,
+// but only after it has to be told which programs to load.
 Result<KernelFeatures> read_kernel_features() {
-  const std::unique_ptr<btf, void (*)(btf*)> types(btf__load_vmlinux_btf(), btf__free);
-  if (types == nullptr) {
-    return Error{"read the type information of", "the kernel (/sys/kernel/btf/vmlinux)", errno_text(errno),
+  constexpr const char* path = "/sys/kernel/btf/vmlinux";
+  const FileDescriptor file(open(path, O_RDONLY | O_CLOEXEC));
+  struct stat status = {};
+  std::string types;
+  if (file.ok() && fstat(file.get(), &status) == 0) types.resize(static_cast<std::size_t>(status.st_size));
+  std::size_t done = 0;
+  while (done < types.size()) {
+    const ssize_t got = read(file.get(), types.data() + done, types.size() - done);  // a page at a time
+    if (got <= 0) break;
+    done += static_cast<std::size_t>(got);
+  }
+  if (types.empty() || done != types.size()) {
+    return Error{"read the type information of", std::string("the kernel (") + path + ")", errno_text(errno),
                  "a kernel built with CONFIG_DEBUG_INFO_BTF is needed"};
   }
+  const auto has = [&](const std::string& name) {
+    const std::string whole = '\0' + name + '\0';
+    return memmem(types.data(), types.size(), whole.data(), whole.size()) != nullptr;
+  };
   KernelFeatures features;
-  features.exec_is_announced = argument_cnt(types.get(), "sched_prepare_exec") != 0;
-  // It has moved, and been given its second argument, in one change.
-  features.exit_is_early = argument_cnt(types.get(), "sched_process_exit") == 2;
+  features.exec_is_announced = has("btf_trace_sched_prepare_exec");
+  // It came to have a record of its own, which says whether the whole process ends, in the change that moved it.
+  features.exit_is_early = has("trace_event_raw_sched_process_exit");
   return features;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "src/collect/process.h"
 
+#include <sys/stat.h>
 #include <sys/sysmacros.h>
 
 #include <algorithm>
@@ -70,6 +71,20 @@ std::vector<std::string> stat_fields(std::uint32_t pid) {
   return {std::istream_iterator<std::string>(words), {}};
 }
 
+// The entries of a folder that are numbers, sorted.
+std::vector<std::uint32_t> numbers_in(const std::string& folder) {
+  std::vector<std::uint32_t> numbers;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    const std::string name = entry.path().filename();
+    std::string_view rest = name;
+    std::uint32_t number = 0;
+    if (take_number(rest, number, 10, "") && rest.empty()) numbers.push_back(number);
+  }
+  std::sort(numbers.begin(), numbers.end());
+  return numbers;
+}
+
 // The process that a thread belongs to; 0 when there is none of this number.
 std::uint32_t process_of(std::uint32_t tid) {
   const std::string status = read_file(proc(tid, "status")).value_or("");
@@ -79,18 +94,7 @@ std::uint32_t process_of(std::uint32_t tid) {
 
 }  // namespace
 
-std::vector<std::uint32_t> all_pids() {
-  std::vector<std::uint32_t> pids;
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc", error)) {
-    const std::string name = entry.path().filename();
-    std::string_view rest = name;
-    std::uint32_t pid = 0;
-    if (take_number(rest, pid, 10, "") && rest.empty()) pids.push_back(pid);
-  }
-  std::sort(pids.begin(), pids.end());
-  return pids;
-}
+std::vector<std::uint32_t> all_pids() { return numbers_in("/proc"); }
 
 std::string comm_of(std::uint32_t pid) {
   std::string comm = read_file(proc(pid, "comm")).value_or("");
@@ -119,6 +123,24 @@ std::uint64_t start_ticks_of(std::uint32_t pid) {
   constexpr std::size_t start_time = 22 - 3;
   const auto fields = stat_fields(pid);
   return fields.size() > start_time ? std::stoull(fields[start_time]) : 0;
+}
+
+std::map<std::uint32_t, std::uint32_t> threads_of(std::uint32_t pid) {
+  std::map<std::uint32_t, std::uint32_t> threads;
+  struct stat ours, theirs;
+  const bool same =
+      stat("/proc/self/ns/pid", &ours) != 0 || stat(proc(pid, "ns/pid").c_str(), &theirs) != 0 || ours.st_ino == theirs.st_ino;
+  for (const std::uint32_t tid : numbers_in(proc(pid, "task"))) {
+    std::uint32_t inner = tid;
+    if (!same) {
+      const std::string status = read_file(proc(pid, ("task/" + std::to_string(tid) + "/status").c_str())).value_or("");
+      const std::size_t line = status.find("\nNSpid:\t"), end = status.find('\n', line + 1);
+      if (line == std::string::npos || end == std::string::npos) continue;
+      inner = static_cast<std::uint32_t>(std::atoll(status.c_str() + status.rfind('\t', end) + 1));  // the innermost comes last
+    }
+    threads[inner] = tid;
+  }
+  return threads;
 }
 
 Result<std::vector<Mapping>> file_mappings(std::uint32_t pid) {
