@@ -19,7 +19,9 @@ import weakref
 BUILD = os.environ.get("WAITPROBE_BUILD", os.path.join(os.path.dirname(__file__), "../../build"))
 SOURCE = os.path.abspath(os.path.join(os.path.dirname(__file__), "../.."))
 TOOL = os.path.abspath(os.path.join(BUILD, "waitprobe"))
-DEADLINE_S = 60
+# A machine that is emulated needs more of it.
+PATIENCE = int(os.environ.get("WAITPROBE_PATIENCE", "1"))
+DEADLINE_S = 60 * PATIENCE
 
 
 def built(name):
