@@ -9,6 +9,7 @@ packages=(
   libcli11-dev nlohmann-json3-dev zlib1g-dev                      # command line, JSON; compression in the demo
   libgtest-dev libgmock-dev libbenchmark-dev valgrind             # tests and benchmarks
   bpftrace linux-perf binutils python3                            # other tools that the tests run
+  qemu-system-x86 busybox-static cpio kmod xz-utils zstd          # the tests on other kernels
   clang-format cppcheck shellcheck git                            # lint
 )
 

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: MIT
+"""Writes down the end-to-end tests of a build folder for a guest: tests.py BUILD FOLDER [NAME...]
+
+FOLDER gets NAME.sh for each, and `tests`: a line for each of them with its name and its deadline in seconds.
+"""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+
+# What a thorough test does often is done a few times: emulation is slow.
+FEWER = {"WAITPROBE_ROUNDS": "1", "WAITPROBE_CYCLES": "5"}
+PATIENCE = 3
+
+
+def tests_of(build):
+    listed = json.loads(subprocess.run(["ctest", "--test-dir", build, "--show-only=json-v1", "-L", "^e2e$"],
+                                       check=True, stdout=subprocess.PIPE).stdout)
+    for test in listed["tests"]:
+        properties = {p["name"]: p["value"] for p in test["properties"]}
+        yield test["name"].rpartition("e2e.")[2], test["command"], properties
+
+
+def by_default(properties):
+    return not {"slow", "compiles"} & set(properties.get("LABELS", []))
+
+
+def main():
+    build, folder, *wanted = sys.argv[1:]
+    tests = list(tests_of(build))
+    names = [name for name, _, _ in tests]
+    unknown = sorted(set(wanted) - set(names))
+    if unknown or not names:
+        sys.exit(f"test-kernels.sh: no end-to-end test {', '.join(unknown)} in {build}; it has: {', '.join(names) or 'none'}")
+    with open(os.path.join(folder, "tests"), "w", encoding="utf-8") as listing:
+        for name, command, properties in tests:
+            if name not in wanted if wanted else not by_default(properties):
+                continue
+            environment = dict(word.split("=", 1) for word in properties.get("ENVIRONMENT", []))
+            environment |= FEWER | {"WAITPROBE_PATIENCE": str(PATIENCE)}
+            with open(os.path.join(folder, f"{name}.sh"), "w", encoding="utf-8") as script:
+                for key, value in environment.items():
+                    script.write(f"export {key}={shlex.quote(value)}\n")
+                script.write(f"cd {shlex.quote(properties['WORKING_DIRECTORY'])} || exit 1\nexec {shlex.join(command)}\n")
+            listing.write(f"{name} {round(properties['TIMEOUT'] * PATIENCE)}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,161 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# The end-to-end tests on kernels of Debian, each in a virtual machine: scripts/test-kernels.sh [-b BUILD] [-t TEST]... [KERNEL]...
+#   KERNEL    6.1 (Debian 12), 6.12 (Debian 13) or backports (the newest for Debian 13), with the preemption that is its default;
+#             or that with another after a colon, such as 6.12:full. Default: 6.1 6.12 6.12:full backports backports:full
+#   -t TEST   this test only, such as exact for tests/e2e/exact_test.py; may be given again. Default: all that BUILD has, but for
+#             those that are slow or compile a lot (matrix, cycles)
+#   -b BUILD  the folder that the project has been built into. Default: build
+#
+# The machine's files are the guest's, which writes to memory only. qemu emulates the processor, so neither KVM nor root is needed, and
+# everything takes five to thirty times as long. Kernels are kept in BUILD/kernels; remove a folder there to fetch the newest anew. What
+# the guests printed is kept in BUILD/kernels/results. Exit status: 0 all passed, 1 something failed, 2 wrong usage.
+set -euo pipefail
+
+cd "$(dirname "$0")/.."
+declare -A suites=([6.1]=bookworm [6.12]=trixie [backports]=trixie-backports)
+build=build tests=()
+usage() {
+  echo "test-kernels.sh: $1; see the head of scripts/test-kernels.sh" >&2
+  exit 2
+}
+while getopts b:t: option; do
+  case $option in
+    b) build=$OPTARG ;;
+    t) tests+=("$OPTARG") ;;
+    *) usage "wrong option" ;;
+  esac
+done
+shift $((OPTIND - 1))
+kernels=("$@")
+[ ${#kernels[@]} -gt 0 ] || kernels=(6.1 6.12 6.12:full backports backports:full)
+for kernel in "${kernels[@]}"; do
+  [[ $kernel =~ ^([^:]+)(:[a-z]+)?$ && -n ${suites[${BASH_REMATCH[1]}]:-} ]] || usage "no kernel $kernel"
+done
+[ -x "$build/waitprobe" ] || usage "nothing is built in $build"
+for command in qemu-system-x86_64 busybox cpio depmod xz zstd; do
+  PATH=$PATH:/usr/sbin:/sbin command -v "$command" >/dev/null || { echo "test-kernels.sh: there is no $command: run scripts/install-deps.sh" >&2; exit 1; }
+done
+export PATH=$PATH:/usr/sbin:/sbin
+build=$(realpath "$build")
+
+work=$(mktemp -d)
+qemu=
+# shellcheck disable=SC2317  # it is called: by the trap
+cleanup() {
+  [ -z "$qemu" ] || kill "$qemu" 2>/dev/null || true
+  rm -rf "$work"
+}
+trap cleanup EXIT
+
+# Boots a kernel: boot FOLDER COMMAND-LINE RESULTS DEADLINE. The console goes to RESULTS/console.
+boot() {
+  local folder=$1 line=$2 results=$3 deadline=$4 root=$work/root
+  rm -rf "$root"
+  mkdir -p "$root"/{bin,proc,dev,host,over,new}
+  cp -r "$folder/modules" "$root/modules"
+  cp "$(command -v busybox)" "$root/bin/busybox"
+  cp scripts/kernels/init.sh "$root/init"
+  (cd "$root" && find . | cpio --quiet -o -H newc) >"$work/initramfs"
+  # panic=-1 and -no-reboot: qemu ends when the kernel panics.
+  timeout -k 5 "$deadline" qemu-system-x86_64 -accel tcg,thread=multi -cpu max,la57=off -M q35 -smp 2 -m 3G \
+    -nodefaults -no-user-config -display none -no-reboot -serial "file:$results/console" \
+    -kernel "$folder/vmlinux" -initrd "$work/initramfs" \
+    -append "console=ttyS0 loglevel=5 panic=-1 mitigations=off tsc=reliable $line" \
+    -fsdev local,id=root,path=/,security_model=none,multidevs=remap,readonly=on -device virtio-9p-pci,fsdev=root,mount_tag=root \
+    -fsdev "local,id=results,path=$results,security_model=none" -device virtio-9p-pci,fsdev=results,mount_tag=results \
+    >"$results/qemu" 2>&1 </dev/null &
+  qemu=$!
+  local status=0
+  wait "$qemu" || status=$?
+  qemu=
+  return $status
+}
+
+# What a test came to: pass, skipped (all of it) or FAIL.
+verdict() {
+  local status=$1 log=$2 ran skipped
+  [ "$status" -eq 0 ] || { echo FAIL; return; }
+  ran=$(sed -nE 's/^Ran ([0-9]+) tests?.*/\1/p' "$log" | tail -n 1)
+  skipped=$(sed -nE 's/^OK \(skipped=([0-9]+)\)$/\1/p' "$log" | tail -n 1)
+  if [ -n "$skipped" ] && [ "$skipped" = "$ran" ]; then echo skipped; else echo pass; fi
+}
+
+failed=0 columns=() heads=() names=()
+declare -A cells
+# What is wrong goes to stdout with what it is wrong about; the table comes last.
+complain() {
+  failed=1
+  echo "--- $1: $2"
+  [ ! -s "${3:-}" ] || tail -n "${4:-60}" "$3" | sed 's/\r$//; s/^/    /'
+}
+
+for kernel in "${kernels[@]}"; do
+  suite=${suites[${kernel%%:*}]} preempt=
+  [[ $kernel != *:* ]] || preempt=${kernel#*:}
+  folder=$build/kernels/$suite results=$build/kernels/results/${kernel/:/-}
+  scripts/kernels/fetch.sh "$suite" "$folder" || exit 1
+  rm -rf "$results"
+  mkdir -p "$results"
+  python3 -B scripts/kernels/tests.py "$build" "$results" "${tests[@]}" || exit 1
+  cp scripts/kernels/guest.sh "$results/guest.sh"
+  mapfile -t names < <(cut -d' ' -f1 "$results/tests")
+  deadline=$(awk '{ sum += $2 } END { print sum + 120 }' "$results/tests")
+
+  echo "Booting $(cat "$folder/release")${preempt:+ with preempt=$preempt} for ${names[*]}"
+  begin=$SECONDS status=0
+  boot "$folder" "${preempt:+preempt=$preempt}" "$results" "$deadline" || status=$?
+  columns+=("$kernel")
+  chosen=$(cat "$results/preemption" 2>/dev/null || true)
+  heads+=("$(sed 's/-amd64$//' "$folder/release")${chosen:+ $chosen}")
+
+  kernel_result=pass
+  if [ ! -e "$results/dmesg" ]; then
+    kernel_result=FAIL
+    why="the guest ended before it was done (qemu: status $status)"
+    [ "$status" -ne 124 ] || why="the guest was not done within $deadline s"
+    [ ! -s "$results/qemu" ] || complain "$kernel" "qemu said" "$results/qemu"
+    complain "$kernel" "$why; the end of its console" "$results/console"
+  elif [ -n "$preempt" ] && [ "$chosen" != "$preempt" ]; then
+    kernel_result=FAIL
+    complain "$kernel" "it does not have preempt=$preempt, but ${chosen:-no choice}"
+  fi
+  # Not what an emulated processor that is shared with others may bring about: stalls and clocks.
+  if grep -aE 'BUG:|Oops|WARNING: .* at |general protection|Kernel panic|protection fault|INFO: task .* blocked' \
+    "$results/console" "$results/dmesg" -h 2>/dev/null | grep -avE 'soft lockup|clocksource' | sort -u >"$work/splats" && [ -s "$work/splats" ]; then
+    kernel_result=FAIL
+    complain "$kernel" "its log complains; more in $results" "$work/splats"
+  fi
+  cells[kernel,$kernel]="$kernel_result $((SECONDS - begin)) s"
+
+  for name in "${names[@]}"; do
+    if [ ! -e "$results/$name.result" ]; then
+      cells[$name,$kernel]="FAIL (no end)"
+      complain "$kernel" "$name did not end" "$results/$name.log"
+      continue
+    fi
+    read -r status seconds <"$results/$name.result"
+    result=$(verdict "$status" "$results/$name.log")
+    cells[$name,$kernel]="$result $seconds s"
+    [ "$result" != FAIL ] || complain "$kernel" "$name failed with status $status after $seconds s; all of it in $results/$name.log" \
+      "$results/$name.log" 100
+    grep -a "\.\.\. skipped" "$results/$name.log" | sed "s/^/--- $kernel: /" || true
+  done
+done
+
+row() {
+  printf '%-10s' "$1"
+  shift
+  printf ' | %-24s' "$@"
+  echo
+}
+echo
+row "" "${heads[@]}"
+for name in "${names[@]}" kernel; do
+  line=()
+  for kernel in "${columns[@]}"; do
+    line+=("${cells[$name,$kernel]}")
+  done
+  row "$name" "${line[@]}"
+done
+exit $failed
