@@ -33,10 +33,13 @@ for kernel in "${kernels[@]}"; do
   [[ $kernel =~ ^([^:]+)(:[a-z]+)?$ && -n ${suites[${BASH_REMATCH[1]}]:-} ]] || usage "no kernel $kernel"
 done
 [ -x "$build/waitprobe" ] || usage "nothing is built in $build"
-for command in qemu-system-x86_64 busybox cpio depmod xz zstd; do
-  PATH=$PATH:/usr/sbin:/sbin command -v "$command" >/dev/null || { echo "test-kernels.sh: there is no $command: run scripts/install-deps.sh" >&2; exit 1; }
-done
 export PATH=$PATH:/usr/sbin:/sbin
+for command in qemu-system-x86_64 busybox cpio depmod xz zstd; do
+  if ! command -v "$command" >/dev/null; then
+    echo "test-kernels.sh: there is no $command: run scripts/install-deps.sh" >&2
+    exit 1
+  fi
+done
 build=$(realpath "$build")
 
 work=$(mktemp -d)
@@ -121,8 +124,10 @@ for kernel in "${kernels[@]}"; do
     complain "$kernel" "it does not have preempt=$preempt, but ${chosen:-no choice}"
   fi
   # Not what an emulated processor that is shared with others may bring about: stalls and clocks.
-  if grep -aE 'BUG:|Oops|WARNING: .* at |general protection|Kernel panic|protection fault|INFO: task .* blocked' \
-    "$results/console" "$results/dmesg" -h 2>/dev/null | grep -avE 'soft lockup|clocksource' | sort -u >"$work/splats" && [ -s "$work/splats" ]; then
+  splats='BUG:|Oops|WARNING: .* at |general protection|Kernel panic|INFO: task .* blocked'
+  cat "$results/console" "$results/dmesg" 2>/dev/null | tr -d '\r' | grep -aE "$splats" | grep -avE 'soft lockup|clocksource' |
+    sort -u >"$work/splats" || true
+  if [ -s "$work/splats" ]; then
     kernel_result=FAIL
     complain "$kernel" "its log complains; more in $results" "$work/splats"
   fi
@@ -137,6 +142,7 @@ for kernel in "${kernels[@]}"; do
     read -r status seconds <"$results/$name.result"
     result=$(verdict "$status" "$results/$name.log")
     cells[$name,$kernel]="$result $seconds s"
+    echo "$name: $result, $seconds s"
     [ "$result" != FAIL ] || complain "$kernel" "$name failed with status $status after $seconds s; all of it in $results/$name.log" \
       "$results/$name.log" 100
     grep -a "\.\.\. skipped" "$results/$name.log" | sed "s/^/--- $kernel: /" || true
