@@ -26,10 +26,11 @@ class Bpftrace(TestCase):
 
     def interrupt(self, tracer):
         """bpftrace 0.17 forgets a signal that comes before its main loop: it is sent until it is heard."""
-        for _ in range(harness.DEADLINE_S // 5):
+        heard_within_s = 5 * harness.PATIENCE  # a second signal, once it has heard the first, kills it
+        for _ in range(harness.DEADLINE_S // heard_within_s):
             tracer.signal(2)
             try:
-                return tracer.process.wait(5)
+                return tracer.process.wait(heard_within_s)
             except subprocess.TimeoutExpired:
                 continue
         raise AssertionError(f"bpftrace did not end: {tracer}")
