@@ -98,16 +98,26 @@ for kernel in "${kernels[@]}"; do
   [[ $kernel != *:* ]] || preempt=${kernel#*:}
   folder=$build/kernels/$suite results=$build/kernels/results/${kernel/:/-}
   scripts/kernels/fetch.sh "$suite" "$folder" || exit 1
-  rm -rf "$results"
-  mkdir -p "$results"
-  python3 -B scripts/kernels/tests.py "$build" "$results" "${tests[@]}" || exit 1
-  cp scripts/kernels/guest.sh "$results/guest.sh"
-  mapfile -t names < <(cut -d' ' -f1 "$results/tests")
-  deadline=$(awk '{ sum += $2 } END { print sum + 120 }' "$results/tests")
+  begin=$SECONDS
+  for attempt in 1 2 3; do
+    rm -rf "$results"
+    mkdir -p "$results"
+    python3 -B scripts/kernels/tests.py "$build" "$results" "${tests[@]}" || exit 1
+    cp scripts/kernels/guest.sh "$results/guest.sh"
+    mapfile -t names < <(cut -d' ' -f1 "$results/tests")
+    deadline=$(awk '{ sum += $2 } END { print sum + 120 }' "$results/tests")
 
-  echo "Booting $(cat "$folder/release")${preempt:+ with preempt=$preempt} for ${names[*]}"
-  begin=$SECONDS status=0
-  boot "$folder" "${preempt:+preempt=$preempt}" "$results" "$deadline" || status=$?
+    echo "Booting $(cat "$folder/release")${preempt:+ with preempt=$preempt} for ${names[*]}"
+    status=0
+    boot "$folder" "${preempt:+preempt=$preempt}" "$results" "$deadline" || status=$?
+    # A kernel that patches itself (jump labels: perf and tracepoints turn them) writes an int3 first. Emulation by several threads has
+    # been seen to execute that int3 once more when it had long been replaced, which no processor does and no kernel survives.
+    if [ "$attempt" -lt 3 ] && grep -aq 'Oops: int3' "$results/console"; then
+      echo "--- $kernel: the emulated processor ran an instruction that the kernel had replaced; once more"
+      continue
+    fi
+    break
+  done
   columns+=("$kernel")
   chosen=$(cat "$results/preemption" 2>/dev/null || true)
   heads+=("$(sed 's/-amd64$//' "$folder/release")${chosen:+ $chosen}")
