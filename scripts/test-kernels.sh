@@ -7,7 +7,7 @@
 #             those that are slow or compile a lot (matrix, cycles)
 #   -b BUILD  the folder that the project has been built into. Default: build
 #
-# The machine's files are the guest's, which writes to memory only. qemu emulates the processor, so neither KVM nor root is needed, and
+# The machine's files are the guest's, which writes to memory only. qemu emulates the processor, so KVM is not needed, and
 # everything takes five to thirty times as long. Kernels are kept in BUILD/kernels; remove a folder there to fetch the newest anew. What
 # the guests printed is kept in BUILD/kernels/results. Exit status: 0 all passed, 1 something failed, 2 wrong usage.
 set -euo pipefail
