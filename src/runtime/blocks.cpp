@@ -210,9 +210,7 @@ wp_open_wait* take_slot() noexcept {
 void hand_over(wp_block& home) noexcept {
   const std::uint64_t first = home.handed, written = home.written;
   waitprobe_fire_batch(&home, first, written - first, home.incarnation);
-  __atomic_store_n(&home.handed, written, __ATOMIC_RELAXED);
-  // What is written from now on stands where handed records stood: a reader who sees it must see `handed` as well.
-  __atomic_thread_fence(__ATOMIC_RELEASE);
+  __atomic_store_n(&home.handed, written, __ATOMIC_RELEASE);
   check_clock();
 }
 

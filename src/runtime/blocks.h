@@ -94,9 +94,10 @@ inline void write_record(wp_block& home, const wp_record& record) noexcept {
   const std::uint64_t number = home.written;
   wp_record& to = home.ring[number % WP_RING_RECORDS];
   // Word by word: a compiler would copy two at once from the stack, where they have just been stored apart, and stall.
-  __atomic_store_n(&to.counter, record.counter, __ATOMIC_RELAXED);
-  __atomic_store_n(&to.duration, record.duration, __ATOMIC_RELAXED);
-  __atomic_store_n(&to.stop, record.stop, __ATOMIC_RELAXED);
+  // Released, so that a reader who sees one of them sees the `handed` that made room for it.
+  __atomic_store_n(&to.counter, record.counter, __ATOMIC_RELEASE);
+  __atomic_store_n(&to.duration, record.duration, __ATOMIC_RELEASE);
+  __atomic_store_n(&to.stop, record.stop, __ATOMIC_RELEASE);
   __atomic_store_n(&home.written, number + 1, __ATOMIC_RELEASE);
 }
 
