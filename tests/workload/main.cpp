@@ -14,6 +14,7 @@
 
 #include "src/view/escape.h"
 #include "tests/workload/backends.h"
+#include "tests/workload/deaths.h"
 #include "tests/workload/work.h"
 
 namespace {
@@ -39,6 +40,21 @@ void wait_for_go(const Options& options) {
 // A number up to `most`. CLI11 would take -1 for the largest of all.
 CLI::Range up_to(std::uint64_t most) { return CLI::Range(std::uint64_t{0}, most); }
 
+// Children that the first thread makes in the middle of its work.
+void add_children(CLI::App& app, Options& o, CLI::Option* loop) {
+  const auto cnt = up_to(100'000);
+  app.add_option("--fork-in-block", o.fork_in_block, "Fork so often, every other time while a wait is open")
+      ->check(cnt)
+      ->excludes(loop);
+  app.add_option("--vfork-exec", o.vfork_exec, "vfork so often; the child waits, then executes /bin/true")
+      ->check(cnt)
+      ->excludes(loop);
+  app.add_option("--raw-clone", o.raw_clone, "So many children in the same memory, on a stack of their own")
+      ->check(cnt)
+      ->excludes(loop);
+  app.add_option("--child-waits", o.child_waits, "By each of these children")->check(cnt);
+}
+
 Options parse(int argc, char** argv) {
   Options o;
   CLI::App app("waitprobe-workload: a known number of waits on known keys", "waitprobe-workload");
@@ -57,10 +73,25 @@ Options parse(int argc, char** argv) {
   app.add_flag("--linger", o.linger, "Stay when the work is done, until a signal comes");
   const auto loop =
       app.add_option("--loop", o.loop_s, "Work for so many seconds, however many waits that makes")->check(up_to(86'400));
-  app.add_option("--fork", o.fork, "So many children do the same work, and the truth is the sum")
-      ->check(CLI::Range(0, 1000))
-      ->excludes(loop);
-  app.add_option("--plugin", o.plugin, "Open this plug-in, and let it wait on plugin.K after each wait on work.K");
+  const auto fork = app.add_option("--fork", o.fork, "So many children do the same work, and the truth is the sum")
+                        ->check(CLI::Range(0, 1000))
+                        ->excludes(loop);
+  const auto plugin =
+      app.add_option("--plugin", o.plugin, "Open this plug-in, and let it wait on plugin.K after each wait on work.K");
+  add_children(app, o, loop);
+  app.add_option("--truth-file", o.truth_file, "Where the truth is written as it happens: tests/workload/truth_file.h")
+      ->excludes(plugin)
+      ->excludes("--cross-thread")
+      ->excludes("--hold-open");
+  const auto stay = app.add_flag("--stay", o.stay, "All threads stay for ever when they have waited; so does the main one")
+                        ->excludes(loop)
+                        ->excludes(fork);
+  app.add_option("--die", o.die,
+                 "How the process ends when all threads, the main one too, have waited: tests/workload/deaths.h")
+      ->check(CLI::IsMember(ways_to_die))
+      ->excludes(loop)
+      ->excludes(fork)
+      ->excludes(stay);
   app.add_flag("--wait-for-tracer", o.wait_for_tracer, "The work begins when somebody listens, 30 s at most");
   app.add_option("--ready-fd", o.ready_fd, "Gets a byte when all threads stand ready");
   app.add_option("--go-fd", o.go_fd, "The work begins when a byte comes");
@@ -73,7 +104,7 @@ Options parse(int argc, char** argv) {
 }
 
 // Forked from a process that has no threads yet. Returns when all of them stand ready.
-std::vector<pid_t> fork_children(const Options& options, Keys& keys) {
+std::vector<pid_t> fork_children(const Options& options, Keys& keys, TruthFile& file) {
   int standing[2];
   if (options.fork == 0 || pipe(standing) != 0) return {};
   std::vector<pid_t> children;
@@ -82,7 +113,7 @@ std::vector<pid_t> fork_children(const Options& options, Keys& keys) {
     if (child == 0) {
       Options mine = options;
       mine.ready_fd = standing[1];
-      do_work(mine, keys, tell_ready, wait_for_go);
+      do_work(mine, keys, file, tell_ready, wait_for_go);
       _exit(0);
     }
     children.push_back(child);
@@ -119,11 +150,14 @@ nlohmann::json quantiles() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const Options options = parse(argc, argv);
-  Keys keys(options);
+  // On the heap, and never freed: threads may still wait when this one has ended, or while the process exits.
+  static const Options& options = *new Options(parse(argc, argv));
+  static Keys& keys = *new Keys(options);
+  static TruthFile& file = *new TruthFile(options.truth_file, rows(options), keys.size());
   if (options.true_quantiles) register_recording_backend();
-  const auto children = fork_children(options, keys);
-  const Truth truth = do_work(options, keys, tell_ready, wait_for_go);
+  const auto children = fork_children(options, keys, file);
+  const bool to_the_end = options.stay || !options.die.empty();
+  const Truth truth = (to_the_end ? work_to_the_end : do_work)(options, keys, file, tell_ready, wait_for_go);
   if (children.size() != options.fork || !wait_for(children)) {
     std::cerr << "waitprobe-workload: a child has not done its work" << std::endl;
     return 1;
@@ -133,5 +167,5 @@ int main(int argc, char** argv) {
   for (const auto& [key, count] : truth) json["keys"][waitprobe::repair_utf8(key)] = count * (children.size() + 1);
   if (options.true_quantiles) json["quantiles_ns"] = quantiles();
   std::cout << json.dump() << std::endl;
-  if (options.linger) pause();
+  if (options.linger || options.stay) pause();
 }

@@ -20,6 +20,13 @@ struct Options {
   std::uint64_t loop_s = 0;  // 0: `waits`, otherwise as many as there is time for
   std::uint32_t fork = 0;
   std::string plugin;
+  std::uint64_t fork_in_block = 0;
+  std::uint64_t vfork_exec = 0;
+  std::uint64_t raw_clone = 0;
+  std::uint64_t child_waits = 3;  // of a child of these three
+  std::string truth_file;
+  bool stay = false;
+  std::string die;
   bool wait_for_tracer = false;
   int ready_fd = -1;
   int go_fd = -1;

@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "tests/workload/backends.h"
+#include "tests/workload/children.h"
 
 using waitprobe::WaitCounterHandle;
 using Guard = WaitCounterHandle::WaitGuard;
@@ -108,13 +109,16 @@ PluginWait open_plugin(const std::string& file) {
 struct Run {
   const Options& options;
   Keys& keys;
+  TruthFile& file;
+  Children children{options, keys, file};
   PluginWait plugin_wait = nullptr;
   Clock::time_point end = Clock::time_point::max();
   std::vector<std::atomic<std::uint64_t>> counts = std::vector<std::atomic<std::uint64_t>>(keys.size());
 };
 
-// `registers`: in the middle of its work, while a wait is open, this thread registers a backend.
-void work(Run& run, bool registers) {
+// The first thread makes the children, and registers a backend in the middle of its work, while a wait is open.
+void work(Run& run, std::size_t row) {
+  const bool registers = run.options.late_backend && row == 0;
   const std::uint64_t waits = run.options.distinct != 0 ? run.options.waits * run.keys.size() : run.options.waits;
   std::vector<std::uint64_t> counts(run.keys.size());
   {
@@ -127,9 +131,12 @@ void work(Run& run, bool registers) {
       if (stopper != nullptr) {
         stopper->hand_over(std::move(guard));
       } else {
+        run.file.begin(row, key);
         guard.stop();
+        run.file.done(row, key);
       }
       counts[key]++;
+      if (row == 0) run.children.make_due(i, waits, row);
       if (run.plugin_wait != nullptr) run.plugin_wait(static_cast<unsigned>(key));
     }
   }
@@ -155,15 +162,24 @@ Keys::Keys(const Options& options) {
   }
 }
 
-Truth do_work(const Options& options, Keys& keys, void (*ready)(const Options&), void (*wait_for_go)(const Options&)) {
-  Run run{options, keys};
+void wait_once(const Options& options, Keys& keys, TruthFile& file, std::size_t row, std::size_t key) {
+  Guard guard = keys.handle(key).start();
+  hold(options);
+  file.begin(row, key);
+  guard.stop();
+  file.done(row, key);
+}
+
+Truth do_work(const Options& options, Keys& keys, TruthFile& file, void (*ready)(const Options&),
+              void (*wait_for_go)(const Options&)) {
+  Run run{options, keys, file};
   std::latch standing(options.threads), go(1);
   std::vector<std::thread> threads;
   for (std::uint32_t i = 0; i < options.threads; i++) {
     threads.emplace_back([&, i] {
       standing.count_down();
       go.wait();
-      work(run, options.late_backend && i == 0);
+      work(run, i);
     });
   }
   standing.wait();
@@ -179,7 +195,7 @@ Truth do_work(const Options& options, Keys& keys, void (*ready)(const Options&),
   for (std::thread& thread : threads) thread.join();
 
   Truth truth;
-  for (std::size_t key = 0; key < keys.size(); key++) truth[keys.name(key)] += run.counts[key];
+  for (std::size_t key = 0; key < keys.size(); key++) truth[keys.name(key)] += run.counts[key] + run.children.counts()[key];
   if (run.plugin_wait != nullptr) {
     for (std::size_t key = 0; key < keys.size(); key++) truth["plugin." + std::to_string(key)] += run.counts[key];
   }

@@ -10,6 +10,7 @@
 #include <waitprobe/wait_counter.h>
 
 #include "tests/workload/options.h"
+#include "tests/workload/truth_file.h"
 
 using Truth = std::map<std::string, std::uint64_t>;  // waits by key
 
@@ -27,5 +28,14 @@ class Keys {
   std::vector<waitprobe::WaitCounterHandle*> handles_;
 };
 
+// Rows of the truth file: one for each thread, and these.
+inline std::size_t row_of_main(const Options& options) { return options.threads; }
+inline std::size_t row_of_children(const Options& options) { return options.threads + 1; }
+inline std::size_t rows(const Options& options) { return options.threads + 2; }
+
+// One wait on key `key`, as long as the options say.
+void wait_once(const Options& options, Keys& keys, TruthFile& file, std::size_t row, std::size_t key);
+
 // Does the waits of one process, on as many threads as asked for, from `go` on. Calls `ready` once all threads stand.
-Truth do_work(const Options& options, Keys& keys, void (*ready)(const Options&), void (*wait_for_go)(const Options&));
+Truth do_work(const Options& options, Keys& keys, TruthFile& file, void (*ready)(const Options&),
+              void (*wait_for_go)(const Options&));

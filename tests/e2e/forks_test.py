@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: MIT
+"""Processes that come out of others, in whatever way, and processes that get the number of one that has ended."""
+
+import contextlib
+import os
+import shutil
+import tempfile
+import time
+import unittest
+
+import harness
+from harness import Hist, TestCase, Workload, wait_until
+from truth import Truth
+
+FORKS = int(os.environ.get("WAITPROBE_FORKS", "200"))
+# The first thread forks in the middle of its work; what children wait fits into a ring, or does not.
+WORK = ["--threads", 3, "--waits", 20_011, "--keys", 5, "--pattern", "none"]
+FEW, MANY = ["--child-waits", 3], ["--child-waits", 300]
+THREADS = slice(0, 4)
+
+# A file of our own, with a name of its own: under -a there are also the workloads of others.
+FOLDER = tempfile.TemporaryDirectory(prefix="waitprobe-forks-")
+WORKLOAD = os.path.join(FOLDER.name, f"forks-{os.getpid()}")
+shutil.copy(harness.built("waitprobe-workload"), WORKLOAD)
+
+
+def setUpModule():
+    unittest.addModuleCleanup(FOLDER.cleanup)
+
+
+def own_series(tool):
+    return [series for series in tool.last()["series"] if series["comm"] == os.path.basename(WORKLOAD)]
+
+
+def own_counts(tool):
+    return harness.counts_of({"series": own_series(tool)})
+
+
+class Children(TestCase):
+    def run_command(self, truth, *options):
+        """`hist -- CMD`, to its end."""
+        tool = self.started(Hist("--", WORKLOAD, *options, *truth.options, ready=False))
+        self.assertEqual(tool.wait(), 0, tool)
+        self.assert_all_seen(tool.last())
+        return tool
+
+    def assert_counted(self, target, *options):
+        """By each kind of target, all that parent and children have waited."""
+        with self.subTest(target=target, options=options):
+            truth = Truth()
+            if target == "--":
+                tool = self.run_command(truth, *WORK, *options)
+            else:
+                workload = self.started(Workload(*WORK, *options, *truth.options, program=WORKLOAD))
+                tool = self.started(Hist(*{"-p": ["-p", workload.pid], "-f": ["-f", WORKLOAD], "-a": ["-a"]}[target]))
+                workload.go()
+                self.assertEqual(workload.wait(), 0, workload)
+                self.assertEqual(tool.wait() if target == "-p" else tool.stop(), 0, tool)
+                self.assert_all_seen(tool.last())
+            self.assertEqual(own_counts(tool), truth.exact(), tool)
+            return {series["pid"] for series in own_series(tool)}
+
+    def test_a_fork_in_the_middle_of_a_block(self):
+        self.assertEqual(len(self.assert_counted("--", "--fork-in-block", FORKS)), FORKS + 1, "each child has its own series")
+        for target, waits in (("--", MANY), ("-f", FEW), ("-f", MANY), ("-a", FEW)):
+            self.assertEqual(len(self.assert_counted(target, "--fork-in-block", 20, *waits)), 21, "each child has its own series")
+
+    def test_children_of_a_fork_are_not_the_process_that_was_asked_for(self):
+        truth = Truth()
+        workload = self.started(Workload(*WORK, "--fork-in-block", 50, *MANY, *truth.options, program=WORKLOAD))
+        tool = self.started(Hist("-p", workload.pid))
+        workload.go()
+        self.assertEqual(workload.wait(), 0, workload)
+        self.assertEqual(tool.wait(), 0, tool)
+        self.assert_all_seen(tool.last())
+        self.assertEqual(tool.counts(), {key: done for key, (done, _) in truth.bounds(THREADS).items()})
+
+    def assert_counted_as_the_parent(self, how):
+        """A child in the memory of its parent waits in the middle of what its parent's thread waits, and is counted with it."""
+        for target, waits in (("--", FEW), ("--", MANY), ("-p", FEW), ("-p", MANY), ("-f", MANY), ("-a", MANY)):
+            self.assertEqual(len(self.assert_counted(target, how, 50, *waits)), 1, "the parent alone")
+
+    def test_vfork_and_exec(self):
+        self.assert_counted_as_the_parent("--vfork-exec")
+
+    def test_a_clone_in_the_same_memory(self):
+        self.assert_counted_as_the_parent("--raw-clone")
+
+    def test_all_of_them_in_turn(self):
+        for target in ("--", "-f", "-a"):
+            self.assert_counted(target, "--fork-in-block", 31, "--vfork-exec", 17, "--raw-clone", 23, "--child-waits", 100)
+
+    def test_exec_by_a_thread_that_is_not_the_main_one(self):
+        for how in ("exec-thread", "exec"):
+            with self.subTest(how=how):
+                truth = Truth()
+                tool = self.run_command(truth, *WORK, "--die", how)
+                for key, (done, begun) in truth.bounds().items():
+                    self.assertLessEqual(done, tool.counts()[key])
+                    self.assertLessEqual(tool.counts()[key], begun)
+
+
+class ReusedNumbers(TestCase):
+    """A process with the number of one that has ended."""
+
+    def started_as(self, pid, *options):
+        """A workload with this number, which nobody else may have taken meanwhile."""
+        # Two with one number are told apart by the ticks, hundredths of a second, at which they began.
+        tick = lambda: time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 10_000_000
+        last = tick()
+        wait_until(lambda: tick() > last, "the clock ticks")
+        for _ in range(200):
+            wait_until(lambda: not os.path.exists(f"/proc/{pid}"), f"{pid} is free")
+            with open("/proc/sys/kernel/ns_last_pid", "w", encoding="ascii") as file:
+                file.write(str(pid - 1))
+            workload = self.started(Workload(*options, program=WORKLOAD))
+            if workload.pid == pid:
+                return workload
+            workload.kill()
+        self.fail(f"others take {pid} each time")
+
+    def free_number(self):
+        """A number far from those that others are given meanwhile."""
+        with open("/proc/sys/kernel/pid_max", encoding="ascii") as file:
+            most = int(file.read())
+        with open("/proc/sys/kernel/ns_last_pid", encoding="ascii") as file:
+            last = int(file.read())
+        start = 1000 + (last + most // 2) % (most - 2000)
+        return next(pid for pid in range(start, most) if not os.path.exists(f"/proc/{pid}"))
+
+    @contextlib.contextmanager
+    def number(self):
+        with open("/proc/sys/kernel/ns_last_pid", encoding="ascii") as file:
+            before = file.read()
+        try:
+            yield self.free_number()
+        finally:
+            with open("/proc/sys/kernel/ns_last_pid", "w", encoding="ascii") as file:
+                file.write(before)
+
+    def work(self, pid, waits):
+        workload = self.started_as(pid, "--threads", 3, "--waits", waits, "--keys", 2)
+        workload.go()
+        self.assertEqual(workload.wait(), 0, workload)
+
+    def series(self, tool, pid):
+        return sorted((series["key"], series["count"]) for series in tool.last()["series"] if series["pid"] == pid)
+
+    def test_each_process_of_the_same_number_has_its_own_series(self):
+        for target in (["-a"], ["-f", WORKLOAD]):
+            with self.subTest(target=target), self.number() as pid:
+                keeper = self.started(Workload(program=WORKLOAD))  # so that -a knows the file
+                tool = self.started(Hist(*target))
+                self.work(pid, 2500)
+                self.work(pid, 1001)
+                self.assertEqual(tool.stop(), 0, tool)
+                self.assert_all_seen(tool.last())
+                self.assertEqual(self.series(tool, pid), [("work.0", 3 * 501), ("work.0", 3750), ("work.1", 3 * 500), ("work.1", 3750)])
+                keeper.kill()
+
+    def test_one_that_dies_with_records_and_one_that_comes_after(self):
+        with self.number() as pid:
+            tool = self.started(Hist("-f", WORKLOAD))
+            for waits in (100, 130):
+                stays = self.started_as(pid, "--threads", 3, "--waits", waits, "--stay")
+                stays.go()
+                wait_until(lambda: stays.out.strip(), "all threads stay")
+                stays.kill()
+            self.assertEqual(tool.stop(), 0, tool)
+            self.assert_all_seen(tool.last())
+            self.assertEqual(self.series(tool, pid), [("work.0", 400), ("work.0", 520)])
+
+    def test_the_number_of_a_target_that_has_ended_is_no_target(self):
+        with self.number() as pid:
+            target = self.started_as(pid, "--threads", 3, "--waits", 1001)
+            other = self.started(Workload("--threads", 3, "--waits", 777, program=WORKLOAD))
+            tool = self.started(Hist("-p", pid, "-p", other.pid))
+            target.go()
+            self.assertEqual(target.wait(), 0)
+            self.work(pid, 5000)
+            other.go()
+            self.assertEqual(other.wait(), 0)
+            self.assertEqual(tool.wait(), 0, tool)
+            self.assert_all_seen(tool.last())
+            self.assertEqual(self.series(tool, pid), [("work.0", 3003)])
+            self.assertEqual(self.series(tool, other.pid), [("work.0", 2331)])
+
+    def test_a_target_by_number_is_the_process_that_has_it_now(self):
+        with self.number() as pid:
+            self.work(pid, 1001)
+            target = self.started_as(pid, "--threads", 3, "--waits", 777)
+            tool = self.started(Hist("-p", pid))
+            target.go()
+            self.assertEqual(target.wait(), 0)
+            self.assertEqual(tool.wait(), 0, tool)
+            self.assertEqual(tool.counts(), {"work.0": 2331})
+
+
+if __name__ == "__main__":
+    harness.main()
