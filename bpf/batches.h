@@ -175,7 +175,7 @@ static __always_inline void add_claimed(const struct wp_block_key *key, struct w
   struct wp_ring *ring = by == WP_BY_TOOL ? bpf_map_lookup_elem(&rings, &of_tool) : own_ring();
   if (!ring || (by == WP_BY_THREAD &&
                 bpf_probe_read_user(ring->records, sizeof(ring->records), (void *)(key->block + WP_RING_OFFSET)))) {
-    __sync_fetch_and_add(&losses.unreadable, end - first);
+    lose_now(&losses.unreadable, end - first);
   } else {
     struct records records = {
         .ring = ring,
@@ -228,7 +228,11 @@ static __always_inline int take_by(__u64 incarnation, __u64 block, __u64 first, 
   struct wp_block_key key = {.incarnation = incarnation, .block = block};
   struct wp_block_state *state = state_of(&key, by);
   if (!state) {
-    __sync_fetch_and_add(&losses.blocks_full, cnt);
+    if (by == WP_BY_TOOL) {
+      __sync_fetch_and_add(&losses.blocks_full, cnt);
+    } else {
+      lose_now(&losses.blocks_full, cnt);
+    }
     return WP_NOTHING;
   }
   __u64 end = first + cnt, before = state->next;
@@ -240,8 +244,7 @@ static __always_inline int take_by(__u64 incarnation, __u64 block, __u64 first, 
     before = seen;
     if (i == 3) return WP_REFUSE; /* never: each failure is a claim of another, and there are only the thread and the tool */
   }
-  __u64 gap = wp_gap(before, first);
-  if (gap) __sync_fetch_and_add(&losses.gap, gap);
+  lose_now(&losses.gap, wp_gap(before, first));
   add_claimed(&key, state, wp_first_claimed(before, first), end, by, full_ring);
   if (by == WP_BY_THREAD) remember_owner(&key, state);
   return WP_CLAIM;

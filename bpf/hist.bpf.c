@@ -33,7 +33,7 @@ static __noinline int count_stop(struct pt_regs *ctx) {
   add_wait(slot_of(arena.incarnation, address, bpf_get_smp_processor_id(), CURRENT), duration_ns);
   return 0;
 unreadable:
-  __sync_fetch_and_add(&losses.unreadable, 1);
+  lose_now(&losses.unreadable, 1);
   return 0;
 }
 
@@ -47,7 +47,7 @@ static __noinline int count_batch(struct pt_regs *ctx) {
   struct head head;
   if (!is_target() || bpf_usdt_arg(ctx, 0, &block)) return 0;
   if (read_head(block, &head)) {
-    __sync_fetch_and_add(&losses.unreadable, 1);
+    lose_now(&losses.unreadable, 1);
     return 0;
   }
   take_full_ring(head.incarnation, block, head.handed, head.written - head.handed);

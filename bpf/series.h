@@ -38,6 +38,13 @@ struct wp_losses losses;
 struct wp_window windows[2] = {{.mult = 1}, {.mult = 1}};
 __u32 next_slot; /* below it, slots have been handed out; a thread that loses the race for a new series burns one */
 
+/* Raises a loss of records whose stop is not known, if those of this moment count: what passes while the tool still attaches or
+ * already detaches was not asked for. */
+static __always_inline void lose_now(__u64 *loss, __u64 cnt) {
+  const struct wp_window *window = &windows[WP_WINDOW_NS];
+  if (cnt && bpf_ktime_get_ns() - window->since < window->span) __sync_fetch_and_add(loss, cnt);
+}
+
 /* What the tool introduces, whose memory the current process is not. */
 struct wp_introduction introduction;
 
