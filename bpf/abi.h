@@ -228,9 +228,10 @@ WP_ASSERT_SIZE(struct wp_losses, 32);
 #define WP_RING_OF_TOOL (WP_RINGS - 1)
 struct wp_ring {
   __u64 busy;
+  __u64 left; /* bits: of the eight records in work, those that are not done yet */
   struct wp_record records[WP_RING_RECORDS];
 };
-WP_ASSERT_SIZE(struct wp_ring, 6152);
+WP_ASSERT_SIZE(struct wp_ring, 6160);
 
 /* What the tool brings, in its ring, by program `claim`. */
 struct wp_claim {

@@ -70,20 +70,13 @@ static __always_inline struct wp_ring *own_ring(void) {
   return search.found;
 }
 
-/* Whose records they are, and which were claimed: [first, end). */
-struct origin {
-  __u64 incarnation;
-  __u64 first;
-  __u64 end;
-  __u32 shard;
-  enum who who;
-};
-
 struct records {
   struct wp_ring *ring;
   struct wp_block_state *state;
-  struct origin origin;
-  int all_count; /* the first and the last lie so far inside the window that the others do too */
+  __u64 incarnation;
+  __u64 from; /* number of the first record of a loop */
+  __u32 shard;
+  enum who who;
 };
 
 static __always_inline int counts(const struct wp_record *record, __u64 margin) {
@@ -96,58 +89,76 @@ static __always_inline int counts(const struct wp_record *record, __u64 margin) 
  * which come before the wait that they interrupted. */
 #define MARGIN (1ULL << 24)
 
-static __always_inline void add_record(struct wp_block_state *state, const struct origin *origin,
-                                       const struct wp_record *record) {
-  __u64 *cached = &state->slots[record->counter >> WP_REF_ID_SHIFT & (WP_SLOT_CACHE - 1)];
-  __u64 ref = record->counter, known = *cached, duration_ns = record->duration;
-  __u32 slot = known >> WP_REF_ID_SHIFT;
-  if ((known ^ ref) & WP_REF_ADDRESS) {
-    slot = slot_of(origin->incarnation, ref & WP_REF_ADDRESS, origin->shard, origin->who);
-    if (slot < WP_POOL_SIZE) *cached = (__u64)slot << WP_REF_ID_SHIFT | (ref & WP_REF_ADDRESS);
-  }
-  if (ref & WP_REF_CYCLES) {
-    const struct wp_window *window = &windows[WP_WINDOW_CYCLES];
-    __u64 high = duration_ns >> 32, low = (__u32)duration_ns;
-    duration_ns = (high * window->mult << (32 - window->shift)) + (low * window->mult >> window->shift);
-  }
-  add_wait(slot, duration_ns);
+static __always_inline __u64 *cached_slot(const struct records *records, const struct wp_record *record) {
+  return &records->state->slots[record->counter >> WP_REF_ID_SHIFT & (WP_SLOT_CACHE - 1)];
 }
 
-/* A record that perhaps was not claimed or does not count. Not static: see series.h. */
-__noinline int add_if_ours(struct wp_block_state *state, const struct origin *origin, const struct wp_record *record,
-                           __u64 number) {
-  if (!state || !origin || !record) return 0;
-  if (number >= origin->first && number < origin->end && counts(record, 0)) add_record(state, origin, record);
+static __always_inline __u64 duration_of(const struct wp_record *record) {
+  __u64 duration = record->duration;
+  if (!(record->counter & WP_REF_CYCLES)) return duration;
+  const struct wp_window *window = &windows[WP_WINDOW_CYCLES];
+  __u64 high = duration >> 32, low = (__u32)duration;
+  return (high * window->mult << (32 - window->shift)) + (low * window->mult >> window->shift);
+}
+
+/* Any record that counts. */
+static __noinline int add_record(const struct records *records, const struct wp_record *record) {
+  __u64 *cached = cached_slot(records, record), counter = record->counter & WP_REF_ADDRESS;
+  __u32 slot = *cached >> WP_REF_ID_SHIFT;
+  if ((*cached & WP_REF_ADDRESS) != counter) {
+    slot = slot_of(records->incarnation, counter, records->shard, records->who);
+    if (slot < WP_POOL_SIZE) *cached = (__u64)slot << WP_REF_ID_SHIFT | counter;
+  }
+  add_wait_at(slot, duration_of(record));
   return 0;
 }
 
-/* Two ways through the records, each for bpf_loop, since the verifier would take a second for a plain loop over 256. This one
- * is for full rings: eight at a time, because calls cost more than records. It takes the verifier 30 ms for each program that
- * has it. */
+/* Two ways through the records, each for bpf_loop, since the verifier would take a second for a plain loop over 256. */
+static long add_one(__u32 round, struct records *records) {
+  const struct wp_record *record = &records->ring->records[(records->from + round) % WP_RING_RECORDS];
+  if (counts(record, 0)) add_record(records, record);
+  return 0;
+}
+
+/* Eight records that all count, without a call, which costs more than a record does: CPUs that guard against SRSO pay for each
+ * return. What is not in the cache, or is an extreme, is left for later. Nor would 6.12 allow a call to a function that is not
+ * static. */
 #define UNROLLED 8
 
-static long add_eight(__u32 round, struct records *records) {
-  struct origin *origin = &records->origin;
-  __u64 base = (origin->first & ~(UNROLLED - 1ULL)) + round * UNROLLED;
-  if (base >= origin->end) return 1;
-  const struct wp_record *some = &records->ring->records[base & (WP_RING_RECORDS - UNROLLED)];
-  if (records->all_count && base >= origin->first && base + UNROLLED <= origin->end) {
-#pragma unroll
-    for (int i = 0; i < UNROLLED; i++) add_record(records->state, origin, &some[i]);
-  } else {
-#pragma unroll
-    for (int i = 0; i < UNROLLED; i++) add_if_ours(records->state, origin, &some[i], base + i);
-  }
+static long add_left(__u32 i, struct records *records) {
+  if (records->ring->left >> i & 1) add_record(records, &records->ring->records[(records->from + i) % WP_RING_RECORDS]);
   return 0;
 }
 
-/* And this one for what is left in rings. */
-static long add_one(__u32 round, struct records *records) {
-  struct origin *origin = &records->origin;
-  __u64 number = origin->first + round;
-  if (number >= origin->end) return 1;
-  add_if_ours(records->state, origin, &records->ring->records[number % WP_RING_RECORDS], number);
+static long add_eight(__u32 round, struct records *records) {
+  const struct wp_record *some = &records->ring->records[records->from & (WP_RING_RECORDS - UNROLLED)];
+  /* Not in a register: the verifier would follow each of its values. */
+  records->ring->left = 0;
+#pragma unroll
+  for (int i = 0; i < UNROLLED; i++) {
+    __u64 known = *cached_slot(records, &some[i]), duration_ns = duration_of(&some[i]);
+    __u32 slot = known >> WP_REF_ID_SHIFT;
+    struct wp_hist *hist = bpf_map_lookup_elem(&hists, &slot);
+    if (((known ^ some[i].counter) & WP_REF_ADDRESS) || !hist || is_extreme(hist, duration_ns)) {
+      records->ring->left |= 1U << i;
+    } else {
+      add_wait(hist, duration_ns);
+    }
+  }
+  if (records->ring->left) bpf_loop(UNROLLED, add_left, records, 0);
+  records->from += UNROLLED;
   return 0;
+}
+
+static __always_inline void add_all(struct records *records, __u64 cnt, int all_count) {
+  __u64 first = records->from, end = first + cnt;
+  __u64 head = all_count ? -first % UNROLLED : cnt;
+  if (head > cnt) head = cnt;
+  __u64 eights = (cnt - head) / UNROLLED;
+  if (head) bpf_loop(head, add_one, records, 0);
+  records->from = first + head;
+  if (eights) bpf_loop(eights, add_eight, records, 0);
+  if (records->from != end) bpf_loop(end - records->from, add_one, records, 0);
 }
 
 static __always_inline void tell_of(const struct wp_block_key *key) {
@@ -164,40 +175,33 @@ static __always_inline struct wp_block_state *state_of(const struct wp_block_key
   if (state) return state;
   long failed = bpf_map_update_elem(&blocks, key, &new_block, BPF_NOEXIST);
   if (!failed) __sync_fetch_and_add(&block_cnt, 1);
-  if (!failed && by == WP_BY_THREAD) tell_of(key);
+  if (!failed && by != WP_BY_TOOL) tell_of(key);
   return bpf_map_lookup_elem(&blocks, key);
 }
 
 /* Adds up records that have been claimed. */
 static __always_inline void add_claimed(const struct wp_block_key *key, struct wp_block_state *state, __u64 first, __u64 end,
-                                        enum wp_bringer by, int full_ring) {
+                                        enum wp_bringer by, int full_rings) {
   __u32 of_tool = WP_RING_OF_TOOL;
   struct wp_ring *ring = by == WP_BY_TOOL ? bpf_map_lookup_elem(&rings, &of_tool) : own_ring();
-  if (!ring || (by == WP_BY_THREAD &&
-                bpf_probe_read_user(ring->records, sizeof(ring->records), (void *)(key->block + WP_RING_OFFSET)))) {
+  if (!ring ||
+      (by != WP_BY_TOOL && bpf_probe_read_user(ring->records, sizeof(ring->records), (void *)(key->block + WP_RING_OFFSET)))) {
     lose_now(&losses.unreadable, end - first);
   } else {
     struct records records = {
         .ring = ring,
         .state = state,
-        .origin =
-            {
-                .incarnation = key->incarnation,
-                .first = first,
-                .end = end,
-                .shard = key->block / sizeof(struct wp_block),
-                .who = by == WP_BY_THREAD ? CURRENT : STRANGER,
-            },
-        .all_count = counts(&ring->records[first % WP_RING_RECORDS], MARGIN) &&
-                     counts(&ring->records[(end - 1) % WP_RING_RECORDS], MARGIN),
+        .incarnation = key->incarnation,
+        .from = first,
+        .shard = key->block / sizeof(struct wp_block),
+        .who = by != WP_BY_TOOL ? CURRENT : STRANGER,
     };
-    if (full_ring) {
-      bpf_loop(WP_RING_RECORDS / UNROLLED + 1, add_eight, &records, 0);
-    } else {
-      bpf_loop(WP_RING_RECORDS, add_one, &records, 0);
-    }
+    /* What brings full rings has to be quick; the others spare the verifier the way for those. */
+    int all_count = full_rings && counts(&ring->records[first % WP_RING_RECORDS], MARGIN) &&
+                    counts(&ring->records[(end - 1) % WP_RING_RECORDS], MARGIN);
+    add_all(&records, end - first, all_count);
   }
-  if (ring && by == WP_BY_THREAD) __sync_lock_test_and_set(&ring->busy, 0);
+  if (ring && by != WP_BY_TOOL) __sync_lock_test_and_set(&ring->busy, 0);
 }
 
 /* Rounds over the blocks of the current thread, for bpf_loop, which ends when they return 1. */
@@ -223,7 +227,7 @@ static __always_inline void remember_owner(const struct wp_block_key *key, struc
 }
 
 /* Counts records [first, first + cnt) of a block, those that nobody has counted yet. Returns an enum wp_verdict. */
-static __always_inline int take_by(__u64 incarnation, __u64 block, __u64 first, __u64 cnt, enum wp_bringer by, int full_ring) {
+static __always_inline int take_as(__u64 incarnation, __u64 block, __u64 first, __u64 cnt, enum wp_bringer by, int full_rings) {
   if (cnt > WP_RING_RECORDS) return WP_NOTHING;
   struct wp_block_key key = {.incarnation = incarnation, .block = block};
   struct wp_block_state *state = state_of(&key, by);
@@ -245,18 +249,17 @@ static __always_inline int take_by(__u64 incarnation, __u64 block, __u64 first, 
     if (i == 3) return WP_REFUSE; /* never: each failure is a claim of another, and there are only the thread and the tool */
   }
   lose_now(&losses.gap, wp_gap(before, first));
-  add_claimed(&key, state, wp_first_claimed(before, first), end, by, full_ring);
-  if (by == WP_BY_THREAD) remember_owner(&key, state);
+  add_claimed(&key, state, wp_first_claimed(before, first), end, by, full_rings);
+  if (by != WP_BY_TOOL) remember_owner(&key, state);
   return WP_CLAIM;
 }
 
-__noinline int take(__u64 incarnation, __u64 block, __u64 first, __u64 cnt, enum wp_bringer by) {
-  return take_by(incarnation, block, first, cnt, by, 0);
+static __noinline int take(__u64 incarnation, __u64 block, __u64 first, __u64 cnt, enum wp_bringer by) {
+  return take_as(incarnation, block, first, cnt, by, 0);
 }
 
-/* As take, for many records. */
-__noinline int take_full_ring(__u64 incarnation, __u64 block, __u64 first, __u64 cnt) {
-  return take_by(incarnation, block, first, cnt, WP_BY_THREAD, 1);
+static __noinline int take_full_ring(__u64 incarnation, __u64 block, __u64 first, __u64 cnt) {
+  return take_as(incarnation, block, first, cnt, WP_BY_THREAD, 1);
 }
 
 /* A block of the current thread, as its memory says. */

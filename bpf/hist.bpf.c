@@ -30,7 +30,7 @@ static __noinline int count_stop(struct pt_regs *ctx) {
   if (bpf_probe_read_user(&counter, sizeof(counter), (void *)address)) goto unreadable;
   struct wp_arena arena;
   if (bpf_probe_read_user(&arena, sizeof(arena), (void *)counter.arena)) goto unreadable;
-  add_wait(slot_of(arena.incarnation, address, bpf_get_smp_processor_id(), CURRENT), duration_ns);
+  add_wait_at(slot_of(arena.incarnation, address, bpf_get_smp_processor_id(), CURRENT), duration_ns);
   return 0;
 unreadable:
   lose_now(&losses.unreadable, 1);

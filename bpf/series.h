@@ -76,8 +76,7 @@ enum who {
   STRANGER,   /* the tool, without: a series that it has not introduced does not exist */
 };
 
-/* The slot of a series, made if there is none; WP_POOL_SIZE when there is no place for it or it can't be read, which is
- * counted. */
+/* The slot of a series, made if there is none; WP_POOL_SIZE when there is no place for it, one more when it can't be read. */
 static __always_inline __u32 find_slot(const struct wp_series_key *key, enum who who) {
   __u32 *known = bpf_map_lookup_elem(&series, key);
   if (known) return *known;
@@ -93,7 +92,7 @@ static __always_inline __u32 find_slot(const struct wp_series_key *key, enum who
 }
 
 /* The histogram index for waits of a series, in shard 0 if its own has no place. At WP_POOL_SIZE and above there is none. */
-__noinline __u32 slot_of(__u64 incarnation, __u64 counter, __u32 shard, enum who who) {
+static __noinline __u32 slot_of(__u64 incarnation, __u64 counter, __u32 shard, enum who who) {
   struct wp_series_key key = {.incarnation = incarnation, .counter = counter, .shard = shard % WP_SHARDS};
   __u32 slot = find_slot(&key, who);
   if (slot == WP_POOL_SIZE && key.shard) {
@@ -114,25 +113,28 @@ static __always_inline void raise(__u64 *at, __u64 value) {
   }
 }
 
-__noinline int raise_extremes(struct wp_hist *hist, __u64 duration_ns) {
-  if (!hist) return 0;
-  raise(&hist->inverted_min_ns, ~duration_ns);
-  raise(&hist->max_ns, duration_ns);
-  return 0;
+static __always_inline int is_extreme(const struct wp_hist *hist, __u64 duration_ns) {
+  return hist->inverted_min_ns < ~duration_ns || hist->max_ns < duration_ns;
 }
 
-/* Adds one wait to a histogram. The one way into the totals. */
-static __always_inline void add_wait(__u32 slot, __u64 duration_ns) {
+/* Adds one wait that is no extreme to a histogram: the one way into the totals. */
+static __always_inline void add_wait(struct wp_hist *hist, __u64 duration_ns) {
+  __u32 i = wp_bucket_of(duration_ns);
+  if (i >= WP_BUCKETS) return; /* never: for the verifier */
+  __sync_fetch_and_add(&hist->bucket[i], 1);
+  __sync_fetch_and_add(&hist->total_ns, duration_ns);
+}
+
+/* Adds any wait. */
+static __always_inline void add_wait_at(__u32 slot, __u64 duration_ns) {
   struct wp_hist *hist = bpf_map_lookup_elem(&hists, &slot);
   if (!hist) {
     __sync_fetch_and_add(slot == WP_POOL_SIZE ? &losses.series_full : &losses.unreadable, 1);
     return;
   }
-  __u32 i = wp_bucket_of(duration_ns);
-  if (i >= WP_BUCKETS) return; /* never: for the verifier */
-  __sync_fetch_and_add(&hist->bucket[i], 1);
-  __sync_fetch_and_add(&hist->total_ns, duration_ns);
-  if (hist->inverted_min_ns < ~duration_ns || hist->max_ns < duration_ns) raise_extremes(hist, duration_ns);
+  add_wait(hist, duration_ns);
+  raise(&hist->inverted_min_ns, ~duration_ns);
+  raise(&hist->max_ns, duration_ns);
 }
 
 #endif
