@@ -204,26 +204,29 @@ static __always_inline void add_claimed(const struct wp_block_key *key, struct w
   if (ring && by != WP_BY_TOOL) __sync_lock_test_and_set(&ring->busy, 0);
 }
 
-/* Rounds over the blocks of the current thread, for bpf_loop, which ends when they return 1. */
+/* Rounds over the blocks of a thread, for bpf_loop, which ends when they return 1. */
 struct own_blocks {
   struct wp_thread_key thread;
   struct wp_block_key key;
-  int forget;
+  __u32 heir; /* a thread that will have them too */
+  int bring;  /* take what they hold */
+  int forget; /* the thread has them no more */
 };
 
 static long remember_at(__u32 index, struct own_blocks *own) {
   own->thread.index = index;
   struct wp_block_key *known = bpf_map_lookup_elem(&threads, &own->thread);
-  if (!known) bpf_map_update_elem(&threads, &own->thread, &own->key, BPF_ANY);
+  if (!known && bpf_map_update_elem(&threads, &own->thread, &own->key, BPF_ANY)) lose_now(&losses.blocks_full, 1);
   return !known || (known->incarnation == own->key.incarnation && known->block == own->key.block);
 }
 
-/* Remembers that the current thread owns a block, for the time when it dies. */
+/* Remembers that the current thread owns a block, for the time when it dies: even one for which there was no room, so that what
+ * is lost with it is known. */
 static __always_inline void remember_owner(const struct wp_block_key *key, struct wp_block_state *state) {
   struct own_blocks own = {.thread.tid = bpf_get_current_pid_tgid(), .key = *key};
-  if (state->tid == own.thread.tid) return;
+  if (state && state->tid == own.thread.tid) return;
   bpf_loop(WP_THREAD_COPIES, remember_at, &own, 0);
-  state->tid = own.thread.tid;
+  if (state) state->tid = own.thread.tid;
 }
 
 /* Counts records [first, first + cnt) of a block, those that nobody has counted yet. Returns an enum wp_verdict. */
@@ -232,11 +235,8 @@ static __always_inline int take_as(__u64 incarnation, __u64 block, __u64 first, 
   struct wp_block_key key = {.incarnation = incarnation, .block = block};
   struct wp_block_state *state = state_of(&key, by);
   if (!state) {
-    if (by == WP_BY_TOOL) {
-      __sync_fetch_and_add(&losses.blocks_full, cnt);
-    } else {
-      lose_now(&losses.blocks_full, cnt);
-    }
+    if (by == WP_BY_TOOL) return WP_REFUSE; /* so that the thread tells of the loss, and nobody else */
+    lose_now(&losses.blocks_full, cnt);
     return WP_NOTHING;
   }
   __u64 end = first + cnt, before = state->next;
@@ -283,15 +283,19 @@ static __always_inline void keep_losses(const struct head *head) {
   }
 }
 
-static long bring_at(__u32 index, struct own_blocks *own) {
+static long own_at(__u32 index, struct own_blocks *own) {
   own->thread.index = index;
   struct wp_block_key *known = bpf_map_lookup_elem(&threads, &own->thread);
   if (!known) return 1;
   own->key = *known;
   struct head head;
-  if (read_head(own->key.block, &head) == 0 && head.incarnation == own->key.incarnation) {
+  if (own->bring && read_head(own->key.block, &head) == 0 && head.incarnation == own->key.incarnation) {
     take(head.incarnation, own->key.block, head.handed, head.written - head.handed, WP_BY_THREAD);
     keep_losses(&head);
+  }
+  if (own->heir) {
+    struct wp_thread_key heir = {.tid = own->heir, .index = index};
+    bpf_map_update_elem(&threads, &heir, &own->key, BPF_ANY);
   }
   if (!own->forget) return 0;
   bpf_map_delete_elem(&threads, &own->thread);
@@ -300,10 +304,26 @@ static long bring_at(__u32 index, struct own_blocks *own) {
   return 0;
 }
 
+static __always_inline void each_own(struct own_blocks *own) {
+  if (bpf_map_lookup_elem(&threads, &own->thread)) bpf_loop(WP_THREAD_COPIES, own_at, own, 0);
+}
+
 /* Takes what the current thread, which is about to die or to lose its memory, has not handed over. */
 static __noinline void bring_own(int forget) {
-  struct own_blocks own = {.thread.tid = bpf_get_current_pid_tgid(), .forget = forget};
-  if (bpf_map_lookup_elem(&threads, &own.thread)) bpf_loop(WP_THREAD_COPIES, bring_at, &own, 0);
+  struct own_blocks own = {.thread.tid = bpf_get_current_pid_tgid(), .bring = 1, .forget = forget};
+  each_own(&own);
+}
+
+/* A thread's memory has gone. */
+static __noinline void forget_own(__u32 tid) {
+  struct own_blocks own = {.thread.tid = tid, .forget = 1};
+  each_own(&own);
+}
+
+/* A child in the memory of its parent goes on with the blocks of the thread that has made it, and may outlive it. */
+static __noinline void bequeath(__u32 tid, __u32 heir) {
+  struct own_blocks own = {.thread.tid = tid, .heir = heir};
+  each_own(&own);
 }
 
 #endif

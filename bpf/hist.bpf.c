@@ -63,8 +63,7 @@ static __noinline int meet_block(struct pt_regs *ctx) {
   if (!is_target() || bpf_usdt_arg(ctx, 0, &block) || read_head(block, &head)) return 0;
   struct wp_block_key key = {.incarnation = head.incarnation, .block = block};
   struct wp_block_state *state = state_of(&key, WP_BY_THREAD);
-  if (!state) return 0;
-  __sync_val_compare_and_swap(&state->next, WP_NEXT_UNKNOWN, head.handed);
+  if (state) __sync_val_compare_and_swap(&state->next, WP_NEXT_UNKNOWN, head.handed);
   remember_owner(&key, state);
   return 0;
 }
@@ -125,14 +124,19 @@ SEC("tp_btf/sched_process_fork")
 int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child) {
   __u32 from = parent->tgid, to = child->tgid;
   __u8 yes = 1;
-  if (from != to && bpf_map_lookup_elem(&targets, &from)) {
+  if (from == to) return 0;
+  if (parent->mm == child->mm) bequeath(parent->pid, child->pid);
+  if (config.follow_forks && bpf_map_lookup_elem(&targets, &from)) {
     if (bpf_map_update_elem(&targets, &to, &yes, BPF_ANY)) __sync_fetch_and_add(&unfollowed_cnt, 1);
   }
   return 0;
 }
 
+/* Any thread may call exec, and then has the number of the first. */
 SEC("tp_btf/sched_process_exec")
-int BPF_PROG(on_exec, struct task_struct *task) {
+int BPF_PROG(on_exec, struct task_struct *task, int old_tid) {
+  forget_own(old_tid);
+  forget_own(task->pid);
   if (!is_target()) return 0;
   struct wp_sighting *sighting = bpf_ringbuf_reserve(&sightings, sizeof(*sighting), 0);
   if (!sighting) return 0;

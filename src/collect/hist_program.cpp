@@ -74,7 +74,6 @@ Result<HistProgram> HistProgram::load(const wp_config& config, Transport transpo
   hist_bpf* skeleton = program.skeleton_.get();
   skeleton->rodata->config = config;
   choose_programs(*skeleton, transport, *kernel);
-  bpf_program__set_autoload(skeleton->progs.on_fork, config.follow_forks);
   if (const int failed = hist_bpf__load(skeleton); failed != 0) return load_error(-failed, log.text());
   if (const int failed = hist_bpf__attach(skeleton); failed != 0) return load_error(-failed, log.text());
 

@@ -167,7 +167,13 @@ Result<void> HistSession::start() { return command_ ? command_->start() : Result
 // Everything that has stopped before this moment is on its way, or in the memory of its process.
 void HistSession::bring_all() {
   const std::uint64_t deadline_ns = now_ns() + patience_ns;
-  while (!copies_.look() && now_ns() < deadline_ns) sleep_until(now_ns() + 1'000'000);
+  while (!copies_.look()) {
+    if (now_ns() >= deadline_ns) {
+      copies_.look(true);
+      return;
+    }
+    sleep_until(now_ns() + 1'000'000);
+  }
 }
 
 void HistSession::detach() {
@@ -218,7 +224,8 @@ void HistSession::look_at_sighted(const wp_sighting& sighting) {
     return;
   }
   look_later(sighting.pid, true);
-  if (sighting.incarnation != 0 && !copies_.knows(sighting.incarnation)) copies_.forget(sighting.incarnation);
+  const bool unknown = sighting.incarnation != 0 && !copies_.knows(sighting.incarnation);
+  if (unknown && !check_exists(sighting.pid)) copies_.forget(sighting.incarnation);
 }
 
 void HistSession::look_at_due(std::uint64_t now) {
@@ -276,6 +283,7 @@ HistSession::Event HistSession::run_until(std::uint64_t deadline_ns) {
                          [this](std::uint32_t pid, std::uint64_t root_address) { greet(pid, root_address); });
     }
     program_.take_sightings([this](const wp_sighting& sighting) { look_at_sighted(sighting); });
+    copies_.make_room();
     look_at_due(now_ns());
     if (is_readable(stop_signals_)) return Event::stopped;
     if (targets_have_ended()) {

@@ -15,14 +15,26 @@ constexpr std::size_t most_introduced = 4 * WP_POOL_SIZE;  // remembered; then f
 
 void TracedCopies::add(const Copy& copy, bool is_new) {
   const Place place{copy.pid, copy.root_address};
-  if (copies_.contains(place)) return;
   const ProcessMemory memory(copy.pid);
   const auto root = read_root(memory, copy.root_address);
   if (!root) return;
-  Traced& traced = copies_[place];
-  traced.no_memory = is_new ? 0 : root->lost_memory;
-  if (const auto arena = read_arena(memory, *root))
-    become(traced, place, arena->incarnation, is_new ? Counts{} : counts_of(*arena));
+  const auto [entry, is_fresh] = copies_.try_emplace(place);
+  Traced& traced = entry->second;
+  if (is_fresh) traced.no_memory = is_new ? 0 : root->lost_memory;
+  const auto arena = read_arena(memory, *root);
+  if (!arena || arena->incarnation == traced.incarnation) return;
+  // What a copy that we know has lost since it became another is ours as well.
+  become(traced, place, arena->incarnation, is_new || !is_fresh ? Counts{} : counts_of(*arena));
+  if (by_batches_) remember_owners(memory, place.first, *root, *arena);
+}
+
+// Threads that have taken their blocks before we listened would die unnoticed.
+void TracedCopies::remember_owners(const Memory& memory, std::uint32_t pid, const wp_root& root, const wp_arena& arena) {
+  const auto threads = threads_of(pid);
+  read_owners(memory, root, arena, [&](std::uint64_t block, std::uint32_t tid) {
+    const auto thread = threads.find(tid);
+    if (thread != threads.end()) program_->remember_owner(thread->second, {arena.incarnation, block});
+  });
 }
 
 // From now on it is another program, or a fork, or has waited for the first time.
@@ -34,6 +46,7 @@ void TracedCopies::become(Traced& copy, const Place& place, std::uint64_t incarn
   copy.process_start_ticks = start_ticks_of(place.first);
   copy.blocks = BlockReader();
   incarnations_.insert(incarnation);
+  ended_.erase(incarnation);
 }
 
 // What a copy had counted when its last thread ended is known to the kernel alone.
@@ -52,22 +65,21 @@ void TracedCopies::count(Counts& known, const Counts& now) {
   known = {std::max(now.reentered, known.reentered), std::max(now.late, known.late), std::max(now.clamped, known.clamped)};
 }
 
-bool TracedCopies::look() {
+bool TracedCopies::look(bool last) {
   bool all_brought = true;
   for (auto entry = copies_.begin(); entry != copies_.end();) {
-    if (look_at(entry->first, entry->second, all_brought)) {
+    if (look_at(entry->first, entry->second, last, all_brought)) {
       ++entry;
     } else {
       end(entry->second);
       entry = copies_.erase(entry);
     }
   }
-  make_room();
   return all_brought;
 }
 
 // False when the process has ended, or has become one without this copy.
-bool TracedCopies::look_at(const Place& place, Traced& copy, bool& all_brought) {
+bool TracedCopies::look_at(const Place& place, Traced& copy, bool last, bool& all_brought) {
   const ProcessMemory memory(place.first);
   const auto root = read_root(memory, place.second);
   if (!root) return false;
@@ -78,8 +90,11 @@ bool TracedCopies::look_at(const Place& place, Traced& copy, bool& all_brought) 
   if (arena->incarnation != copy.incarnation) become(copy, place, arena->incarnation, {});
   count(copy.counts, counts_of(*arena));
   if (!by_batches_) return true;
-  all_brought &=
-      copy.blocks.read(memory, *root, *arena, [&](const BlockRecords& records) { return bring(memory, place, copy, records); });
+  all_brought &= copy.blocks.read(memory, *root, *arena, [&](const BlockRecords& records) {
+    const bool brought = bring(memory, place, copy, records);
+    if (!brought && last) gap_ += records.cnt;
+    return brought;
+  });
   return true;
 }
 
@@ -114,17 +129,19 @@ void TracedCopies::introduce(const Memory& memory, const Place& place, const Tra
   introduced_.insert({key.incarnation, key.counter, key.shard});
 }
 
-// Takes blocks of ended processes out of the kernel's table before it is full.
 void TracedCopies::make_room() {
-  if (ended_.empty() || program_->block_cnt() < WP_BLOCKS_MAX / 4) return;
+  if (program_->block_cnt() < crowded_) return;
+  look();
   program_->forget_blocks([&](std::uint64_t incarnation) { return ended_.contains(incarnation); });
   ended_.clear();
+  crowded_ = std::max<std::uint64_t>(WP_BLOCKS_MAX / 4, program_->block_cnt() + WP_BLOCKS_MAX / 16);
 }
 
 void TracedCopies::add_to(Snapshot& snapshot) const {
   snapshot.losses.reentered += sum_.reentered;
   snapshot.losses.late += sum_.late;
   snapshot.losses.no_memory += no_memory_;
+  snapshot.losses.gap += gap_;
   snapshot.clamped_cnt += sum_.clamped;
 }
 

@@ -34,8 +34,11 @@ class TracedCopies {
   void forget(std::uint64_t incarnation) { ended_.insert(incarnation); }
 
   // Looks at all copies, and drops those of processes that have ended. Returns whether all records were brought that their
-  // threads had not handed over.
-  bool look();
+  // threads had not handed over. In the last look, those that cannot be brought are counted as lost.
+  bool look(bool last = false);
+
+  // Takes blocks of ended processes out of the kernel's table, if that fills. To be called now and then.
+  void make_room();
 
   // Losses, and what else the copies count.
   void add_to(Snapshot& snapshot) const;
@@ -60,13 +63,12 @@ class TracedCopies {
 
   static Counts counts_of(const wp_arena& arena) { return {arena.lost_reentered, arena.lost_late, arena.clamped_cnt}; }
   void remember_owners(const Memory& memory, std::uint32_t pid, const wp_root& root, const wp_arena& arena);
-  bool look_at(const Place& place, Traced& copy, bool& all_brought);
+  bool look_at(const Place& place, Traced& copy, bool last, bool& all_brought);
   void become(Traced& copy, const Place& place, std::uint64_t incarnation, const Counts& base);
   void end(Traced& copy);
   void count(Counts& known, const Counts& now);
   bool bring(const Memory& memory, const Place& place, const Traced& copy, const BlockRecords& records);
   void introduce(const Memory& memory, const Place& place, const Traced& copy, const wp_series_key& key);
-  void make_room();
 
   HistProgram* program_;
   bool by_batches_;
@@ -76,6 +78,8 @@ class TracedCopies {
   std::set<std::tuple<std::uint64_t, std::uint64_t, std::uint32_t>> introduced_;  // incarnation, counter, shard
   Counts sum_;
   std::uint64_t no_memory_ = 0;
+  std::uint64_t gap_ = 0;
+  std::uint64_t crowded_ = WP_BLOCKS_MAX / 4;  // with so many blocks, room is to be made
 };
 
 }  // namespace waitprobe

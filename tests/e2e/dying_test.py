@@ -4,7 +4,7 @@
 import contextlib
 import os
 import random
-import tempfile
+import signal
 import time
 
 import harness
@@ -16,6 +16,7 @@ SEED = int(os.environ.get("WAITPROBE_SEED", str(time.time_ns() % 1_000_000)))
 # Between two full rings, so that something is left when the dying thread has done its waits.
 WORK = ["--threads", 4, "--waits", 2503, "--keys", 7, "--pattern", "none"]
 LOOP = ["--threads", 4, "--loop", 600, "--keys", 7, "--pattern", "none"]
+TOGETHER = 5  # killed one after the other, under one tool
 OOM_LIMIT = 64 << 20
 
 
@@ -40,6 +41,16 @@ class Dying(TestCase):
         self.assertGreaterEqual(sum(counts.values()) + snapshot["coverage"]["lost"], done, snapshot["losses"])
         for key, (_, begun) in bounds.items():
             self.assertLessEqual(counts.get(key, 0), begun, (key, counts, bounds))
+
+
+def whole_run(tool):
+    """What the intervals of -i add up to."""
+    total = {"series": [], "coverage": {"lost": 0}, "losses": {}}
+    for snapshot in tool.snapshots():
+        total["series"] += snapshot["series"]
+        total["coverage"]["lost"] += snapshot["coverage"]["lost"]
+        total["losses"] = {name: total["losses"].get(name, 0) + cnt for name, cnt in snapshot["losses"].items()}
+    return total
 
 
 class WaysToDie(Dying):
@@ -142,18 +153,22 @@ class Killed(Dying):
     def test_kill_9_at_any_moment(self):
         print(f"WAITPROBE_SEED={SEED}", flush=True)
         chance = random.Random(SEED)
-        for turn in range(KILLS):
-            delay_s = chance.choice((0.0005, 0.005, 0.05)) * chance.random()
-            with self.subTest(turn=turn, delay_s=delay_s):
-                truth = Truth()
-                workload = self.started(Workload(*LOOP, *truth.options))
-                tool = self.started(Hist("-p", workload.pid))
-                workload.go()
-                wait_until(truth.bounds, "the work has begun")
-                time.sleep(delay_s)
-                workload.kill()
+        for turn in range(-(-KILLS // TOGETHER)):
+            with self.subTest(turn=turn):
+                truths = [Truth() for _ in range(TOGETHER)]
+                workloads = [self.started(Workload(*LOOP, *truth.options)) for truth in truths]
+                pids = [word for workload in workloads for word in ("-p", workload.pid)]
+                # Every other time, the tool brings records itself meanwhile.
+                tool = self.started(Hist(*pids, *(["-i", "0.005"] if turn % 2 else [])))
+                for workload, truth in zip(workloads, truths):
+                    workload.go()
+                    wait_until(truth.bounds, "the work has begun")
+                for workload in workloads:
+                    time.sleep(chance.choice((0.0005, 0.005, 0.05)) * chance.random())
+                    workload.kill()
                 self.assertEqual(tool.wait(), 0, tool)
-                self.assert_true(tool.last(), truth)
+                for workload, truth in zip(workloads, truths):
+                    self.assert_true(whole_run(tool), truth, workload.pid)
 
     def test_kill_9_when_all_threads_are_asleep_with_records_in_their_rings(self):
         for waits in (1, 255, 256, 257, 2503):
@@ -177,11 +192,28 @@ class Killed(Dying):
         wait_until(lambda: len(tool.snapshots()) >= 5, "five intervals")
         workload.kill()
         self.assertEqual(tool.wait(), 0, tool)
-        total = {"series": [], "coverage": {"lost": 0}, "losses": {}}
-        for snapshot in tool.snapshots():
-            total["series"] += snapshot["series"]
-            total["coverage"]["lost"] += snapshot["coverage"]["lost"]
-        self.assert_true(total, truth)
+        self.assert_true(whole_run(tool), truth)
+
+    def test_kill_9_while_the_tool_leaves(self):
+        chance = random.Random(SEED)
+        for turn in range(KILLS // 10):
+            delay_s = 0.002 * chance.random()
+            with self.subTest(turn=turn, delay_s=delay_s):
+                truth = Truth()
+                workload = self.started(Workload(*LOOP, *truth.options))
+                tool = self.started(Hist("-f", workload.words[0]))
+                workload.go()
+                wait_until(truth.bounds, "the work has begun")
+                before = truth.bounds()
+                tool.signal(signal.SIGINT)
+                time.sleep(delay_s)
+                workload.kill()
+                self.assertEqual(tool.wait(), 0, tool)
+                self.assert_all_seen(tool.last())
+                for key, (_, begun) in truth.bounds().items():
+                    count = tool.counts(workload.pid).get(key, 0)
+                    self.assertLessEqual(before.get(key, (0, 0))[0], count, "all that was done when it was told to leave")
+                    self.assertLessEqual(count, begun)
 
 
 class ToolKilled(Dying):

@@ -16,7 +16,7 @@ FORKS = int(os.environ.get("WAITPROBE_FORKS", "200"))
 # The first thread forks in the middle of its work; what children wait fits into a ring, or does not.
 WORK = ["--threads", 3, "--waits", 20_011, "--keys", 5, "--pattern", "none"]
 FEW, MANY = ["--child-waits", 3], ["--child-waits", 300]
-THREADS = slice(0, 4)
+THREADS, CHILDREN = slice(0, -1), slice(-1, None)
 
 # A file of our own, with a name of its own: under -a there are also the workloads of others.
 FOLDER = tempfile.TemporaryDirectory(prefix="waitprobe-forks-")
@@ -36,6 +36,15 @@ def own_counts(tool):
     return harness.counts_of({"series": own_series(tool)})
 
 
+def only_child(pid):
+    children = []
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{thread}/children", encoding="ascii") as file:
+            children += file.read().split()
+    (child,) = children
+    return child
+
+
 class Children(TestCase):
     def run_command(self, truth, *options):
         """`hist -- CMD`, to its end."""
@@ -44,8 +53,8 @@ class Children(TestCase):
         self.assert_all_seen(tool.last())
         return tool
 
-    def assert_counted(self, target, *options):
-        """By each kind of target, all that parent and children have waited."""
+    def assert_counted(self, target, *options, processes):
+        """By whatever kind of target, all that parent and children have waited, as so many processes."""
         with self.subTest(target=target, options=options):
             truth = Truth()
             if target == "--":
@@ -58,12 +67,12 @@ class Children(TestCase):
                 self.assertEqual(tool.wait() if target == "-p" else tool.stop(), 0, tool)
                 self.assert_all_seen(tool.last())
             self.assertEqual(own_counts(tool), truth.exact(), tool)
-            return {series["pid"] for series in own_series(tool)}
+            self.assertEqual(len({series["pid"] for series in own_series(tool)}), processes)
 
     def test_a_fork_in_the_middle_of_a_block(self):
-        self.assertEqual(len(self.assert_counted("--", "--fork-in-block", FORKS)), FORKS + 1, "each child has its own series")
+        self.assert_counted("--", "--fork-in-block", FORKS, processes=FORKS + 1)
         for target, waits in (("--", MANY), ("-f", FEW), ("-f", MANY), ("-a", FEW)):
-            self.assertEqual(len(self.assert_counted(target, "--fork-in-block", 20, *waits)), 21, "each child has its own series")
+            self.assert_counted(target, "--fork-in-block", 20, *waits, processes=21)
 
     def test_children_of_a_fork_are_not_the_process_that_was_asked_for(self):
         truth = Truth()
@@ -78,7 +87,7 @@ class Children(TestCase):
     def assert_counted_as_the_parent(self, how):
         """A child in the memory of its parent waits in the middle of what its parent's thread waits, and is counted with it."""
         for target, waits in (("--", FEW), ("--", MANY), ("-p", FEW), ("-p", MANY), ("-f", MANY), ("-a", MANY)):
-            self.assertEqual(len(self.assert_counted(target, how, 50, *waits)), 1, "the parent alone")
+            self.assert_counted(target, how, 50, *waits, processes=1)
 
     def test_vfork_and_exec(self):
         self.assert_counted_as_the_parent("--vfork-exec")
@@ -88,16 +97,73 @@ class Children(TestCase):
 
     def test_all_of_them_in_turn(self):
         for target in ("--", "-f", "-a"):
-            self.assert_counted(target, "--fork-in-block", 31, "--vfork-exec", 17, "--raw-clone", 23, "--child-waits", 100)
+            self.assert_counted(target, "--fork-in-block", 31, "--vfork-exec", 17, "--raw-clone", 23, "--child-waits", 100, processes=32)
+
+    def assert_counted_until_exec(self, how, again):
+        with self.subTest(how=how, again=again):
+            truth = Truth()
+            options = ["--threads", 3, "--waits", 100, "--keys", 5, "--exec-again", again]
+            tool = self.run_command(truth, *options, "--die", how)
+            for key, (done, begun) in truth.bounds().items():
+                self.assertLessEqual(done, tool.counts()[key], (key, truth.bounds(), tool.last()["losses"]))
+                self.assertLessEqual(tool.counts()[key], begun)
 
     def test_exec_by_a_thread_that_is_not_the_main_one(self):
-        for how in ("exec-thread", "exec"):
+        for again in (0, 3):
+            self.assert_counted_until_exec("exec-thread", again)
+
+    def test_exec_by_the_main_thread(self):
+        for again in (0, 3):
+            self.assert_counted_until_exec("exec", again)
+
+    def test_a_process_that_executes_program_after_program(self):
+        """Each time, the thread of the process's number leaves a block behind."""
+        for how in ("exec", "exec-thread"):
+            self.assert_counted_until_exec(how, 20)
+
+    def test_a_child_in_the_memory_of_a_parent_that_is_killed(self):
+        for how in ("--vfork-exec", "--raw-clone"):
             with self.subTest(how=how):
                 truth = Truth()
-                tool = self.run_command(truth, *WORK, "--die", how)
-                for key, (done, begun) in truth.bounds().items():
-                    self.assertLessEqual(done, tool.counts()[key])
-                    self.assertLessEqual(tool.counts()[key], begun)
+                work = ["--threads", 1, "--waits", 100, "--pattern", "sleep", "--hold-ns", 1_000_000]
+                parent = self.started(Workload(*work, how, 1, "--child-waits", 100, *truth.options, program=WORKLOAD))
+                tool = self.started(Hist("-f", WORKLOAD))
+                parent.go()
+                wait_until(lambda: truth.bounds(CHILDREN).get("work.0", (0, 0))[0] > 20, "the child waits")
+                child = only_child(parent.pid)
+                parent.kill()
+                wait_until(lambda: not os.path.exists(f"/proc/{child}"), "the child has ended")
+                self.assertEqual(tool.stop(), 0, tool)
+                self.assert_all_seen(tool.last())
+                self.assertEqual(tool.counts(), truth.exact())
+
+
+class ManyProcesses(TestCase):
+    def test_of_more_than_there_is_room_for_the_rest_is_known_as_lost(self):
+        truth = Truth()
+        workload = self.started(Workload("--waits", 17_000, "--fork-in-block", 17_000, *truth.options, program=WORKLOAD))
+        tool = self.started(Hist("-f", WORKLOAD))
+        workload.go()
+        self.assertEqual(workload.wait(), 0, workload)
+        self.assertEqual(tool.stop(), 0, tool)
+        counted, lost = sum(tool.counts().values()), tool.last()["coverage"]["lost"]
+        self.assertEqual(counted + lost, sum(truth.exact().values()), tool.last()["losses"])
+
+    def test_others_that_come_and_go_change_nothing_for_one_that_stays(self):
+        truth = Truth()
+        work = ["--threads", 8, "--loop", 600, "--pattern", "sleep", "--hold-ns", 1_000_000]
+        stays = self.started(Workload(*work, *truth.options, program=WORKLOAD))
+        others = self.started(Workload("--waits", 6000, "--fork-in-block", 6000, program=WORKLOAD))
+        tool = self.started(Hist("-f", WORKLOAD, "-i", "0.1"))
+        stays.go()
+        others.go()
+        self.assertEqual(others.wait(), 0, others)
+        stays.kill()
+        self.assertEqual(tool.stop(), 0, tool)
+        counted = sum(harness.counts_of(snapshot, stays.pid).get("work.0", 0) for snapshot in tool.snapshots())
+        done, begun = truth.bounds()["work.0"]
+        self.assertLessEqual(done, counted)
+        self.assertLessEqual(counted, begun)
 
 
 class ReusedNumbers(TestCase):

@@ -12,7 +12,9 @@
 #include <cstdlib>
 #include <cstring>
 #include <latch>
+#include <string>
 #include <thread>
+#include <vector>
 
 namespace {
 
@@ -34,9 +36,26 @@ void take_all_memory() {
   }
 }
 
-[[noreturn]] void die(const std::string& how) {
+// As this one was started, and once less.
+void execute_again(const Options& options) {
+  const auto text = [](auto number) { return std::to_string(number); };
+  std::vector<std::string> words = {"workload",          "--threads",    text(options.threads),       "--waits",
+                                    text(options.waits), "--keys",       text(options.keys),          "--die",
+                                    options.die,         "--exec-again", text(options.exec_again - 1)};
+  if (!options.truth_file.empty()) words.insert(words.end(), {"--truth-file", options.truth_file});
+  std::vector<char*> arguments;
+  for (std::string& word : words) arguments.push_back(word.data());
+  arguments.push_back(nullptr);
+  execv("/proc/self/exe", arguments.data());
+}
+
+[[noreturn]] void die(const Options& options) {
+  const std::string& how = options.die;
   if (how == "exit") std::exit(0);
-  if (how == "exec" || how == "exec-thread") execl("/bin/true", "true", nullptr);
+  if (how == "exec" || how == "exec-thread") {
+    if (options.exec_again != 0) execute_again(options);
+    execl("/bin/true", "true", nullptr);
+  }
   if (how == "segv") {
     // A fault, and not a null pointer, which compilers turn into something else.
     *static_cast<volatile char*>(mmap(nullptr, 1, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) = 1;
@@ -59,10 +78,10 @@ void live(Doom& doom, std::size_t row, bool dies) {
   for (std::uint64_t i = 0; i < options.waits; i++) wait(i);
   doom.finished.count_down();
   if (options.stay) return;
-  if (options.die == "thread-exit" || options.die == "raw-exit") die(options.die);
+  if (options.die == "thread-exit" || options.die == "raw-exit") die(options);
   if (dies) {
     doom.finished.wait();
-    die(options.die);
+    die(options);
   }
   for (std::uint64_t i = 0;; i++) wait(i);
 }

@@ -92,6 +92,7 @@ Options parse(int argc, char** argv) {
       ->excludes(loop)
       ->excludes(fork)
       ->excludes(stay);
+  app.add_option("--exec-again", o.exec_again, "What --die executes is this program, so often before it is /bin/true");
   app.add_flag("--wait-for-tracer", o.wait_for_tracer, "The work begins when somebody listens, 30 s at most");
   app.add_option("--ready-fd", o.ready_fd, "Gets a byte when all threads stand ready");
   app.add_option("--go-fd", o.go_fd, "The work begins when a byte comes");

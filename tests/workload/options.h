@@ -27,6 +27,7 @@ struct Options {
   std::string truth_file;
   bool stay = false;
   std::string die;
+  std::uint32_t exec_again = 0;
   bool wait_for_tracer = false;
   int ready_fd = -1;
   int go_fd = -1;
