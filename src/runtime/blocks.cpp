@@ -177,7 +177,7 @@ bool keep_block(wp_block& fresh) noexcept {
 }
 
 void count(__u64 wp_arena::*what) noexcept {
-  auto* page = reinterpret_cast<wp_arena*>(__atomic_load_n(&waitprobe_root.arena, __ATOMIC_ACQUIRE));
+  wp_arena* page = arena();  // a handler may have interrupted the making of it
   __atomic_fetch_add(page != nullptr ? &(page->*what) : &waitprobe_root.lost_memory, 1U, __ATOMIC_RELAXED);
 }
 

@@ -95,11 +95,11 @@ class Program:
 class Workload(Program):
     """waitprobe-workload, which stands at its start until go() is called."""
 
-    def __init__(self, *options, program=None, env=None):
+    def __init__(self, *options, program=None, env=None, pass_fds=()):
         ready, ready_child = os.pipe()
         go_child, self.go_fd = os.pipe()
         super().__init__([program or built("waitprobe-workload"), "--ready-fd", ready_child, "--go-fd", go_child, *options],
-                         pass_fds=(ready_child, go_child), env=env)
+                         pass_fds=(ready_child, go_child, *pass_fds), env=env)
         os.close(ready_child)
         os.close(go_child)
         wait_for_byte(ready, f"the workload {self}")

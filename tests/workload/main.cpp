@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 //
 // Performs a known number of waits on known keys, and prints the truth as its last line: {"keys":{"work.0":123}}.
+#include <sched.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <cmath>
+#include <cstdio>
 #include <iostream>
 #include <thread>
 
@@ -15,6 +17,7 @@
 #include "src/view/escape.h"
 #include "tests/workload/backends.h"
 #include "tests/workload/deaths.h"
+#include "tests/workload/ends.h"
 #include "tests/workload/work.h"
 
 namespace {
@@ -55,6 +58,17 @@ void add_children(CLI::App& app, Options& o, CLI::Option* loop) {
   app.add_option("--child-waits", o.child_waits, "By each of these children")->check(cnt);
 }
 
+// Where and when it waits.
+void add_ends(CLI::App& app, Options& o) {
+  app.add_option("--pin", o.pin, "All threads on this CPU")->check(CLI::Range(0, 1023));
+  app.add_option("--alarm-us", o.alarm_us, "A signal so often, whose handler waits on `alarm`")->check(up_to(1'000'000));
+  app.add_option("--thread-churn", o.thread_churn, "Instead: so many threads, a few at a time, with three waits each");
+  app.add_flag("--late-guards", o.late_guards, "Waits on late.tls, late.key and late.atexit when threads and process end");
+  const auto step =
+      app.add_option("--step-fd", o.step_fd, "All threads do --waits waits for each byte that comes, until its end");
+  app.add_option("--stepped-fd", o.stepped_fd, "Gets a byte when all have done so")->needs(step);
+}
+
 Options parse(int argc, char** argv) {
   Options o;
   CLI::App app("waitprobe-workload: a known number of waits on known keys", "waitprobe-workload");
@@ -79,6 +93,7 @@ Options parse(int argc, char** argv) {
   const auto plugin =
       app.add_option("--plugin", o.plugin, "Open this plug-in, and let it wait on plugin.K after each wait on work.K");
   add_children(app, o, loop);
+  add_ends(app, o);
   app.add_option("--truth-file", o.truth_file, "Where the truth is written as it happens: tests/workload/truth_file.h")
       ->excludes(plugin)
       ->excludes("--cross-thread")
@@ -156,9 +171,28 @@ int main(int argc, char** argv) {
   static Keys& keys = *new Keys(options);
   static TruthFile& file = *new TruthFile(options.truth_file, rows(options), keys.size());
   if (options.true_quantiles) register_recording_backend();
+  if (options.late_guards) prepare_late_guards();
+  if (options.pin >= 0) {
+    cpu_set_t cpus;
+    CPU_ZERO(&cpus);
+    CPU_SET(static_cast<unsigned>(options.pin), &cpus);
+    if (sched_setaffinity(0, sizeof cpus, &cpus) != 0) {
+      std::perror("waitprobe-workload: cannot stay on this CPU");
+      return 1;
+    }
+  }
   const auto children = fork_children(options, keys, file);
   const bool to_the_end = options.stay || !options.die.empty();
-  const Truth truth = (to_the_end ? work_to_the_end : do_work)(options, keys, file, tell_ready, wait_for_go);
+  Truth truth;
+  Resident resident;
+  if (options.thread_churn != 0) {
+    tell_ready(options);
+    wait_for_go(options);
+    resident = churn_threads(options.thread_churn, keys, truth);
+  } else {
+    truth = (to_the_end ? work_to_the_end : do_work)(options, keys, file, tell_ready, wait_for_go);
+  }
+  if (options.late_guards) add_late_guards(options.threads, truth);
   if (children.size() != options.fork || !wait_for(children)) {
     std::cerr << "waitprobe-workload: a child has not done its work" << std::endl;
     return 1;
@@ -166,6 +200,7 @@ int main(int argc, char** argv) {
 
   nlohmann::json json = {{"keys", nlohmann::json::object()}};
   for (const auto& [key, count] : truth) json["keys"][waitprobe::repair_utf8(key)] = count * (children.size() + 1);
+  if (options.thread_churn != 0) json["rss_kib"] = {{"before", resident.before_kib}, {"after", resident.after_kib}};
   if (options.true_quantiles) json["quantiles_ns"] = quantiles();
   std::cout << json.dump() << std::endl;
   if (options.linger || options.stay) pause();

@@ -28,6 +28,12 @@ struct Options {
   bool stay = false;
   std::string die;
   std::uint32_t exec_again = 0;
+  int pin = -1;                // a CPU
+  std::uint32_t alarm_us = 0;  // 0: none
+  std::uint32_t thread_churn = 0;
+  bool late_guards = false;
+  int step_fd = -1;
+  int stepped_fd = -1;
   bool wait_for_tracer = false;
   int ready_fd = -1;
   int go_fd = -1;

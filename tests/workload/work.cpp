@@ -2,8 +2,10 @@
 #include "tests/workload/work.h"
 
 #include <dlfcn.h>
+#include <unistd.h>
 
 #include <atomic>
+#include <barrier>
 #include <chrono>
 #include <condition_variable>
 #include <cstdio>
@@ -16,6 +18,7 @@
 
 #include "tests/workload/backends.h"
 #include "tests/workload/children.h"
+#include "tests/workload/ends.h"
 
 using waitprobe::WaitCounterHandle;
 using Guard = WaitCounterHandle::WaitGuard;
@@ -174,15 +177,25 @@ Truth do_work(const Options& options, Keys& keys, TruthFile& file, void (*ready)
               void (*wait_for_go)(const Options&)) {
   Run run{options, keys, file};
   std::latch standing(options.threads), go(1);
+  std::barrier<> steps(options.threads + 1);
+  bool over = false;
   std::vector<std::thread> threads;
   for (std::uint32_t i = 0; i < options.threads; i++) {
     threads.emplace_back([&, i] {
       standing.count_down();
       go.wait();
-      work(run, i);
+      if (options.step_fd < 0) work(run, i);
+      while (options.step_fd >= 0) {
+        steps.arrive_and_wait();
+        if (over) break;
+        work(run, i);
+        steps.arrive_and_wait();
+      }
+      if (options.late_guards) wait_at_thread_exit();
     });
   }
   standing.wait();
+  std::optional<Alarm> alarm;
   {
     std::optional<Guard> open;
     if (options.hold_open) open.emplace(keys.handle(0).start());
@@ -190,11 +203,21 @@ Truth do_work(const Options& options, Keys& keys, TruthFile& file, void (*ready)
     wait_for_go(options);
     run.plugin_wait = open_plugin(options.plugin);
     if (options.loop_s != 0) run.end = Clock::now() + std::chrono::seconds(options.loop_s);
+    if (options.alarm_us != 0) alarm.emplace(options.alarm_us);
     go.count_down();
   }
+  for (char byte; options.step_fd >= 0 && !over;) {
+    over = read(options.step_fd, &byte, 1) != 1;
+    steps.arrive_and_wait();
+    if (over) break;
+    steps.arrive_and_wait();
+    if (options.stepped_fd >= 0) (void)!write(options.stepped_fd, "s", 1);
+  }
   for (std::thread& thread : threads) thread.join();
+  alarm.reset();
 
   Truth truth;
+  if (options.alarm_us != 0) truth["alarm"] = Alarm::waits();
   for (std::size_t key = 0; key < keys.size(); key++) truth[keys.name(key)] += run.counts[key] + run.children.counts()[key];
   if (run.plugin_wait != nullptr) {
     for (std::size_t key = 0; key < keys.size(); key++) truth["plugin." + std::to_string(key)] += run.counts[key];
