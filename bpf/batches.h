@@ -34,7 +34,9 @@ struct {
   __type(value, struct wp_arena);
 } last_arenas SEC(".maps");
 
-const struct wp_block_state new_block = {.next = WP_NEXT_UNKNOWN};
+/* No counter stands at the address of all ones, nor does a histogram there: a process that lies must not hit upon an empty
+ * entry. */
+const struct wp_block_state new_block = {.next = WP_NEXT_UNKNOWN, .slots = {[0 ... WP_SLOT_CACHE - 1] = ~0ULL}};
 struct wp_claim claimed;
 __u64 block_cnt; /* entries of `blocks` */
 

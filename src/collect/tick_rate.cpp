@@ -6,11 +6,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "bpf/cycles.h"
 #include "src/collect/clock.h"
-
-#if defined(__x86_64__)
-#include <x86intrin.h>
-#endif
 
 namespace waitprobe {
 namespace {
@@ -19,22 +16,8 @@ bool has_counter() {
 #if defined(__x86_64__)
   int mode = 0;
   return prctl(PR_GET_TSC, &mode) == 0 && mode == PR_TSC_ENABLE;
-#elif defined(__aarch64__)
-  return true;
 #else
-  return false;
-#endif
-}
-
-std::uint64_t cycles() {
-#if defined(__x86_64__)
-  return __rdtsc();
-#elif defined(__aarch64__)
-  std::uint64_t ticks;
-  asm volatile("mrs %0, cntvct_el0" : "=r"(ticks));
-  return ticks;
-#else
-  return 0;
+  return sizeof WP_CYCLES_SOURCE > 1;
 #endif
 }
 
@@ -45,7 +28,7 @@ ClockPair read_clocks() {
   ClockPair best;
   std::uint64_t narrowest = UINT64_MAX;
   for (int i = 0; i < 20; i++) {
-    const std::uint64_t before = cycles(), ns = now_ns(), after = cycles();
+    const std::uint64_t before = wp_read_cycles(), ns = now_ns(), after = wp_read_cycles();
     if (after - before >= narrowest) continue;
     narrowest = after - before;
     best = {before + narrowest / 2, ns};

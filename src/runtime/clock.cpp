@@ -15,13 +15,7 @@
 namespace waitprobe::detail {
 namespace {
 
-#if defined(__x86_64__)
-constexpr char trusted_source[] = "tsc\n";
-#elif defined(__aarch64__)
-constexpr char trusted_source[] = "arch_sys_counter\n";
-#else
-constexpr char trusted_source[] = "";
-#endif
+constexpr char trusted_source[] = WP_CYCLES_SOURCE "\n";
 constexpr std::uint64_t second_ns = 1'000'000'000;
 
 bool may_read_counter() noexcept {
@@ -29,7 +23,7 @@ bool may_read_counter() noexcept {
   int mode = 0;
   return prctl(PR_GET_TSC, &mode) == 0 && mode == PR_TSC_ENABLE;
 #else
-  return sizeof trusted_source > 1;
+  return sizeof trusted_source > 2;
 #endif
 }
 

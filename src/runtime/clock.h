@@ -8,9 +8,7 @@
 #include <cstdint>
 #include <ctime>
 
-#if defined(__x86_64__)
-#include <x86intrin.h>
-#endif
+#include "bpf/cycles.h"
 
 namespace waitprobe::detail {
 
@@ -22,17 +20,7 @@ inline std::uint64_t monotonic_ns() noexcept {
 }
 
 // Ticks of the cycle counter. REQUIRES: the clock of the root is WP_CLOCK_CYCLES.
-inline std::uint64_t cycles() noexcept {
-#if defined(__x86_64__)
-  return __rdtsc();
-#elif defined(__aarch64__)
-  std::uint64_t ticks;
-  asm volatile("mrs %0, cntvct_el0" : "=r"(ticks));
-  return ticks;
-#else
-  return 0;
-#endif
-}
+inline std::uint64_t cycles() noexcept { return wp_read_cycles(); }
 
 // Decides what the guards of this process read, if that is not decided yet. Threads: any.
 void choose_clock() noexcept;

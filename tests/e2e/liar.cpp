@@ -33,6 +33,12 @@ void lie_wild_counters() {
   home->written += 200;
 }
 
+// As if they were in an empty cache.
+void lie_null_counters() {
+  for (wp_record& record : home->ring) record.counter = 0;
+  home->written += 200;
+}
+
 void lie_huge_counts() {
   home->written = UINT64_MAX / 2;
   arena->block_cnt = UINT64_MAX;
@@ -75,8 +81,9 @@ constexpr struct {
   const char* name;
   void (*tell)();
 } lies[] = {
-    {"wild-counters", lie_wild_counters},   {"huge-counts", lie_huge_counts},   {"wild-chunks", lie_wild_chunks},
-    {"endless-chunks", lie_endless_chunks}, {"counter-ring", lie_counter_ring}, {"many-blocks", lie_many_blocks},
+    {"wild-counters", lie_wild_counters}, {"null-counters", lie_null_counters},   {"huge-counts", lie_huge_counts},
+    {"wild-chunks", lie_wild_chunks},     {"endless-chunks", lie_endless_chunks}, {"counter-ring", lie_counter_ring},
+    {"many-blocks", lie_many_blocks},
 };
 
 }  // namespace
