@@ -32,7 +32,7 @@ struct Rules {
   bool compare = true;                // a claim is taken only if `next` has not moved since it was judged
 };
 
-enum class ThreadAt : std::uint8_t { idle, wrote, hit, judge, leave, dying, dying_judge, dead };
+enum class ThreadAt : std::uint8_t { idle, wrote, hit, judge, leave, dead };
 enum class ToolAt : std::uint8_t { attach, begin, read_written, read_handed, read_ring, read_after, load_next, judge, done };
 
 struct State {
@@ -47,6 +47,7 @@ struct State {
   std::uint8_t gap = 0;
   // The thread's own.
   ThreadAt thread = ThreadAt::idle;
+  bool dying = false;
   std::uint64_t thread_before = 0;
   // The tool's own.
   ToolAt tool = ToolAt::attach;
@@ -110,6 +111,8 @@ class Explorer {
     return true;
   }
 
+  static ThreadAt after_hit(const State& s) { return s.dying ? ThreadAt::dead : ThreadAt::leave; }
+
   void step_thread(State s, std::vector<State>& out) const {
     switch (s.thread) {
       case ThreadAt::idle:
@@ -124,26 +127,17 @@ class Explorer {
         out.push_back(s);
         break;
       case ThreadAt::hit:
-        s.thread = s.attached ? ThreadAt::judge : ThreadAt::leave;
+        s.thread = s.attached ? ThreadAt::judge : after_hit(s);
         s.thread_before = s.next;
         out.push_back(s);
         break;
       case ThreadAt::judge:
-        if (claim(s, s.thread_before, s.handed, s.written, WP_BY_THREAD, s.ring)) s.thread = ThreadAt::leave;
+        if (claim(s, s.thread_before, s.handed, s.written, WP_BY_THREAD, s.ring)) s.thread = after_hit(s);
         out.push_back(s);
         break;
       case ThreadAt::leave:
         s.handed = s.written;
         s.thread = ThreadAt::idle;
-        out.push_back(s);
-        break;
-      case ThreadAt::dying:
-        s.thread = s.attached ? ThreadAt::dying_judge : ThreadAt::dead;
-        s.thread_before = s.next;
-        out.push_back(s);
-        break;
-      case ThreadAt::dying_judge:
-        if (claim(s, s.thread_before, s.handed, s.written, WP_BY_THREAD, s.ring)) s.thread = ThreadAt::dead;
         out.push_back(s);
         break;
       case ThreadAt::dead:
@@ -153,8 +147,9 @@ class Explorer {
 
   // Between any two accesses of its own, but not inside a BPF program.
   static void step_death(State s, std::vector<State>& out) {
-    if (s.thread == ThreadAt::judge || s.thread >= ThreadAt::dying) return;
-    s.thread = ThreadAt::dying;
+    if (s.thread == ThreadAt::judge || s.thread == ThreadAt::dead || s.dying) return;
+    s.dying = true;
+    s.thread = ThreadAt::hit;
     out.push_back(s);
   }
 
