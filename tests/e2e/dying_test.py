@@ -9,6 +9,7 @@ import time
 
 import harness
 from harness import Hist, TestCase, Workload, armed_word, wait_until
+from stepped import Stepped
 from truth import Truth
 
 KILLS = int(os.environ.get("WAITPROBE_KILLS", "50"))
@@ -183,6 +184,21 @@ class Killed(Dying):
                 self.assert_all_seen(tool.last())
                 self.assertEqual(tool.counts(), truth.exact())
                 self.assertEqual(tool.counts(), workload.truth())
+
+    def test_kill_9_of_threads_that_had_their_blocks_before_the_tool_came(self):
+        workload = self.started(Stepped("--threads", 4, "--waits", 3, "--keys", 2, "--pattern", "none"))
+        workload.go()
+        first = self.started(Hist("-p", workload.pid))
+        workload.step()
+        before = workload.truth_now.exact()
+        second = self.started(Hist("-p", workload.pid))
+        workload.step()
+        after = workload.truth_now.exact()
+        workload.kill()
+        for tool, counts in ((first, after), (second, {key: after[key] - before[key] for key in after})):
+            self.assertEqual(tool.wait(), 0, tool)
+            self.assert_all_seen(tool.last())
+            self.assertEqual(tool.counts(), counts)
 
     def test_kill_9_after_snapshots_have_taken_some(self):
         truth = Truth()
