@@ -85,14 +85,14 @@ int introduce(void *ctx) {
 /* A signal that may kill: of the others there are too many. */
 SEC("tp_btf/signal_deliver")
 int BPF_PROG(on_signal, int sig, void *info, struct k_sigaction *action) {
-  if (action->sa.sa_handler == NULL) bring_own(0);
+  if (action->sa.sa_handler == NULL) WP_NOT_PREEMPTED(bring_own(0));
   return 0;
 }
 
 /* Where exec is announced before it gives up the old memory. */
 SEC("tp_btf/sched_prepare_exec")
 int BPF_PROG(on_prepare_exec) {
-  bring_own(0);
+  WP_NOT_PREEMPTED(bring_own(0));
   return 0;
 }
 
@@ -111,7 +111,7 @@ WP_ENTER(exit_group)
 /* The pid of a process that has ended may be given to another. */
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(on_thread_exit, struct task_struct *task) {
-  bring_own(1);
+  WP_NOT_PREEMPTED(bring_own(1));
   __u32 pid = task->tgid;
   if (task->signal->live.counter == 0) bpf_map_delete_elem(&targets, &pid);
   return 0;

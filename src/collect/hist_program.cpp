@@ -53,6 +53,14 @@ void choose_programs(hist_bpf& skeleton, Transport transport, const KernelFeatur
   }
 }
 
+// How often the kernel has passed a program over, because another thread was in it on the same CPU.
+std::uint64_t misses_of(const bpf_program* program) {
+  bpf_prog_info info = {};
+  __u32 size = sizeof info;
+  if (bpf_program__fd(program) < 0 || bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size) != 0) return 0;
+  return info.recursion_misses;
+}
+
 // Runs a program of type syscall.
 int run(const bpf_program* program) {
   LIBBPF_OPTS(bpf_test_run_opts, options);
@@ -212,6 +220,10 @@ Losses HistProgram::losses() const {
   losses.unreadable = skeleton_->bss->losses.unreadable;
   losses.gap = skeleton_->bss->losses.gap;
   losses.blocks_full = skeleton_->bss->losses.blocks_full;
+  for (const bpf_program* program :
+       {skeleton_->progs.on_signal, skeleton_->progs.on_prepare_exec, skeleton_->progs.on_thread_exit}) {
+    losses.missed += misses_of(program);
+  }
   losses.unfollowed = skeleton_->bss->unfollowed_cnt;
   return losses;
 }

@@ -32,6 +32,7 @@ struct Losses {
   std::uint64_t unreadable = 0;   // their counter could not be read from the process's memory
   std::uint64_t no_memory = 0;    // the process had no memory to follow them
   std::uint64_t blocks_full = 0;  // the kernel had no room for one more thread block
+  std::uint64_t missed = 0;       // ends of threads that the kernel did not tell of; each counts as one wait at the least
   std::uint64_t unfollowed = 0;   // children of a target for which there was no room; each counts as one wait at the least
 
   std::uint64_t sum() const;
@@ -39,8 +40,8 @@ struct Losses {
 
 // All members of Losses, for whoever goes over them.
 inline constexpr std::uint64_t Losses::*all_losses[] = {
-    &Losses::series_full, &Losses::gap,       &Losses::late,        &Losses::reentered,
-    &Losses::unreadable,  &Losses::no_memory, &Losses::blocks_full, &Losses::unfollowed,
+    &Losses::series_full, &Losses::gap,         &Losses::late,   &Losses::reentered,  &Losses::unreadable,
+    &Losses::no_memory,   &Losses::blocks_full, &Losses::missed, &Losses::unfollowed,
 };
 static_assert(sizeof(Losses) == std::size(all_losses) * sizeof(std::uint64_t), "a loss is missing above");
 

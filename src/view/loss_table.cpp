@@ -14,6 +14,7 @@ constexpr LossRow table[] = {
     {"unreadable", &Losses::unreadable, "their key could not be read"},
     {"no_memory", &Losses::no_memory, "the process had no memory for them"},
     {"blocks_full", &Losses::blocks_full, "more threads than there is room for"},
+    {"missed", &Losses::missed, "ends of threads that were not told of"},
     {"unfollowed", &Losses::unfollowed, "children for which there was no room"},
 };
 static_assert(std::size(table) == std::size(all_losses), "a loss has no row");

@@ -51,8 +51,9 @@ inline Snapshot with_losses() {
               .unreadable = 5,
               .no_memory = 6,
               .blocks_full = 7,
-              .unfollowed = 8};
-  s.clamped_cnt = 9;
+              .missed = 8,
+              .unfollowed = 9};
+  s.clamped_cnt = 10;
   s.attached_late = {{17, "server", "/opt/plugins/" + std::string(90, 'p') + ".so", 1'500'000'000}};
   return s;
 }
