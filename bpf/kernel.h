@@ -36,32 +36,22 @@ struct task_struct {
   struct signal_struct *signal;
 } WP_PRESERVE;
 
-struct sigaction {
-  void *sa_handler;
-} WP_PRESERVE;
-
-struct k_sigaction {
-  struct sigaction sa;
+struct trace_event_raw_signal_deliver {
+  unsigned long sa_handler;
 } WP_PRESERVE;
 
 /* A uprobe program can be preempted, and another thread may enter it on the same CPU before it ends; on newer kernels even its
- * stack is per CPU. So can a program on a tracepoint, from 7.0 or so on: then the other thread's is passed over. So each entry
- * wraps its body with these, where the kernel has them (from about 6.10 on). */
+ * stack is per CPU. So each entry wraps its body with these, where the kernel has them (from about 6.10 on). */
 extern void bpf_preempt_disable(void) __ksym __weak;
 extern void bpf_preempt_enable(void) __ksym __weak;
 
-#define WP_NOT_PREEMPTED(body)                      \
-  do {                                              \
-    if (bpf_preempt_disable) bpf_preempt_disable(); \
-    body;                                           \
-    if (bpf_preempt_enable) bpf_preempt_enable();   \
-  } while (0)
-
 /* An entry of a few instructions around one body that must not be preempted. */
-#define WP_USDT(name, body)                   \
-  SEC("usdt") int name(struct pt_regs *ctx) { \
-    WP_NOT_PREEMPTED(body(ctx));              \
-    return 0;                                 \
+#define WP_USDT(name, body)                         \
+  SEC("usdt") int name(struct pt_regs *ctx) {       \
+    if (bpf_preempt_disable) bpf_preempt_disable(); \
+    body(ctx);                                      \
+    if (bpf_preempt_enable) bpf_preempt_enable();   \
+    return 0;                                       \
   }
 
 #endif

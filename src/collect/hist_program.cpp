@@ -4,9 +4,11 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
 
 #include "bpf/claim.h"
 #include "hist.skel.h"
@@ -74,6 +76,11 @@ Result<HistProgram> HistProgram::load(const wp_config& config, Transport transpo
   if (auto rights = check_tracing_rights(); !rights) return rights.error();
   const auto kernel = read_kernel_features();
   if (!kernel) return kernel.error();
+  constexpr const char* tracepoints[] = {"/sys/kernel/tracing/events/sched", "/sys/kernel/debug/tracing/events/sched"};
+  if (std::none_of(std::begin(tracepoints), std::end(tracepoints), [](const char* path) { return access(path, F_OK) == 0; })) {
+    return Error{"attach to", "the kernel's tracepoints (/sys/kernel/tracing)", "tracefs is not mounted",
+                 "mount -t tracefs tracefs /sys/kernel/tracing"};
+  }
   LibbpfLog log;
   HistProgram program;
   program.transport_ = transport;
