@@ -149,7 +149,8 @@ class Hist(Program):
         return self.wait()
 
     def snapshots(self):
-        lines = [line for line in self.out.splitlines() if line.startswith('{"waitprobe"')]
+        # The last line may still be being written.
+        lines = [line for line in self.out.splitlines(keepends=True) if line.startswith('{"waitprobe"') and line.endswith("\n")]
         return [json.loads(line) for line in lines]
 
     def last(self):
