@@ -68,7 +68,7 @@ wp_block* chunk_at(unsigned index) noexcept {
   return reinterpret_cast<wp_block*>(address);
 }
 
-bool take_block(wp_block& block, std::uint64_t number, wp_arena* page, std::uint32_t tid) noexcept {
+bool take_block(wp_block& block, std::uint64_t number, wp_arena* page, std::uint64_t process, std::uint32_t tid) noexcept {
   std::uint32_t nobody = 0;
   if (__atomic_load_n(&block.owner_tid, __ATOMIC_RELAXED) != 0 || has_open_waits(block)) return false;
   if (!__atomic_compare_exchange_n(&block.owner_tid, &nobody, tid, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) return false;
@@ -83,8 +83,8 @@ bool take_block(wp_block& block, std::uint64_t number, wp_arena* page, std::uint
   block.next = 0;
   // BPF programs read the whole ring, and cannot have its second page made for them.
   __atomic_store_n(&block.ring[WP_RING_RECORDS - 1].counter, block.ring[WP_RING_RECORDS - 1].counter, __ATOMIC_RELAXED);
-  block.tag = static_cast<std::uint32_t>(page->incarnation & tag_mask);
-  __atomic_store_n(&block.incarnation, page->incarnation, __ATOMIC_RELEASE);
+  block.tag = static_cast<std::uint32_t>(process & tag_mask);
+  __atomic_store_n(&block.incarnation, process, __ATOMIC_RELEASE);
   __u64 known = __atomic_load_n(&page->block_cnt, __ATOMIC_RELAXED);
   while (known < number &&
          !__atomic_compare_exchange_n(&page->block_cnt, &known, number, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
@@ -95,7 +95,7 @@ bool take_block(wp_block& block, std::uint64_t number, wp_arena* page, std::uint
 wp_block* acquire_block() noexcept {
   wp_arena* page = arena();
   if (page == nullptr) return nullptr;
-  ensure_incarnation(page);
+  const std::uint64_t process = ensure_incarnation(page);
   choose_clock();
   const auto tid = static_cast<std::uint32_t>(syscall(SYS_gettid));
   std::uint64_t number = 1;
@@ -103,8 +103,8 @@ wp_block* acquire_block() noexcept {
     wp_block* chunk = chunk_at(i);
     if (chunk == nullptr) return nullptr;
     for (std::size_t k = 0; k < (std::size_t{WP_FIRST_CHUNK_BLOCKS} << i); k++, number++) {
-      if (!take_block(chunk[k], number, page, tid)) continue;
-      waitprobe_fire_block(&chunk[k], tid, page->incarnation);
+      if (!take_block(chunk[k], number, page, process, tid)) continue;
+      waitprobe_fire_block(&chunk[k], tid, process);
       return &chunk[k];
     }
   }

@@ -22,6 +22,8 @@ TOOL = os.path.abspath(os.path.join(BUILD, "waitprobe"))
 # A machine that is emulated needs more of it.
 PATIENCE = int(os.environ.get("WAITPROBE_PATIENCE", "1"))
 DEADLINE_S = 60 * PATIENCE
+# A sanitizer's own memory hides what a program takes.
+SANITIZED = "WAITPROBE_SANITIZED" in os.environ
 
 
 def built(name):
