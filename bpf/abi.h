@@ -248,6 +248,17 @@ struct wp_introduction {
 };
 WP_ASSERT_SIZE(struct wp_introduction, 320);
 
+/* The registers of a user thread, in the order of the kernel's struct pt_regs (x86-64) or struct user_pt_regs (arm64), with which
+ * ptrace's and a core dump's begin as well. */
+#if defined(__aarch64__) || defined(__TARGET_ARCH_arm64)
+#define WP_REGS 34 /* x0..x30, sp, pc, pstate */
+#else
+#define WP_REGS 21 /* r15 r14 r13 r12 bp bx r11 r10 r9 r8 ax cx dx si di orig_ax ip cs flags sp ss */
+#endif
+struct wp_regs {
+  __u64 reg[WP_REGS];
+};
+
 /* A process that the tool should look at: it has just started another program (incarnation 0), or has shown a block that was
  * not known. */
 struct wp_sighting {

@@ -258,8 +258,8 @@ bool HistSession::targets_have_ended() const {
          std::all_of(ends_.begin(), ends_.end(), [](const FileDescriptor& end) { return is_readable(end.get()); });
 }
 
-void HistSession::wait_for_something(std::uint64_t until_ns) {
-  std::vector<pollfd> waits = {{stop_signals_, POLLIN, 0}, {program_.sightings_fd(), POLLIN, 0}};
+void HistSession::wait_for_something(std::uint64_t until_ns, int wake_fd) {
+  std::vector<pollfd> waits = {{stop_signals_, POLLIN, 0}, {wake_fd, POLLIN, 0}, {program_.sightings_fd(), POLLIN, 0}};
   if (rendezvous_) rendezvous_->add_to(waits);
   for (const FileDescriptor& end : ends_) {
     if (!is_readable(end.get())) waits.push_back({end.get(), POLLIN, 0});
@@ -275,9 +275,9 @@ void HistSession::wait_for_something(std::uint64_t until_ns) {
   ppoll(waits.data(), waits.size(), &patience, nullptr);
 }
 
-HistSession::Event HistSession::run_until(std::uint64_t deadline_ns) {
+HistSession::Event HistSession::run_until(std::uint64_t deadline_ns, int wake_fd) {
   for (;;) {
-    wait_for_something(deadline_ns);
+    wait_for_something(deadline_ns, wake_fd);
     if (rendezvous_) {
       rendezvous_->serve([this](std::uint32_t pid) { return program_.is_target(pid); },
                          [this](std::uint32_t pid, std::uint64_t root_address) { greet(pid, root_address); });
@@ -286,6 +286,7 @@ HistSession::Event HistSession::run_until(std::uint64_t deadline_ns) {
     copies_.make_room();
     look_at_due(now_ns());
     if (is_readable(stop_signals_)) return Event::stopped;
+    if (is_readable(wake_fd)) return Event::woken;
     if (targets_have_ended()) {
       if (ended_ns_ == 0) ended_ns_ = now_ns();
       return Event::ended;

@@ -42,10 +42,11 @@ class HistSession {
   // Runs the command, if there is one.
   Result<void> start();
 
-  enum class Event { deadline, stopped, ended };
+  enum class Event { deadline, stopped, ended, woken };
 
-  // Until the moment (nanoseconds of CLOCK_MONOTONIC), until the signalfd is readable, or until the targets have ended.
-  Event run_until(std::uint64_t deadline_ns);
+  // Until the moment (nanoseconds of CLOCK_MONOTONIC), until the signalfd or `wake_fd` is readable, or until the targets have
+  // ended.
+  Event run_until(std::uint64_t deadline_ns, int wake_fd = -1);
 
   // The totals up to now. Never smaller than those of an earlier one.
   Snapshot snapshot();
@@ -80,7 +81,7 @@ class HistSession {
   void look_at_due(std::uint64_t now_ns);
   void greet(std::uint32_t pid, std::uint64_t root_address);
   bool targets_have_ended() const;
-  void wait_for_something(std::uint64_t until_ns);
+  void wait_for_something(std::uint64_t until_ns, int wake_fd);
 
   HistProgram program_;
   std::unique_ptr<Attachments> attachments_;

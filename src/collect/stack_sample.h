@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "bpf/abi.h"
+
+namespace waitprobe {
+
+// What a thread's stack is unwound from, without the thread: its registers, and a copy of the stack above its stack pointer, as
+// much as there was. A BPF program, ptrace and core dumps give the same.
+struct StackSample {
+  wp_regs registers = {};
+  std::uint64_t stack_address = 0;  // of stack[0]: the stack pointer
+  std::vector<std::byte> stack;
+};
+
+}  // namespace waitprobe
