@@ -268,6 +268,43 @@ struct wp_sighting {
 };
 WP_ASSERT_SIZE(struct wp_sighting, 16);
 
+/* A wait that took long, as slow.bpf.c tells of it; followed by a copy of the stack if that is wanted. */
+#define WP_STACK_MAX 32768 /* bytes */
+struct wp_slow_wait {
+  __u64 stop_ns;
+  __u64 duration_ns;
+  __u64 wait_id;
+  __u32 pid; /* as the first pid namespace counts */
+  __u32 tid;
+  char comm[WP_COMM_LEN]; /* of the process */
+  char thread[WP_COMM_LEN];
+  char key[WP_KEY_MAX]; /* the first bytes of it */
+  __u32 key_len;        /* of the whole key */
+  __u32 stack_bytes;    /* of the copy, from the stack pointer up; 0: none */
+  struct wp_regs regs;  /* all zero without a copy */
+};
+WP_ASSERT_SIZE(struct wp_slow_wait, 328 + 8 * WP_REGS);
+
+struct wp_slow_stack {
+  struct wp_slow_wait wait;
+  __u8 stack[WP_STACK_MAX];
+};
+
+/* Every way to lose a slow wait. */
+struct wp_slow_losses {
+  __u64 ring_full;  /* the tool did not read as fast as waits came */
+  __u64 unreadable; /* the key could not be read from the process's memory */
+};
+WP_ASSERT_SIZE(struct wp_slow_losses, 16);
+
+/* Set by the tool before it loads slow.bpf.c. */
+struct wp_slow_config {
+  __u64 min_ns;
+  __u8 stacks;
+  __u8 pad[7];
+};
+WP_ASSERT_SIZE(struct wp_slow_config, 16);
+
 /* Set by the tool before it loads the programs. */
 struct wp_config {
   __u8 filter_targets; /* count only processes in map `targets` */

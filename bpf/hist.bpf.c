@@ -111,28 +111,20 @@ WP_ENTER(execveat)
 WP_ENTER(exit)
 WP_ENTER(exit_group)
 
-/* The pid of a process that has ended may be given to another. */
 SEC("tp/sched/sched_process_exit")
 int on_thread_exit(void *ctx) {
   bring_own(1);
-  struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-  __u32 pid = bpf_get_current_pid_tgid() >> 32;
-  if (BPF_CORE_READ(task, signal, live.counter) == 0) bpf_map_delete_elem(&targets, &pid);
+  forget_ended();
   return 0;
 }
 
 /* ---- processes that come --------------------------------------------------------------------------------------- */
 
-/* A child of a target is one too, unless it only is a new thread. */
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child) {
-  __u32 from = parent->tgid, to = child->tgid;
-  __u8 yes = 1;
-  if (from == to) return 0;
+  if (parent->tgid == child->tgid) return 0;
   if (parent->mm == child->mm) bequeath(parent->pid, child->pid);
-  if (config.follow_forks && bpf_map_lookup_elem(&targets, &from)) {
-    if (bpf_map_update_elem(&targets, &to, &yes, BPF_ANY)) __sync_fetch_and_add(&unfollowed_cnt, 1);
-  }
+  follow_child(parent->tgid, child->tgid);
   return 0;
 }
 
@@ -141,12 +133,6 @@ SEC("tp_btf/sched_process_exec")
 int BPF_PROG(on_exec, struct task_struct *task, int old_tid) {
   forget_own(old_tid);
   forget_own(task->pid);
-  if (!is_target()) return 0;
-  struct wp_sighting *sighting = bpf_ringbuf_reserve(&sightings, sizeof(*sighting), 0);
-  if (!sighting) return 0;
-  sighting->incarnation = 0;
-  sighting->pid = task->tgid;
-  sighting->pad = 0;
-  bpf_ringbuf_submit(sighting, 0);
+  tell_of_exec(task->tgid);
   return 0;
 }

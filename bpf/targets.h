@@ -42,4 +42,29 @@ static __always_inline int is_target(void) {
   return bpf_map_lookup_elem(&targets, &pid) != NULL;
 }
 
+/* A child of a target is one too. REQUIRES: it is not only a new thread. */
+static __always_inline void follow_child(__u32 from, __u32 to) {
+  __u8 yes = 1;
+  if (!config.follow_forks || !bpf_map_lookup_elem(&targets, &from)) return;
+  if (bpf_map_update_elem(&targets, &to, &yes, BPF_ANY)) __sync_fetch_and_add(&unfollowed_cnt, 1);
+}
+
+/* The pid of a process that has ended may be given to another. */
+static __always_inline void forget_ended(void) {
+  struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+  __u32 pid = bpf_get_current_pid_tgid() >> 32;
+  if (BPF_CORE_READ(task, signal, live.counter) == 0) bpf_map_delete_elem(&targets, &pid);
+}
+
+/* The current process has started another program. */
+static __always_inline void tell_of_exec(__u32 pid) {
+  if (!is_target()) return;
+  struct wp_sighting *sighting = bpf_ringbuf_reserve(&sightings, sizeof(*sighting), 0);
+  if (!sighting) return;
+  sighting->incarnation = 0;
+  sighting->pid = pid;
+  sighting->pad = 0;
+  bpf_ringbuf_submit(sighting, 0);
+}
+
 #endif

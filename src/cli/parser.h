@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "src/cli/command_table.h"
-#include "src/collect/hist_session.h"
+#include "src/collect/target_session.h"
 
 namespace waitprobe::cli {
 
@@ -49,6 +49,15 @@ class TargetOptions {
 
 // An option that takes a time in seconds, such as 0.5. Units: `to` is in nanoseconds.
 CLI::Option* add_seconds(Parser& parser, const std::string& name, std::uint64_t& to, const std::string& description);
+
+// An option that takes a time with its unit, such as 5ms, 2s or 0; a bare number is seconds. Units: `to` is in nanoseconds.
+CLI::Option* add_duration(Parser& parser, const std::string& name, std::uint64_t& to, const std::string& description);
+
+// -k GLOB, repeatable.
+void add_key_globs(Parser& parser, std::vector<std::string>& globs);
+
+// A check for options that take a number of things, 1 or more.
+std::string check_count(const std::string& text);
 
 // --ready-fd N: one byte is written to N once everything is attached. REQUIRES: parsed.
 class ReadyFd {

@@ -55,8 +55,8 @@ Result<void> Attachments::attach(const ProbeFile& file, const FileDescriptor& op
   return {};
 }
 
-Result<Attachments::Link> Attachments::attach(const HistProgram::ProbeProgram& program, const ProbeFile& file,
-                                              const std::string& path, const std::string& shown_as) {
+Result<Attachments::Link> Attachments::attach(const ProbeProgram& program, const ProbeFile& file, const std::string& path,
+                                              const std::string& shown_as) {
   const std::string what = "attach to probe waitprobe:" + std::string(program.probe) + " of";
   const ProbeSite* site = file.find(program.probe);
   if (site == nullptr)

@@ -11,17 +11,23 @@
 #include <vector>
 
 #include "src/collect/copies.h"
-#include "src/collect/hist_program.h"
 #include "src/model/result.h"
 
 struct bpf_link;
+struct bpf_program;
 
 namespace waitprobe {
+
+// A loaded BPF program, and the name of the probe that it belongs on.
+struct ProbeProgram {
+  const bpf_program* program;
+  const char* probe;
+};
 
 // Threads: one at a time. Lifetime: the programs must outlive it.
 class Attachments {
  public:
-  explicit Attachments(std::vector<HistProgram::ProbeProgram> programs) : programs_(std::move(programs)) {}
+  explicit Attachments(std::vector<ProbeProgram> programs) : programs_(std::move(programs)) {}
 
   bool has(const ProbeFile& file) const { return links_.contains(file.on_disk); }
 
@@ -42,10 +48,9 @@ class Attachments {
 
   using Link = std::unique_ptr<bpf_link, Destroy>;
 
-  Result<Link> attach(const HistProgram::ProbeProgram& program, const ProbeFile& file, const std::string& path,
-                      const std::string& shown_as);
+  Result<Link> attach(const ProbeProgram& program, const ProbeFile& file, const std::string& path, const std::string& shown_as);
 
-  std::vector<HistProgram::ProbeProgram> programs_;
+  std::vector<ProbeProgram> programs_;
   std::map<FileId, std::vector<Link>> links_;  // by ProbeFile::on_disk; one for each program
 };
 

@@ -18,7 +18,6 @@
 namespace waitprobe {
 
 void HistProgram::DestroySkeleton::operator()(hist_bpf* skeleton) const { hist_bpf__destroy(skeleton); }
-void HistProgram::FreeRing::operator()(ring_buffer* ring) const { ring_buffer__free(ring); }
 void HistProgram::Unmap::operator()(const void* memory) const { munmap(const_cast<void*>(memory), bytes); }
 
 template <class T>
@@ -76,11 +75,6 @@ Result<HistProgram> HistProgram::load(const wp_config& config, Transport transpo
   if (auto rights = check_tracing_rights(); !rights) return rights.error();
   const auto kernel = read_kernel_features();
   if (!kernel) return kernel.error();
-  constexpr const char* tracepoints[] = {"/sys/kernel/tracing/events/sched", "/sys/kernel/debug/tracing/events/sched"};
-  if (std::none_of(std::begin(tracepoints), std::end(tracepoints), [](const char* path) { return access(path, F_OK) == 0; })) {
-    return Error{"attach to", "the kernel's tracepoints (/sys/kernel/tracing)", "tracefs is not mounted",
-                 "mount -t tracefs tracefs /sys/kernel/tracing"};
-  }
   LibbpfLog log;
   HistProgram program;
   program.transport_ = transport;
@@ -92,21 +86,22 @@ Result<HistProgram> HistProgram::load(const wp_config& config, Transport transpo
   if (const int failed = hist_bpf__load(skeleton); failed != 0) return load_error(-failed, log.text());
   if (const int failed = hist_bpf__attach(skeleton); failed != 0) return load_error(-failed, log.text());
 
-  program.sightings_.reset(ring_buffer__new(bpf_map__fd(skeleton->maps.sightings), on_sighting, program.look_.get(), nullptr));
-  if (program.sightings_ == nullptr) return load_error(errno, log.text());
+  auto processes = ProcessFilter::open(skeleton->maps.targets, skeleton->maps.sightings, config.filter_targets != 0);
+  if (!processes) return processes.error();
   auto hists = map_array<const wp_hist>(skeleton->maps.hists, PROT_READ);
   if (!hists) return hists.error();
   auto infos = map_array<const wp_series_info>(skeleton->maps.infos, PROT_READ);
   if (!infos) return infos.error();
   auto rings = map_array<wp_ring>(skeleton->maps.rings, PROT_READ | PROT_WRITE);
   if (!rings) return rings.error();
+  program.processes_ = std::move(*processes);
   program.hists_ = std::move(*hists);
   program.infos_ = std::move(*infos);
   program.rings_ = std::move(*rings);
   return program;
 }
 
-std::vector<HistProgram::ProbeProgram> HistProgram::probe_programs() const {
+std::vector<ProbeProgram> HistProgram::probe_programs() const {
   if (transport_ == Transport::events) return {{skeleton_->progs.on_wait_stop, "wait_stop"}};
   // wait_batch first: between the two a thread may take a block and hand over, which would look like a gap.
   return {{skeleton_->progs.on_wait_batch, "wait_batch"}, {skeleton_->progs.on_wait_block, "wait_block"}};
@@ -174,31 +169,6 @@ void HistProgram::forget_blocks(const std::function<bool(std::uint64_t)>& has_en
   for (const wp_block_key& old : ended) {
     if (bpf_map_delete_elem(map, &old) == 0) __atomic_fetch_sub(&skeleton_->bss->block_cnt, 1, __ATOMIC_RELAXED);
   }
-}
-
-Result<void> HistProgram::add_target(std::uint32_t pid) {
-  const std::uint8_t yes = 1;
-  if (bpf_map_update_elem(bpf_map__fd(skeleton_->maps.targets), &pid, &yes, BPF_ANY) == 0) return {};
-  return Error{"count", "process " + std::to_string(pid), errno_text(errno), ""};
-}
-
-bool HistProgram::is_target(std::uint32_t pid) const {
-  std::uint8_t yes = 0;
-  return !skeleton_->rodata->config.filter_targets ||
-         bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.targets), &pid, &yes) == 0;
-}
-
-int HistProgram::sightings_fd() const { return ring_buffer__epoll_fd(sightings_.get()); }
-
-int HistProgram::on_sighting(void* look, void* data, std::size_t size) {
-  if (size >= sizeof(wp_sighting))
-    (*static_cast<std::function<void(const wp_sighting&)>*>(look))(*static_cast<wp_sighting*>(data));
-  return 0;
-}
-
-void HistProgram::take_sightings(const std::function<void(const wp_sighting&)>& look) {
-  *look_ = look;
-  ring_buffer__consume(sightings_.get());
 }
 
 std::vector<Series> HistProgram::series() const {

@@ -9,14 +9,14 @@
 #include <vector>
 
 #include "bpf/abi.h"
+#include "src/collect/attachments.h"
+#include "src/collect/process_filter.h"
 #include "src/collect/tick_rate.h"
 #include "src/model/result.h"
 #include "src/model/snapshot.h"
 
 struct bpf_map;
-struct bpf_program;
 struct hist_bpf;
-struct ring_buffer;
 
 namespace waitprobe {
 
@@ -33,11 +33,9 @@ class HistProgram {
   static Result<HistProgram> load(const wp_config& config, Transport transport);
 
   // The programs of the transport, and the probes that they belong on.
-  struct ProbeProgram {
-    const bpf_program* program;
-    const char* probe;
-  };
   std::vector<ProbeProgram> probe_programs() const;
+
+  ProcessFilter& processes() { return processes_; }
 
   // What counts: waits that stop at or after `since`, and before `until`. Both are moments to come, so that no program that has
   // looked before can have passed over a wait that counts. The pair is near them.
@@ -59,14 +57,6 @@ class HistProgram {
   std::uint64_t block_cnt() const;
   void forget_blocks(const std::function<bool(std::uint64_t incarnation)>& has_ended);
 
-  // REQUIRES: config.filter_targets.
-  Result<void> add_target(std::uint32_t pid);
-  bool is_target(std::uint32_t pid) const;
-
-  // Readable when there are processes to look at, which take_sightings() hands over.
-  int sightings_fd() const;
-  void take_sightings(const std::function<void(const wp_sighting&)>& look);
-
   // The running totals, as they are at this moment.
   std::vector<Series> series() const;
   Losses losses() const;
@@ -74,9 +64,6 @@ class HistProgram {
  private:
   struct DestroySkeleton {
     void operator()(hist_bpf* skeleton) const;
-  };
-  struct FreeRing {
-    void operator()(ring_buffer* ring) const;
   };
   struct Unmap {
     std::size_t bytes;
@@ -87,12 +74,9 @@ class HistProgram {
 
   template <class T>
   static Result<MappedArray<T>> map_array(const bpf_map* map, int protection);
-  static int on_sighting(void* look, void* data, std::size_t size);
 
   std::unique_ptr<hist_bpf, DestroySkeleton> skeleton_;
-  std::unique_ptr<ring_buffer, FreeRing> sightings_;
-  // Where take_sightings() hands over; owned, so that its address survives a move.
-  std::unique_ptr<std::function<void(const wp_sighting&)>> look_ = std::make_unique<std::function<void(const wp_sighting&)>>();
+  ProcessFilter processes_;
   Transport transport_ = Transport::batches;
   MappedArray<const wp_hist> hists_;
   MappedArray<const wp_series_info> infos_;

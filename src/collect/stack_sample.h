@@ -9,6 +9,15 @@
 
 namespace waitprobe {
 
+// As the registers say.
+inline std::uint64_t stack_pointer(const wp_regs& registers) {
+#if defined(__aarch64__)
+  return registers.reg[31];
+#else
+  return registers.reg[19];
+#endif
+}
+
 // What a thread's stack is unwound from, without the thread: its registers, and a copy of the stack above its stack pointer, as
 // much as there was. A BPF program, ptrace and core dumps give the same.
 struct StackSample {

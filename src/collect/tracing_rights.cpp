@@ -6,10 +6,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdarg>
 #include <cstdint>
 #include <cstdio>
 #include <fstream>
+#include <iterator>
 
 namespace waitprobe {
 namespace {
@@ -65,6 +67,11 @@ Result<void> check_tracing_rights() {
     return Error{
         "trace", "", "this kernel has no type information (BTF): /sys/kernel/btf/vmlinux is missing",
         "use a kernel built with CONFIG_DEBUG_INFO_BTF=y, as those of the distributions are; in a container, mount /sys"};
+  }
+  constexpr const char* tracepoints[] = {"/sys/kernel/tracing/events/sched", "/sys/kernel/debug/tracing/events/sched"};
+  if (std::none_of(std::begin(tracepoints), std::end(tracepoints), [](const char* path) { return access(path, F_OK) == 0; })) {
+    return Error{"attach to", "the kernel's tracepoints (/sys/kernel/tracing)", "tracefs is not mounted",
+                 "mount -t tracefs tracefs /sys/kernel/tracing"};
   }
   struct stat status;
   if (stat("/proc/self/ns/pid", &status) == 0 && status.st_ino != first_pid_namespace) {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "src/model/snapshot.h"
 
-#include <fnmatch.h>
-
 #include <algorithm>
 #include <iterator>
 #include <tuple>
+
+#include "src/model/key_patterns.h"
 
 namespace waitprobe {
 namespace {
@@ -18,18 +18,6 @@ Losses growth(const Losses& later, const Losses& earlier) {
   Losses between;
   for (const auto loss : all_losses) between.*loss = growth(later.*loss, earlier.*loss);
   return between;
-}
-
-// fnmatch ends at a zero byte. A pattern cannot hold one, so another byte that patterns do not name may stand for it.
-std::string without_zeros(std::string key) {
-  std::replace(key.begin(), key.end(), '\0', '\1');
-  return key;
-}
-
-bool matches_any(const std::string& key, const std::vector<std::string>& patterns) {
-  const std::string text = without_zeros(key);
-  return std::any_of(patterns.begin(), patterns.end(),
-                     [&](const std::string& pattern) { return fnmatch(pattern.c_str(), text.c_str(), 0) == 0; });
 }
 
 }  // namespace

@@ -34,6 +34,7 @@ struct Losses {
   std::uint64_t blocks_full = 0;  // the kernel had no room for one more thread block
   std::uint64_t missed = 0;       // ends of threads that the kernel did not tell of; each counts as one wait at the least
   std::uint64_t unfollowed = 0;   // children of a target for which there was no room; each counts as one wait at the least
+  std::uint64_t ring_full = 0;    // the tool did not read as fast as slow waits came
 
   std::uint64_t sum() const;
 };
@@ -41,7 +42,7 @@ struct Losses {
 // All members of Losses, for whoever goes over them.
 inline constexpr std::uint64_t Losses::*all_losses[] = {
     &Losses::series_full, &Losses::gap,         &Losses::late,   &Losses::reentered,  &Losses::unreadable,
-    &Losses::no_memory,   &Losses::blocks_full, &Losses::missed, &Losses::unfollowed,
+    &Losses::no_memory,   &Losses::blocks_full, &Losses::missed, &Losses::unfollowed, &Losses::ring_full,
 };
 static_assert(sizeof(Losses) == std::size(all_losses) * sizeof(std::uint64_t), "a loss is missing above");
 
@@ -76,8 +77,8 @@ struct Snapshot {
 // REQUIRES: `earlier` was taken before `later`, and no keys were left out of either.
 Snapshot interval(const Snapshot& later, const Snapshot& earlier);
 
-// Leaves out the series whose key matches none of the patterns (as a shell's: * ? [...]), and keeps count of their waits. A
-// pattern matches whole keys, of a longer one the first WP_KEY_MAX bytes; no byte is special in a key. No patterns: all match.
+// Leaves out the series whose key matches none of the patterns (key_patterns.h), and keeps count of their waits. No patterns:
+// all match.
 void keep_keys(Snapshot& snapshot, const std::vector<std::string>& patterns);
 
 // Puts series in order (process_start_ticks, pid, key), and together where the same key of the same process comes more than

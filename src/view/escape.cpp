@@ -115,6 +115,11 @@ std::string escape(std::string_view bytes) {
   return out;
 }
 
+std::string shown_key(std::string_view kept, std::uint64_t key_len) {
+  if (key_len == 0) return "(empty key)";
+  return escape(kept) + (key_len > kept.size() ? "…" : "");
+}
+
 std::string repair_utf8(std::string_view bytes) {
   std::string out;
   while (!bytes.empty()) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -11,6 +12,9 @@ namespace waitprobe {
 // characters, escape sequences, broken UTF-8, blanks other than the space, characters that change the direction of text or
 // cannot be seen) becomes \n, \t or \xNN a byte, and a backslash becomes two.
 std::string escape(std::string_view bytes);
+
+// A key as escape() shows it, of which there may be more than is kept: "…"; "(empty key)" when it has no bytes at all.
+std::string shown_key(std::string_view kept, std::uint64_t key_len);
 
 // Valid UTF-8 for a JSON writer: broken bytes become the text \xNN; all else, control characters too, stays for
 // the writer to escape.

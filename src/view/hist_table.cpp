@@ -23,11 +23,6 @@ std::size_t key_width(const TableOptions& options) {
   return options.width > others + least_key_width ? options.width - others : least_key_width;
 }
 
-std::string shown_key(const Series& series) {
-  if (series.key_len == 0) return "(empty key)";
-  return escape(series.key) + (series.key_len > series.key.size() ? "…" : "");
-}
-
 void print_header(std::ostream& out, std::size_t key_columns) {
   out << pad("key", key_columns);
   for (const Column& column : columns()) out << ' ' << align_right(column.header, column.width);
@@ -35,7 +30,7 @@ void print_header(std::ostream& out, std::size_t key_columns) {
 }
 
 void print_row(std::ostream& out, const Series& series, std::uint64_t elapsed_ns, std::size_t key_columns) {
-  out << pad(shown_key(series), key_columns);
+  out << pad(shown_key(series.key, series.key_len), key_columns);
   for (const Column& column : columns()) out << ' ' << align_right(column.text(series, elapsed_ns), column.width);
   out << '\n';
 }
@@ -76,10 +71,7 @@ void print_coverage(std::ostream& out, const Snapshot& snapshot) {
   }
   out << '\n';
   if (snapshot.left_out_cnt != 0) out << "  not shown: " << waits(snapshot.left_out_cnt) << " of other keys\n";
-  for (const LossRow& loss : loss_table()) {
-    const std::uint64_t count = snapshot.losses.*loss.count;
-    if (count != 0) out << "  lost: " << loss.name << ' ' << std::to_string(count) << " (" << loss.meaning << ")\n";
-  }
+  print_losses(out, snapshot.losses);
   if (snapshot.clamped_cnt != 0) out << "  " << waits(snapshot.clamped_cnt) << " counted as 0 ns: their clock went backwards\n";
 }
 
@@ -105,7 +97,7 @@ void print_hist(std::ostream& out, const Snapshot& snapshot, const TableOptions&
     out << '\n';
     if (!options.bars) continue;
     for (const Series* row : group) {
-      out << shorten(shown_key(*row), options.width) << '\n';
+      out << shorten(shown_key(row->key, row->key_len), options.width) << '\n';
       print_bars(out, row->histogram, options.width);
       out << '\n';
     }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <ostream>
 #include <span>
 
 #include "src/model/snapshot.h"
@@ -16,5 +17,8 @@ struct LossRow {
 
 // Every way to lose a wait, one row each: text and JSON tell of the same.
 std::span<const LossRow> loss_table();
+
+// A line for each cause that there was.
+void print_losses(std::ostream& out, const Losses& losses);
 
 }  // namespace waitprobe

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+#include "src/collect/process_filter.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include <cerrno>
+#include <string>
+
+namespace waitprobe {
+
+void ProcessFilter::FreeRing::operator()(ring_buffer* ring) const { ring_buffer__free(ring); }
+
+Result<ProcessFilter> ProcessFilter::open(const bpf_map* targets, const bpf_map* sightings, bool filters) {
+  ProcessFilter filter;
+  filter.targets_fd_ = bpf_map__fd(targets);
+  filter.filters_ = filters;
+  filter.sightings_.reset(ring_buffer__new(bpf_map__fd(sightings), on_sighting, filter.look_.get(), nullptr));
+  if (filter.sightings_ == nullptr) return Error{"map", "memory of the BPF programs", errno_text(errno), ""};
+  return filter;
+}
+
+Result<void> ProcessFilter::add_target(std::uint32_t pid) {
+  const std::uint8_t yes = 1;
+  if (bpf_map_update_elem(targets_fd_, &pid, &yes, BPF_ANY) == 0) return {};
+  return Error{"count", "process " + std::to_string(pid), errno_text(errno), ""};
+}
+
+bool ProcessFilter::is_target(std::uint32_t pid) const {
+  std::uint8_t yes = 0;
+  return !filters_ || bpf_map_lookup_elem(targets_fd_, &pid, &yes) == 0;
+}
+
+int ProcessFilter::sightings_fd() const { return ring_buffer__epoll_fd(sightings_.get()); }
+
+int ProcessFilter::on_sighting(void* look, void* data, std::size_t size) {
+  if (size >= sizeof(wp_sighting))
+    (*static_cast<std::function<void(const wp_sighting&)>*>(look))(*static_cast<wp_sighting*>(data));
+  return 0;
+}
+
+void ProcessFilter::take_sightings(const std::function<void(const wp_sighting&)>& look) {
+  *look_ = look;
+  ring_buffer__consume(sightings_.get());
+}
+
+}  // namespace waitprobe

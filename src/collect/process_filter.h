@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "bpf/abi.h"
+#include "src/model/result.h"
+
+struct bpf_map;
+struct ring_buffer;
+
+namespace waitprobe {
+
+// Which processes count, as a BPF object that includes bpf/targets.h decides it, and what that tells of processes.
+//
+// Threads: one at a time. Lifetime: the maps must outlive it.
+class ProcessFilter {
+ public:
+  // `filters`: only targets count; otherwise every process does.
+  static Result<ProcessFilter> open(const bpf_map* targets, const bpf_map* sightings, bool filters);
+
+  // REQUIRES: it filters.
+  Result<void> add_target(std::uint32_t pid);
+  bool is_target(std::uint32_t pid) const;
+
+  // Readable when there are processes to look at, which take_sightings() hands over.
+  int sightings_fd() const;
+  void take_sightings(const std::function<void(const wp_sighting&)>& look);
+
+ private:
+  struct FreeRing {
+    void operator()(ring_buffer* ring) const;
+  };
+
+  static int on_sighting(void* look, void* data, std::size_t size);
+
+  int targets_fd_ = -1;
+  bool filters_ = false;
+  std::unique_ptr<ring_buffer, FreeRing> sightings_;
+  // Where take_sightings() hands over; owned, so that its address survives a move.
+  std::unique_ptr<std::function<void(const wp_sighting&)>> look_ = std::make_unique<std::function<void(const wp_sighting&)>>();
+};
+
+}  // namespace waitprobe

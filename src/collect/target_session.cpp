@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: MIT
+#include "src/collect/target_session.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <ctime>
+
+#include "src/collect/clock.h"
+
+namespace waitprobe {
+namespace {
+
+// How often all processes of the machine are looked at, for a plug-in that one of them has loaded: this often, or, where there
+// are very many, as often as one percent of a CPU allows.
+constexpr std::uint64_t full_look_ns = 2'000'000'000;
+constexpr std::uint64_t full_look_share = 100;
+
+bool is_readable(int fd) {
+  pollfd wait = {fd, POLLIN, 0};
+  return fd >= 0 && poll(&wait, 1, 0) == 1;
+}
+
+}  // namespace
+
+wp_config config_of(const TargetChoice& choice) {
+  wp_config config = {};
+  config.filter_targets = !choice.pids.empty() || !choice.command.empty();
+  config.follow_forks = !choice.command.empty();
+  return config;
+}
+
+Result<void> TargetSession::check(const TargetChoice& choice) {
+  for (const std::uint32_t pid : choice.pids) {
+    if (auto exists = check_exists(pid); !exists) return exists.error();
+  }
+  return {};
+}
+
+TargetSession::TargetSession(Tracer& tracer, int stop_signals)
+    : tracer_(&tracer), attachments_(tracer.probe_programs()), stop_signals_(stop_signals) {}
+
+Result<std::unique_ptr<TargetSession>> TargetSession::open(const TargetChoice& choice, Tracer& tracer, int stop_signals) {
+  std::unique_ptr<TargetSession> session(new TargetSession(tracer, stop_signals));
+  if (auto opened = session->open_targets(choice); !opened) return opened.error();
+  return session;
+}
+
+Result<void> TargetSession::open_targets(const TargetChoice& choice) {
+  if (!choice.pids.empty()) return open_pids(choice.pids);
+  if (!choice.file.empty()) return open_file(choice.file);
+  if (!choice.command.empty()) return open_command(choice.command);
+  open_all();
+  return {};
+}
+
+Result<void> TargetSession::open_command(const std::vector<std::string>& words) {
+  auto rendezvous = Rendezvous::open();
+  if (!rendezvous) return rendezvous.error();
+  rendezvous_ = std::move(*rendezvous);
+  auto command = Command::prepare(words, rendezvous_->environment());
+  if (!command) return command.error();
+  command_ = std::move(*command);
+  if (auto added = tracer_->processes().add_target(command_->pid()); !added) return added;
+  return watch_end(command_->pid());
+}
+
+Result<void> TargetSession::start() { return command_ ? command_->start() : Result<void>(); }
+
+void TargetSession::stop_counting() {
+  if (ended_ns_ == 0) ended_ns_ = now_ns();
+}
+
+std::uint64_t TargetSession::elapsed_ns() const { return (ended_ns_ != 0 ? ended_ns_ : now_ns()) - counting_ns_; }
+
+Result<void> TargetSession::open_pids(const std::vector<std::uint32_t>& pids) {
+  for (const std::uint32_t pid : pids) {
+    if (auto watched = watch_end(pid); !watched) return watched;
+    if (auto added = tracer_->processes().add_target(pid); !added) return added;
+    const auto copies = finder_.find(pid);
+    if (!copies) return copies.error();
+    if (copies->empty()) {
+      const auto exists = check_exists(pid);
+      return exists ? no_probes_error(pid) : exists.error();
+    }
+    for (const Copy& copy : *copies) {
+      if (auto met = meet(copy, false); !met) return met;
+    }
+    watches_.add(pid, now_ns());
+  }
+  return {};
+}
+
+Result<void> TargetSession::open_file(const std::string& path) {
+  const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!file.ok()) return Error{"open", path, errno_text(errno), ""};
+  auto notes = read_probe_notes(file.get(), path);
+  if (!notes) return notes.error();
+  if (!notes->has_value()) {
+    return Error{"trace", path, "it carries no probes of waitprobe", "link it with libwaitprobe, or name the library that is"};
+  }
+  only_file_ = std::move(**notes);
+  if (auto attached = attachments_.attach(*only_file_, file, path); !attached) return attached;
+  open_all();
+  return {};
+}
+
+void TargetSession::open_all() {
+  watches_.forget_after_last();
+  look_at_all();
+}
+
+void TargetSession::look_at_all() {
+  const std::uint64_t began_ns = now_ns();
+  for (const std::uint32_t pid : all_pids()) look_later(pid, false);
+  finder_.forget_unseen();
+  const std::uint64_t ended_ns = now_ns();
+  next_full_look_ns_ = ended_ns + std::max(full_look_ns, full_look_share * (ended_ns - began_ns));
+}
+
+Result<void> TargetSession::watch_end(std::uint32_t pid) {
+  FileDescriptor end(static_cast<int>(syscall(SYS_pidfd_open, static_cast<pid_t>(pid), 0)));
+  if (!end.ok()) {
+    const std::string why = errno_text(errno);
+    return Error{"watch", describe_process(pid), why, ""};
+  }
+  ends_.push_back(std::move(end));
+  return {};
+}
+
+// Attaches to one copy, unless its file is attached to already.
+Result<void> TargetSession::meet(const Copy& copy, bool is_new) {
+  if (ended_ns_ != 0) return {};
+  if (only_file_ && copy.probes->on_disk != only_file_->on_disk) return {};
+  if (!attachments_.has(*copy.probes)) {
+    if (auto attached = attachments_.attach(copy); !attached) return attached;
+    if (counting_ns_ != 0) attached_late_.push_back({copy.pid, comm_of(copy.pid), copy.path, now_ns() - counting_ns_});
+  }
+  tracer_->on_copy(copy, is_new);
+  return {};
+}
+
+Result<void> TargetSession::look_at(std::uint32_t pid, bool is_new) {
+  const auto copies = finder_.find(pid);
+  if (!copies) return copies.error();
+  for (const Copy& copy : *copies) {
+    if (refused_.contains(copy.probes->on_disk)) continue;
+    if (auto met = meet(copy, is_new); !met && check_exists(pid)) {
+      warnings_.push_back(met.error());
+      refused_.insert(copy.probes->on_disk);
+    }
+  }
+  return {};
+}
+
+// A process that was not asked for by number: that it cannot be read, or has ended, is no error.
+void TargetSession::look_later(std::uint32_t pid, bool is_new) {
+  if (!look_at(pid, is_new)) watches_.remove(pid);
+}
+
+// A process that has started another program, or shows a block that was not known: a fork, if not the process itself.
+void TargetSession::look_at_sighted(const wp_sighting& sighting) {
+  if (sighting.incarnation == 0) {
+    watches_.add(sighting.pid, now_ns());
+  } else if (tracer_->knows(sighting.incarnation)) {
+    return;
+  }
+  look_later(sighting.pid, true);
+  const bool unknown = sighting.incarnation != 0 && !tracer_->knows(sighting.incarnation);
+  if (unknown && !check_exists(sighting.pid)) tracer_->on_lost_sight(sighting.incarnation);
+}
+
+void TargetSession::look_at_due(std::uint64_t now) {
+  for (const std::uint32_t pid : watches_.take_due(now)) look_later(pid, false);
+  if (now >= next_full_look_ns_) look_at_all();
+}
+
+// A copy of the library in the command, or below it, is about to begin and waits for us.
+void TargetSession::greet(std::uint32_t pid, std::uint64_t root_address) {
+  auto copies = finder_.find(pid);
+  const auto greeted = [&](const Copy& copy) { return copy.root_address == root_address; };
+  if (copies && std::none_of(copies->begin(), copies->end(), greeted)) {
+    // Known by the number of a file that had it before, and carried no probes.
+    finder_.forget_all();
+    copies = finder_.find(pid);
+  }
+  if (!copies) return;
+  for (const Copy& copy : *copies) {
+    if (copy.root_address != root_address) continue;
+    const std::size_t late_before = attached_late_.size();
+    if (auto met = meet(copy, true); !met) warnings_.push_back(met.error());
+    attached_late_.resize(late_before);
+    // A look at the process may have attached to the file while its loader was still at work: not late either.
+    std::erase_if(attached_late_, [&](const AttachedLate& late) { return late.pid == pid && late.file == copy.path; });
+  }
+}
+
+bool TargetSession::targets_have_ended() const {
+  return !ends_.empty() &&
+         std::all_of(ends_.begin(), ends_.end(), [](const FileDescriptor& end) { return is_readable(end.get()); });
+}
+
+void TargetSession::wait_for_something(std::uint64_t until_ns, int wake_fd) {
+  std::vector<pollfd> waits = {{stop_signals_, POLLIN, 0},
+                               {wake_fd, POLLIN, 0},
+                               {tracer_->fd(), POLLIN, 0},
+                               {tracer_->processes().sightings_fd(), POLLIN, 0}};
+  if (rendezvous_) rendezvous_->add_to(waits);
+  for (const FileDescriptor& end : ends_) {
+    if (!is_readable(end.get())) waits.push_back({end.get(), POLLIN, 0});
+  }
+  const std::uint64_t now = now_ns();
+  const std::uint64_t wake_ns = std::min({until_ns, watches_.next_ns(), next_full_look_ns_});
+  timespec patience = {3600, 0};
+  if (wake_ns <= now) {
+    patience = {0, 0};
+  } else if (wake_ns - now < 3600ULL * 1'000'000'000U) {
+    patience = {static_cast<time_t>((wake_ns - now) / 1'000'000'000U), static_cast<long>((wake_ns - now) % 1'000'000'000U)};
+  }
+  ppoll(waits.data(), waits.size(), &patience, nullptr);
+}
+
+TargetSession::Event TargetSession::run_until(std::uint64_t deadline_ns, int wake_fd) {
+  for (;;) {
+    wait_for_something(deadline_ns, wake_fd);
+    ProcessFilter& processes = tracer_->processes();
+    if (rendezvous_) {
+      rendezvous_->serve([&](std::uint32_t pid) { return processes.is_target(pid); },
+                         [this](std::uint32_t pid, std::uint64_t root_address) { greet(pid, root_address); });
+    }
+    processes.take_sightings([this](const wp_sighting& sighting) { look_at_sighted(sighting); });
+    look_at_due(now_ns());
+    const bool served = tracer_->serve();
+    if (is_readable(stop_signals_)) return Event::stopped;
+    if (targets_have_ended()) {
+      stop_counting();
+      return Event::ended;
+    }
+    if (served || is_readable(wake_fd)) return Event::woken;
+    if (now_ns() >= deadline_ns) return Event::deadline;
+  }
+}
+
+}  // namespace waitprobe

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+//
+// Finds the targets, attaches a tracer to their files, and follows them: programs that start, plug-ins that are loaded, the
+// command that reports itself, processes that end. Single-threaded: everything that happens is dealt with inside run_until().
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "src/collect/attachments.h"
+#include "src/collect/command.h"
+#include "src/collect/copies.h"
+#include "src/collect/process_filter.h"
+#include "src/collect/rendezvous.h"
+#include "src/collect/watch_list.h"
+#include "src/model/result.h"
+#include "src/model/snapshot.h"
+
+namespace waitprobe {
+
+// Whose waits are counted: exactly one of these.
+struct TargetChoice {
+  std::vector<std::uint32_t> pids;   // these processes, until all have ended
+  bool all = false;                  // every process on the machine, those that start later too
+  std::string file;                  // every process that maps this file, now or later
+  std::vector<std::string> command;  // to be started; with all its descendants, until it ends
+};
+
+// How a BPF object decides which processes count.
+wp_config config_of(const TargetChoice& choice);
+
+// What a session is there for: BPF programs, and what is done with what they tell.
+class Tracer {
+ public:
+  virtual ~Tracer() = default;
+
+  // Which programs belong on which probes. Called once.
+  virtual std::vector<ProbeProgram> probe_programs() const = 0;
+  virtual ProcessFilter& processes() = 0;
+
+  // A copy of the library whose file is attached to; the same one may come again. `is_new` says that it has begun since the
+  // session did.
+  virtual void on_copy(const Copy& copy, bool is_new) = 0;
+  // An incarnation that was sighted: whether it belongs to a copy that has come, and that its process has ended before it
+  // could.
+  virtual bool knows(std::uint64_t /*incarnation*/) const { return true; }
+  virtual void on_lost_sight(std::uint64_t /*incarnation*/) {}
+
+  // Readable when there is something to serve; -1: never.
+  virtual int fd() const { return -1; }
+  // Called whenever the session wakes. True: run_until() is to return.
+  virtual bool serve() { return false; }
+};
+
+// Lifetime: destroying it detaches. Threads: one at a time.
+class TargetSession {
+ public:
+  // Errors: a target does not exist.
+  static Result<void> check(const TargetChoice& choice);
+
+  // Attaches to everything there is to attach to. `stop_signals` is a signalfd, or -1. Lifetime: the tracer must outlive it.
+  // Errors: the target's, or the kernel's. REQUIRES: check().
+  static Result<std::unique_ptr<TargetSession>> open(const TargetChoice& choice, Tracer& tracer, int stop_signals);
+
+  // From this moment (nanoseconds of CLOCK_MONOTONIC) on it counts: files that are attached to later are late.
+  void count_from(std::uint64_t since_ns) { counting_ns_ = since_ns; }
+
+  // Runs the command, if there is one.
+  Result<void> start();
+
+  enum class Event { deadline, stopped, ended, woken };
+
+  // Until the moment (nanoseconds of CLOCK_MONOTONIC), until the signalfd or `wake_fd` is readable, until the targets have
+  // ended, or until the tracer asks for it.
+  Event run_until(std::uint64_t deadline_ns, int wake_fd = -1);
+
+  // Attaches to nothing more. run_until() goes on to serve the command.
+  void stop_counting();
+  void detach() { attachments_.detach(); }
+
+  // When the targets had ended, or it stopped counting; 0: neither.
+  std::uint64_t ended_ns() const { return ended_ns_; }
+  // Since it began to count, until it ended.
+  std::uint64_t elapsed_ns() const;
+
+  const std::vector<AttachedLate>& attached_late() const { return attached_late_; }
+
+  // What went wrong on the way and did not end the session; handed over once.
+  std::vector<Error> take_warnings() { return std::exchange(warnings_, {}); }
+  bool has_warnings() const { return !warnings_.empty(); }
+  void warn(Error warning) { warnings_.push_back(std::move(warning)); }
+
+  // Null when the targets are not a command.
+  Command* command() { return command_ ? &*command_ : nullptr; }
+
+ private:
+  TargetSession(Tracer& tracer, int stop_signals);
+
+  Result<void> open_targets(const TargetChoice& choice);
+  Result<void> open_pids(const std::vector<std::uint32_t>& pids);
+  Result<void> open_file(const std::string& path);
+  Result<void> open_command(const std::vector<std::string>& words);
+  void open_all();
+  void look_at_all();
+  Result<void> watch_end(std::uint32_t pid);
+
+  Result<void> look_at(std::uint32_t pid, bool is_new);
+  Result<void> meet(const Copy& copy, bool is_new);
+  void look_later(std::uint32_t pid, bool is_new);
+  void look_at_sighted(const wp_sighting& sighting);
+  void look_at_due(std::uint64_t now_ns);
+  void greet(std::uint32_t pid, std::uint64_t root_address);
+  bool targets_have_ended() const;
+  void wait_for_something(std::uint64_t until_ns, int wake_fd);
+
+  Tracer* tracer_;
+  Attachments attachments_;
+  CopyFinder finder_;
+  WatchList watches_;
+  std::optional<ProbeFile> only_file_;  // of -f: it is attached to, and no other
+  std::uint64_t next_full_look_ns_ = UINT64_MAX;
+  std::optional<Rendezvous> rendezvous_;
+  std::optional<Command> command_;
+  std::vector<FileDescriptor> ends_;  // pidfds of the targets
+  int stop_signals_;
+  std::uint64_t counting_ns_ = 0;  // since when; 0: still attaching
+  std::uint64_t ended_ns_ = 0;     // 0: still counting
+  std::vector<AttachedLate> attached_late_;
+  std::vector<Error> warnings_;
+  std::set<FileId> refused_;  // files that could not be attached to: told once, and left alone
+};
+
+}  // namespace waitprobe
