@@ -23,14 +23,13 @@ using detail::Counter;
 // file that nothing refers to. The priority is before the constructors of the application, whose waits are to be seen.
 __attribute__((constructor(101))) void meet_tool_at_start() noexcept { detail::meet_tool(); }
 
-// The halves of the armed word of which each wait is told as it happens. While they are zero, only batches tell of it, and the
-// guard takes the short way.
-constexpr std::uint64_t told_at_once = 0x0000ffff0000ffffULL;
+// Parts of the armed word. Without backends the guard takes the short way; without events as well, it may read the cheaper clock.
+constexpr std::uint64_t events_bits = 0x000000000000ffffULL, backends_bits = 0x0000ffff00000000ULL;
 static_assert(offsetof(wp_armed, events) == 0 && offsetof(wp_armed, backends) == 4 &&
               std::endian::native == std::endian::little);
 
 std::uint64_t armed_word() noexcept { return __atomic_load_n(waitprobe_armed, __ATOMIC_RELAXED); }
-bool events_armed() noexcept { return __atomic_load_n(&waitprobe_root.armed.events, __ATOMIC_RELAXED) != 0; }
+bool events_armed() noexcept { return (armed_word() & events_bits) != 0; }
 bool batch_armed() noexcept { return __atomic_load_n(&waitprobe_root.armed.batch, __ATOMIC_RELAXED) != 0; }
 
 bool uses_cycles() noexcept { return __atomic_load_n(&waitprobe_root.clock, __ATOMIC_RELAXED) == WP_CLOCK_CYCLES; }
@@ -57,7 +56,7 @@ wp_open_wait* open_slot(waitprobe_handle* handle, Counter*& counter_out) noexcep
   return counter_out != nullptr ? detail::take_slot() : nullptr;
 }
 
-// Any start: the first of a thread or a handle, one that somebody is told of at once, a signal handler's.
+// Any start: the first of a thread or a handle, one that backends are told of, a signal handler's.
 __attribute__((noinline)) waitprobe_wait* start_by_long_way(waitprobe_handle* handle) noexcept {
   const detail::ErrnoKeeper keeper;
   Counter* counter = nullptr;
@@ -76,7 +75,8 @@ __attribute__((noinline)) waitprobe_wait* start_by_long_way(waitprobe_handle* ha
 __attribute__((hot, noinline)) waitprobe_wait* start_now(waitprobe_handle* handle) noexcept {
   Counter* counter = known_counter(*handle);
   wp_block* home = detail::home_block();
-  if ((armed_word() & told_at_once) != 0 || counter == nullptr || home == nullptr || detail::this_thread.inside) {
+  const std::uint64_t armed = armed_word();
+  if ((armed & backends_bits) != 0 || counter == nullptr || home == nullptr || detail::this_thread.inside) {
     return start_by_long_way(handle);
   }
   wp_open_wait* slot;
@@ -87,7 +87,10 @@ __attribute__((hot, noinline)) waitprobe_wait* start_now(waitprobe_handle* handl
   if (__builtin_expect(slot == nullptr, 0)) return start_by_long_way(handle);
   std::uint64_t ref = counter->ref;
   slot->backend_cnt = 0;
-  if (uses_cycles()) {
+  if (__builtin_expect((armed & events_bits) != 0, 0)) {
+    slot->start = detail::monotonic_ns();
+    waitprobe_fire_start(counter->key(), slot->start, slot->wait_id);
+  } else if (uses_cycles()) {
     ref |= WP_REF_CYCLES;
     slot->start = detail::cycles();
   } else {
@@ -111,12 +114,9 @@ void keep_record(const wp_record& record) noexcept {
   if (__builtin_expect(detail::is_full(*home), 0)) detail::hand_over(*home);
 }
 
-// The stop of a wait that backends saw, or that a tracer is to be told of.
-__attribute__((noinline)) void tell_of_stop(const wp_open_wait& wait, const wp_record& record) noexcept {
+__attribute__((noinline)) void stop_backends(const wp_open_wait& wait, const wp_record& record) noexcept {
   const detail::ErrnoKeeper keeper;
-  const Counter* counter = Counter::from_ref(wait.counter);
-  counter->backends.stop(record.stop, wait);
-  if (events_armed()) waitprobe_fire_stop(counter->key(), record.stop, record.duration, wait.wait_id);
+  Counter::from_ref(wait.counter)->backends.stop(record.stop, wait);
 }
 
 __attribute__((hot, noinline)) void stop_now(waitprobe_wait* wait) noexcept {
@@ -132,7 +132,10 @@ __attribute__((hot, noinline)) void stop_now(waitprobe_wait* wait) noexcept {
   } else {
     record.stop = detail::monotonic_ns();
     record.duration = duration(slot->start, record.stop);
-    if ((armed_word() & told_at_once) != 0) tell_of_stop(*slot, record);
+    if (__builtin_expect(slot->backend_cnt != 0, 0)) stop_backends(*slot, record);
+    if (events_armed()) {
+      waitprobe_fire_stop(Counter::from_ref(record.counter)->key(), record.stop, record.duration, slot->wait_id);
+    }
   }
   detail::give_back(slot);
   if (batch_armed()) keep_record(record);
