@@ -5,7 +5,7 @@ set -euo pipefail
 
 packages=(
   g++ clang lld libclang-rt-14-dev cmake ninja-build pkg-config   # compilers and build
-  libbpf-dev bpftool systemtap-sdt-dev libelf-dev                 # BPF, probes, ELF
+  libbpf-dev bpftool systemtap-sdt-dev libelf-dev libdw-dev       # BPF, probes, ELF, stacks
   libcli11-dev nlohmann-json3-dev zlib1g-dev                      # command line, JSON; compression in the demo
   libgtest-dev libgmock-dev libbenchmark-dev valgrind             # tests and benchmarks
   bpftrace linux-perf binutils python3                            # other tools that the tests run

@@ -3,6 +3,7 @@
 
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
@@ -123,6 +124,11 @@ std::uint64_t start_ticks_of(std::uint32_t pid) {
   constexpr std::size_t start_time = 22 - 3;
   const auto fields = stat_fields(pid);
   return fields.size() > start_time ? std::stoull(fields[start_time]) : 0;
+}
+
+bool has_memory(std::uint32_t pid) {
+  char byte;
+  return readlink(proc(pid, "exe").c_str(), &byte, 1) >= 0;
 }
 
 std::map<std::uint32_t, std::uint32_t> threads_of(std::uint32_t pid) {

@@ -49,6 +49,9 @@ Result<void> check_exists(std::uint32_t pid);
 // When it started, in clock ticks since boot: with the pid, this names a process for good. 0 when it has ended.
 std::uint64_t start_ticks_of(std::uint32_t pid);
 
+// False once it has begun to give up its memory: what was read of it just before may have been half of it.
+bool has_memory(std::uint32_t pid);
+
 // What the process calls its threads, and what we call them: the same, unless it is in a pid namespace of its own.
 std::map<std::uint32_t, std::uint32_t> threads_of(std::uint32_t pid);
 

@@ -18,6 +18,14 @@ inline std::uint64_t stack_pointer(const wp_regs& registers) {
 #endif
 }
 
+inline std::uint64_t instruction_pointer(const wp_regs& registers) {
+#if defined(__aarch64__)
+  return registers.reg[32];
+#else
+  return registers.reg[16];
+#endif
+}
+
 // What a thread's stack is unwound from, without the thread: its registers, and a copy of the stack above its stack pointer, as
 // much as there was. A BPF program, ptrace and core dumps give the same.
 struct StackSample {
