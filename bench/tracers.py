@@ -127,28 +127,47 @@ class Program(Child):
             fail(f"{' '.join(self.words)} ended with {self.process.returncode}")
 
 
-class Hist(Child):
-    """`waitprobe hist`, attached. Ends with the program."""
+class Attached(Child):
+    """A command of waitprobe, attached. Ends with the program."""
 
-    counts_at_least = 1  # of all waits
+    command = counts_at_least = None  # of all waits
 
     def __init__(self, stack, build, pid, *options):
         read_end, write_end = os.pipe()
         self.out = stack.enter_context(tempfile.TemporaryFile("w+"))
         began = time.monotonic()
-        super().__init__(stack, [os.path.join(build, "waitprobe"), "hist", "--json", "--ready-fd", str(write_end), "-p", str(pid), *options],
+        super().__init__(stack, [os.path.join(build, "waitprobe"), self.command, "--json", "--ready-fd", str(write_end), "-p", str(pid), *options],
                          pass_fds=(write_end,), stdout=self.out)
         os.close(write_end)
         ready = select.select([read_end], [], [], DEADLINE_S)[0] and os.read(read_end, 1)
         self.ready_ms = (time.monotonic() - began) * 1000
         os.close(read_end)
         if not ready:
-            fail("waitprobe hist did not start")
+            fail(f"waitprobe {self.command} did not start")
 
-    def counted(self):
+    def last(self):
         self.wait()
         self.out.seek(0)
-        return sum(series["count"] for series in json.loads(self.out.read().splitlines()[-1])["series"])
+        return json.loads(self.out.read().splitlines()[-1])
+
+
+class Hist(Attached):
+    command, counts_at_least = "hist", 1
+
+    def counted(self):
+        return sum(series["count"] for series in self.last()["series"])
+
+
+class Slow(Attached):
+    """With a threshold that waits reach only when somebody keeps their thread from running."""
+
+    command, counts_at_least = "slow", 0
+
+    def __init__(self, stack, build, pid):
+        super().__init__(stack, build, pid, "--min", "1ms")
+
+    def counted(self):
+        return self.last()["coverage"]["observed"]
 
 
 class Bpftrace(Child):

@@ -248,8 +248,8 @@ struct wp_introduction {
 };
 WP_ASSERT_SIZE(struct wp_introduction, 320);
 
-/* The registers of a user thread, in the order of the kernel's struct pt_regs (x86-64) or struct user_pt_regs (arm64), with which
- * ptrace's and a core dump's begin as well. */
+/* The registers of a user thread, in the order of the kernel's struct pt_regs (x86-64) or struct user_pt_regs (arm64), with
+ * which ptrace's and a core dump's begin as well. */
 #if defined(__aarch64__) || defined(__TARGET_ARCH_arm64)
 #define WP_REGS 34 /* x0..x30, sp, pc, pstate */
 #else

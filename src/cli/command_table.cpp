@@ -16,6 +16,12 @@ constexpr CommandRow table[] = {
      "  waitprobe hist -f ./server -k 'db.*'  all processes of a file, some keys\n"
      "  waitprobe hist -- ./server --port 80  start it, and miss no wait\n",
      run_hist},
+    {"slow", "each wait that took longer than --min, with its stack",
+     "  waitprobe slow -p 1234 --min 5ms           until Ctrl-C, or until it ends\n"
+     "  waitprobe slow -p 1234 --min 5ms --stack   and what the thread was doing\n"
+     "  waitprobe slow -a --min 1s -n 1            the next one on this machine\n"
+     "  waitprobe slow -k 'db.*' -- ./server       of a program it starts\n",
+     run_slow},
 };
 
 }  // namespace

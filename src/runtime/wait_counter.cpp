@@ -23,7 +23,8 @@ using detail::Counter;
 // file that nothing refers to. The priority is before the constructors of the application, whose waits are to be seen.
 __attribute__((constructor(101))) void meet_tool_at_start() noexcept { detail::meet_tool(); }
 
-// Parts of the armed word. Without backends the guard takes the short way; without events as well, it may read the cheaper clock.
+// Parts of the armed word. Without backends the guard takes the short way; without events as well, it may read the cheaper
+// clock.
 constexpr std::uint64_t events_bits = 0x000000000000ffffULL, backends_bits = 0x0000ffff00000000ULL;
 static_assert(offsetof(wp_armed, events) == 0 && offsetof(wp_armed, backends) == 4 &&
               std::endian::native == std::endian::little);

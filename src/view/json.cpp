@@ -5,6 +5,7 @@
 
 #include "src/view/columns.h"
 #include "src/view/escape.h"
+#include "src/view/frame_text.h"
 #include "src/view/loss_table.h"
 
 namespace waitprobe {
@@ -54,11 +55,19 @@ Json to_json(const Carrier& carrier) {
   return json;
 }
 
+Json to_json(const Frame& frame) { return repair_utf8(frame_text(frame)); }
+
 template <class T>
 Json array_of(const std::vector<T>& values) {
   Json array = Json::array();
   for (const T& value : values) array.push_back(to_json(value));
   return array;
+}
+
+Json to_json(const Losses& losses) {
+  Json json = Json::object();
+  for (const LossRow& loss : loss_table()) json[loss.name] = losses.*loss.count;
+  return json;
 }
 
 // In ASCII: what is beyond may begin an escape sequence, or turn the direction of text, on the terminal that this is shown on.
@@ -71,7 +80,7 @@ void print_json(std::ostream& out, const Snapshot& snapshot) {
   Json json = {{"waitprobe", 1}, {"time_unix_ns", snapshot.time_unix_ns}, {"elapsed_ns", snapshot.elapsed_ns}};
   json["series"] = array_of(snapshot.series);
   json["coverage"] = {{"observed", coverage.observed}, {"lost", coverage.lost}};
-  for (const LossRow& loss : loss_table()) json["losses"][loss.name] = snapshot.losses.*loss.count;
+  json["losses"] = to_json(snapshot.losses);
   if (snapshot.clamped_cnt != 0) json["clamped"] = snapshot.clamped_cnt;
   if (!snapshot.attached_late.empty()) json["attached_late"] = array_of(snapshot.attached_late);
   print_line(out, json);
@@ -81,6 +90,28 @@ void print_json(std::ostream& out, const Inventory& inventory) {
   Json json = {{"waitprobe", 1}};
   json["carriers"] = array_of(inventory.carriers);
   json["unreadable"] = inventory.unreadable_cnt;
+  print_line(out, json);
+}
+
+void print_json(std::ostream& out, const SlowWait& wait) {
+  Json json = {{"time_unix_ns", wait.time_unix_ns},
+               {"pid", wait.pid},
+               {"tid", wait.tid},
+               {"comm", repair_utf8(wait.comm)},
+               {"thread", repair_utf8(wait.thread)},
+               {"key", repair_utf8(wait.key)}};
+  if (wait.key_len > wait.key.size()) json["key_len"] = wait.key_len;
+  json["duration_ns"] = wait.duration_ns;
+  json["wait_id"] = wait.wait_id;
+  json["stack"] = array_of(wait.stack);
+  print_line(out, json);
+}
+
+void print_json(std::ostream& out, const SlowSummary& summary) {
+  const std::uint64_t observed = summary.shown_cnt + summary.left_out_cnt;
+  Json json = {{"waitprobe", 1}, {"time_unix_ns", summary.time_unix_ns}, {"elapsed_ns", summary.elapsed_ns}};
+  json["coverage"] = {{"observed", observed}, {"lost", summary.losses.sum()}};
+  json["losses"] = to_json(summary.losses);
   print_line(out, json);
 }
 

@@ -7,11 +7,14 @@
 #include <ostream>
 
 #include "src/model/carrier.h"
+#include "src/model/slow_wait.h"
 #include "src/model/snapshot.h"
 
 namespace waitprobe {
 
 void print_json(std::ostream& out, const Snapshot& snapshot);
 void print_json(std::ostream& out, const Inventory& inventory);
+void print_json(std::ostream& out, const SlowWait& wait);
+void print_json(std::ostream& out, const SlowSummary& summary);
 
 }  // namespace waitprobe

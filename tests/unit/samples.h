@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "src/model/carrier.h"
+#include "src/model/slow_wait.h"
 #include "tests/unit/build_snapshot.h"
 
 namespace waitprobe {
@@ -52,7 +53,8 @@ inline Snapshot with_losses() {
               .no_memory = 6,
               .blocks_full = 7,
               .missed = 8,
-              .unfollowed = 9};
+              .unfollowed = 9,
+              .ring_full = 10};
   s.clamped_cnt = 10;
   s.attached_late = {{17, "server", "/opt/plugins/" + std::string(90, 'p') + ".so", 1'500'000'000}};
   return s;
@@ -66,6 +68,43 @@ inline Inventory inventory() {
                 {20, "astray", "/bin/astray", false, WP_CLOCK_DISAGREED, std::vector<std::string>()}};
   i.unreadable_cnt = 3;
   return i;
+}
+
+inline SlowWait slow_wait(const std::string& key, std::uint64_t duration_ns) {
+  SlowWait wait;
+  wait.time_unix_ns = 1'700'000'000'123'456'789;
+  wait.pid = 17;
+  wait.tid = 18;
+  wait.comm = "server";
+  wait.thread = "worker";
+  wait.key = key.substr(0, WP_KEY_MAX);
+  wait.key_len = key.size();
+  wait.duration_ns = duration_ns;
+  wait.wait_id = 99;
+  return wait;
+}
+
+inline Frame frame(const std::string& function, const std::string& file, std::uint32_t line, const std::string& module,
+                   std::uint64_t offset) {
+  Frame f;
+  f.function = function;
+  f.source_file = file;
+  f.line = line;
+  f.module = module;
+  f.offset = offset;
+  return f;
+}
+
+// All that may be known of a frame, or not.
+inline Stack stack() {
+  return {frame("Cache::find(std::string const&)", "/src/cache.cpp", 42, "/usr/bin/server", 0x1234),
+          frame("serve(int)", "", 0, "/usr/lib/libserve.so", 0x5678), frame("", "", 0, "/usr/lib/libstripped.so.1", 0x9abc),
+          frame("", "", 0, "", 0x7f0012345678)};
+}
+
+inline Stack nasty_stack() {
+  return {frame(std::string(3000, 'f') + "()", std::string(300, 'd') + "/" + std::string(300, 'c') + ".cpp", UINT32_MAX, "", 1),
+          frame("evil\x1b[2J\n(\xff)", "/\x1b]0;x\x07.cpp", 1, "/bin/\xe2\x80\xae", 2)};
 }
 
 // A snapshot whose figures are as great as they can be.

@@ -11,6 +11,7 @@
 #include "src/view/hist_table.h"
 #include "src/view/inventory.h"
 #include "src/view/json.h"
+#include "src/view/slow_lines.h"
 #include "tests/unit/samples.h"
 
 namespace waitprobe {
@@ -52,6 +53,16 @@ TEST(Stream, IsLeftAsItWasByEveryView) {
   expect_same_on_any_stream([&](std::ostream& out) { print_json(out, s); });
   expect_same_on_any_stream([&](std::ostream& out) { print_inventory(out, i); });
   expect_same_on_any_stream([&](std::ostream& out) { print_json(out, i); });
+
+  SlowWait wait = slow_wait("k", 1'234'567'890);
+  wait.stack = stack();
+  SlowSummary summary;
+  summary.losses = s.losses;
+  summary.shown_cnt = summary.left_out_cnt = 1'234'567;
+  expect_same_on_any_stream([&](std::ostream& out) { print_slow(out, wait, {}); });
+  expect_same_on_any_stream([&](std::ostream& out) { print_json(out, wait); });
+  expect_same_on_any_stream([&](std::ostream& out) { print_slow_summary(out, summary); });
+  expect_same_on_any_stream([&](std::ostream& out) { print_json(out, summary); });
 }
 
 }  // namespace

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: (MIT OR GPL-2.0)
+ *
+ * Tells of each wait that took long, with a copy of its thread's registers and stack if that is wanted: enough to unwind it
+ * later, without frame pointers. */
+#include "kernel.h"
+/* kernel.h first: usdt.bpf.h wants its types. This header and the libbpf that loads the object must be of one version. */
+#include <stdbool.h>
+#define BPF_USDT_MAX_SPEC_CNT 1024 /* probes of files that can be attached to at once */
+#define BPF_USDT_MAX_IP_CNT 1      /* not used on kernels with BPF cookies, and those are all that are supported */
+#include <bpf/usdt.bpf.h>
+
+#include "abi.h"
+#include "targets.h"
+
+char LICENSE[] SEC("license") = "Dual MIT/GPL";
+
+const volatile struct wp_slow_config slow_config;
+struct wp_slow_losses losses;
+
+struct {
+  __uint(type, BPF_MAP_TYPE_RINGBUF);
+  __uint(max_entries, 1 << 20); /* the tool makes it larger for stacks */
+} waits SEC(".maps");
+
+/* The key that a probe was given, by the length that stands in front of it. */
+static __always_inline int read_key(struct wp_slow_wait *wait, __u64 key) {
+  struct wp_counter counter;
+  if (bpf_probe_read_user(&counter, sizeof(counter), (void *)(key - sizeof(counter)))) return -1;
+  __u32 len = counter.key_len;
+  if (len > WP_KEY_MAX) len = WP_KEY_MAX;
+  if (bpf_probe_read_user(wait->key, len, (void *)key)) return -1;
+  wait->key_len = counter.key_len;
+  return 0;
+}
+
+static __always_inline int describe(struct pt_regs *ctx, struct wp_slow_wait *wait, __u64 duration_ns) {
+  long key = 0, stop_ns = 0, wait_id = 0;
+  if (bpf_usdt_arg(ctx, 0, &key) || bpf_usdt_arg(ctx, 1, &stop_ns) || bpf_usdt_arg(ctx, 3, &wait_id)) return -1;
+  struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+  __u64 pid_tgid = bpf_get_current_pid_tgid();
+  wait->stop_ns = stop_ns;
+  wait->duration_ns = duration_ns;
+  wait->wait_id = wait_id;
+  wait->pid = pid_tgid >> 32;
+  wait->tid = pid_tgid;
+  wait->stack_bytes = 0;
+  __builtin_memset(&wait->regs, 0, sizeof(wait->regs));
+  bpf_get_current_comm(wait->thread, sizeof(wait->thread));
+  struct task_struct *leader = BPF_CORE_READ(task, group_leader);
+  bpf_probe_read_kernel(wait->comm, sizeof(wait->comm), &leader->comm);
+  return read_key(wait, key);
+}
+
+/* What there is of the stack above the stack pointer: in pieces, because a read that goes beyond its end gets nothing. */
+#define WP_STACK_PIECE 256
+static __always_inline void copy_stack(struct pt_regs *ctx, struct wp_slow_stack *to) {
+  bpf_probe_read_kernel(&to->wait.regs, sizeof(to->wait.regs), ctx);
+  __u64 from = PT_REGS_SP(ctx);
+  __u32 bytes = 0;
+  for (int i = 0; i < WP_STACK_MAX / WP_STACK_PIECE; i++) {
+    if (bpf_probe_read_user(to->stack + i * WP_STACK_PIECE, WP_STACK_PIECE, (void *)(from + i * WP_STACK_PIECE))) break;
+    bytes += WP_STACK_PIECE;
+  }
+  to->wait.stack_bytes = bytes;
+}
+
+static __always_inline void hand_over(struct wp_slow_wait *wait, int described) {
+  if (described == 0) {
+    bpf_ringbuf_submit(wait, 0);
+    return;
+  }
+  bpf_ringbuf_discard(wait, 0);
+  __sync_fetch_and_add(&losses.unreadable, 1);
+}
+
+static __noinline int tell_of_wait(struct pt_regs *ctx) {
+  long duration_ns = 0;
+  if (!is_target() || bpf_usdt_arg(ctx, 2, &duration_ns)) return 0;
+  if ((__u64)duration_ns < slow_config.min_ns) return 0;
+  if (slow_config.stacks) {
+    struct wp_slow_stack *with_stack = bpf_ringbuf_reserve(&waits, sizeof(*with_stack), 0);
+    if (!with_stack) goto full;
+    int described = describe(ctx, &with_stack->wait, duration_ns);
+    copy_stack(ctx, with_stack);
+    hand_over(&with_stack->wait, described);
+  } else {
+    struct wp_slow_wait *wait = bpf_ringbuf_reserve(&waits, sizeof(*wait), 0);
+    if (!wait) goto full;
+    hand_over(wait, describe(ctx, wait, duration_ns));
+  }
+  return 0;
+full:
+  __sync_fetch_and_add(&losses.ring_full, 1);
+  return 0;
+}
+
+WP_USDT(on_slow_wait, tell_of_wait)
+
+/* ---- processes that come and go ---------------------------------------------------------------------------------- */
+
+SEC("tp/sched/sched_process_exit")
+int on_thread_exit(void *ctx) {
+  forget_ended();
+  return 0;
+}
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child) {
+  if (parent->tgid != child->tgid) follow_child(parent->tgid, child->tgid);
+  return 0;
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(on_exec, struct task_struct *task) {
+  tell_of_exec(task->tgid);
+  return 0;
+}

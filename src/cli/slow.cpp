@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MIT
+#include <algorithm>
+#include <iostream>
+#include <sstream>
+
+#include "src/cli/command_table.h"
+#include "src/cli/parser.h"
+#include "src/cli/report.h"
+#include "src/cli/stop_signals.h"
+#include "src/cli/terminal.h"
+#include "src/cli/tracing.h"
+#include "src/collect/clock.h"
+#include "src/collect/slow_session.h"
+#include "src/model/key_patterns.h"
+#include "src/view/json.h"
+#include "src/view/slow_lines.h"
+#include "src/view/units.h"
+
+namespace waitprobe::cli {
+namespace {
+
+using Event = TargetSession::Event;
+
+struct Options {
+  TargetChoice targets;
+  std::uint64_t min_ns = 1'000'000;
+  std::uint64_t duration_ns = UINT64_MAX;
+  std::uint64_t most_cnt = UINT64_MAX;
+  std::vector<std::string> key_globs;
+  bool stacks = false;
+  bool json = false;
+  SlowOptions view;
+};
+
+// Prints waits as they come, and in the end how many there were.
+class Printer {
+ public:
+  explicit Printer(const Options& options) : options_(options) { summary_.min_ns = options.min_ns; }
+
+  // False when nobody reads any more.
+  Result<bool> print(const std::vector<SlowWait>& waits) {
+    std::ostringstream out;
+    for (const SlowWait& wait : waits) {
+      if (!options_.key_globs.empty() && !matches_any(wait.key, options_.key_globs)) {
+        summary_.left_out_cnt++;
+      } else if (!has_enough()) {
+        print(out, wait);
+      }
+    }
+    return out.view().empty() ? Result<bool>(true) : write_output(out.view());
+  }
+
+  bool has_enough() const { return summary_.shown_cnt >= options_.most_cnt; }
+  std::uint64_t shown_cnt() const { return summary_.shown_cnt; }
+
+  // The lines are for whoever reads stdout; what they leave open goes beside them, if it is not JSON.
+  Result<bool> print_end(std::uint64_t elapsed_ns, const Losses& losses) {
+    summary_.time_unix_ns = clock_ns(CLOCK_REALTIME);
+    summary_.elapsed_ns = elapsed_ns;
+    summary_.losses = losses;
+    std::ostringstream out;
+    if (!options_.json) {
+      print_slow_summary(out, summary_);
+      std::cerr << out.view();
+      return true;
+    }
+    print_json(out, summary_);
+    return write_output(out.view());
+  }
+
+ private:
+  void print(std::ostream& out, const SlowWait& wait) {
+    if (options_.json) {
+      print_json(out, wait);
+    } else {
+      if (summary_.shown_cnt == 0) print_slow_header(out, options_.view);
+      print_slow(out, wait, options_.view);
+    }
+    summary_.shown_cnt++;
+  }
+
+  const Options& options_;
+  SlowSummary summary_;
+};
+
+// Says at once when waits are lost, however long the command goes on.
+class LossWatch {
+ public:
+  void look(const Losses& losses) {
+    const std::uint64_t lost = losses.sum();
+    if (lost == known_ || now_ns() < next_ns_) return;
+    known_ = lost;
+    next_ns_ = now_ns() + 1'000'000'000;
+    std::cerr << "waitprobe: warning: " << std::to_string(lost) << " slow waits lost so far";
+    if (losses.ring_full != 0) std::cerr << ": they come faster than they are read; a greater --min, or no --stack, helps";
+    std::cerr << "\n";
+  }
+
+ private:
+  std::uint64_t known_ = 0, next_ns_ = 0;
+};
+
+std::string progress_text(std::uint64_t elapsed_ns, const Options& options, std::uint64_t shown_cnt) {
+  return "listening for " + format_duration(elapsed_ns) + " to waits of " + format_duration(options.min_ns) +
+         " or more: " + (shown_cnt != 0 ? std::to_string(shown_cnt) : "none") + " so far; Ctrl-C ends it";
+}
+
+// Shows waits until the end. Returns why it ended.
+Result<Event> watch(SlowSession& session, const Options& options, Printer& printer) {
+  const std::uint64_t end_ns = later(now_ns(), options.duration_ns);
+  Progress progress;
+  LossWatch losses;
+  for (;;) {
+    const Event event = session.targets().run_until(std::min(end_ns, progress.due_ns()));
+    const bool at_end = event == Event::stopped || event == Event::ended || now_ns() >= end_ns;
+    if (at_end) session.detach();
+    const auto waits = session.take_waits();
+    const auto warnings = session.targets().has_warnings();
+    if (!waits.empty() || at_end || warnings) progress.clear();
+    print_warnings(session.targets());
+    losses.look(session.losses());
+    const auto printed = printer.print(waits);
+    if (!printed) return printed.error();
+    if (at_end) return event == Event::woken ? Event::deadline : event;
+    if (!*printed || printer.has_enough()) return Event::deadline;
+    progress.show(progress_text(session.targets().elapsed_ns(), options, printer.shown_cnt()));
+  }
+}
+
+Options parse(const CommandRow& row, const Words& words, std::optional<ReadyFd>& ready) {
+  Parser parser(row);
+  Options options;
+  const TargetOptions targets(parser);
+  add_duration(parser, "--min", options.min_ns, "Waits of at least this: 5ms, 100us, 2s; 0 for all (default: 1ms)");
+  parser.add_flag("--stack", options.stacks, "With the functions that the thread was in");
+  parser.add_option("-n", options.most_cnt, "End after so many waits")->type_name("COUNT")->check(check_count);
+  add_seconds(parser, "-d", options.duration_ns, "Stop after this time, and end the command (SIGTERM)");
+  add_key_globs(parser, options.key_globs);
+  parser.add_flag("--json", options.json, "One object a line, for a program to read");
+  ready.emplace(parser);
+  parser.parse_words(words);
+  options.targets = targets.choice(words);
+  options.view = {output_width(), wanted_colours()};
+  return options;
+}
+
+}  // namespace
+
+Result<int> run_slow(const CommandRow& row, const Words& words) {
+  std::optional<ReadyFd> ready;
+  const Options options = parse(row, words, ready);
+  const StopSignals signals;
+  auto opened = SlowSession::open(options.targets, options.min_ns, options.stacks, signals.fd());
+  if (!opened) return opened.error();
+  SlowSession& session = **opened;
+  ready->tell();
+  if (auto started = session.targets().start(); !started) return started.error();
+  Printer printer(options);
+  auto event = watch(session, options, printer);
+  if (event) {
+    const auto printed = printer.print_end(session.targets().elapsed_ns(), session.losses());
+    if (!printed) event = printed.error();
+  }
+  const int status = finish(session.targets(), event ? *event : Event::deadline, signals);
+  return event ? Result<int>(status) : event.error();
+}
+
+}  // namespace waitprobe::cli

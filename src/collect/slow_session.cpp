@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+#include "src/collect/slow_session.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "src/collect/clock.h"
+
+namespace waitprobe {
+namespace {
+
+constexpr std::size_t most_threads = 1 << 16;  // remembered; then forgotten
+
+std::string text_of(const char* bytes, std::size_t size) { return std::string(bytes, strnlen(bytes, size)); }
+
+}  // namespace
+
+SlowSession::SlowSession(SlowProgram program, bool stacks) : program_(std::move(program)), stacks_(stacks) {}
+
+Result<std::unique_ptr<SlowSession>> SlowSession::open(const TargetChoice& choice, std::uint64_t min_ns, bool stacks,
+                                                       int stop_signals) {
+  if (auto checked = TargetSession::check(choice); !checked) return checked.error();
+  auto program = SlowProgram::load(config_of(choice), min_ns, stacks);
+  if (!program) return program.error();
+  std::unique_ptr<SlowSession> session(new SlowSession(std::move(*program), stacks));
+  auto targets = TargetSession::open(choice, *session, stop_signals);
+  if (!targets) return targets.error();
+  session->targets_ = std::move(*targets);
+  session->targets_->count_from(now_ns());
+  return session;
+}
+
+// The process may end before its first slow wait comes here.
+void SlowSession::on_copy(const Copy& copy, bool) {
+  if (stacks_) symbolizer_.look_at(copy.pid);
+}
+
+bool SlowSession::serve() {
+  return program_.take([this](const wp_slow_wait& wait, const std::uint8_t* stack) { add(wait, stack); });
+}
+
+// Two mounts of one file (the layers of an overlay) look like two files, and are attached to twice: such a wait is told of
+// twice.
+bool SlowSession::is_repeated(const wp_slow_wait& wait) {
+  if (last_.size() >= most_threads) last_.clear();
+  const LastWait before = std::exchange(last_[wait.tid], {wait.wait_id, wait.stop_ns});
+  return before.wait_id == wait.wait_id && before.stop_ns == wait.stop_ns;
+}
+
+void SlowSession::add(const wp_slow_wait& wait, const std::uint8_t* stack) {
+  if (is_repeated(wait)) return;
+  SlowWait slow;
+  slow.time_unix_ns = clock_ns(CLOCK_REALTIME) - (now_ns() - wait.stop_ns);
+  slow.pid = wait.pid;
+  slow.tid = wait.tid;
+  slow.comm = text_of(wait.comm, sizeof wait.comm);
+  slow.thread = text_of(wait.thread, sizeof wait.thread);
+  slow.key.assign(wait.key, std::min<std::size_t>(wait.key_len, sizeof wait.key));
+  slow.key_len = wait.key_len;
+  slow.duration_ns = wait.duration_ns;
+  slow.wait_id = wait.wait_id;
+  if (stacks_) {
+    symbolizer_.look_at(wait.pid);
+    StackSample sample;
+    sample.registers = wait.regs;
+    sample.stack_address = stack_pointer(wait.regs);
+    const auto* bytes = reinterpret_cast<const std::byte*>(stack);
+    sample.stack.assign(bytes, bytes + wait.stack_bytes);
+    slow.stack = symbolizer_.stack_of(wait.pid, sample);
+  }
+  waits_.push_back(std::move(slow));
+}
+
+std::vector<SlowWait> SlowSession::take_waits() { return std::exchange(waits_, {}); }
+
+void SlowSession::detach() {
+  targets_->stop_counting();
+  targets_->detach();
+  while (serve()) {
+  }
+}
+
+}  // namespace waitprobe

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+#include "src/view/slow_lines.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <ctime>
+#include <string>
+
+#include "src/view/escape.h"
+#include "src/view/frame_text.h"
+#include "src/view/hist_table.h"
+#include "src/view/loss_table.h"
+#include "src/view/units.h"
+
+namespace waitprobe {
+namespace {
+
+constexpr std::size_t time_width = 12, duration_width = 6, name_width = 10, number_width = 7, least_key_width = 12;
+
+std::size_t key_width(std::size_t width) {
+  constexpr std::size_t others = time_width + duration_width + 2 * (name_width + number_width) + 6;
+  return std::max(width, others + least_key_width) - others;
+}
+
+std::string time_of_day(std::uint64_t unix_ns) {
+  const auto seconds = static_cast<std::time_t>(unix_ns / 1'000'000'000U);
+  std::tm local = {};
+  localtime_r(&seconds, &local);
+  char text[32];
+  std::snprintf(text, sizeof text, "%02d:%02d:%02d.%03u", local.tm_hour, local.tm_min, local.tm_sec,
+                static_cast<unsigned>(unix_ns / 1'000'000U % 1000));
+  return text;
+}
+
+}  // namespace
+
+void print_slow_header(std::ostream& out, const SlowOptions& options) {
+  const std::string header = pad("time", time_width) + ' ' + align_right("took", duration_width) + ' ' +
+                             pad("key", key_width(options.width)) + ' ' + pad("process", name_width) + ' ' +
+                             align_right("pid", number_width) + ' ' + pad("thread", name_width) + ' ' +
+                             align_right("tid", number_width);
+  out << emphasised(header, Emphasis::bold, options.colours) << '\n';
+}
+
+void print_slow(std::ostream& out, const SlowWait& wait, const SlowOptions& options) {
+  out << time_of_day(wait.time_unix_ns) << ' ' << align_right(format_duration(wait.duration_ns), duration_width) << ' '
+      << emphasised(pad(shown_key(wait.key, wait.key_len), key_width(options.width)), Emphasis::bold, options.colours) << ' '
+      << pad(escape(wait.comm), name_width) << ' ' << align_right(std::to_string(wait.pid), number_width) << ' '
+      << pad(escape(wait.thread), name_width) << ' ' << align_right(std::to_string(wait.tid), number_width) << '\n';
+  for (const Frame& frame : wait.stack) {
+    out << emphasised("    " + shorten(escape(frame_text(frame)), options.width - 4), Emphasis::dim, options.colours) << '\n';
+  }
+  if (!wait.stack.empty()) out << '\n';
+}
+
+void print_slow_summary(std::ostream& out, const SlowSummary& summary) {
+  out << (summary.shown_cnt != 0 ? std::to_string(summary.shown_cnt) : "no") << (summary.shown_cnt == 1 ? " wait" : " waits");
+  if (summary.min_ns != 0) out << " of " << format_duration(summary.min_ns) << " or more";
+  out << " in " << format_duration(summary.elapsed_ns) << '\n';
+  if (summary.left_out_cnt != 0) out << "  not shown: " << std::to_string(summary.left_out_cnt) << " of other keys\n";
+  print_losses(out, summary.losses);
+}
+
+}  // namespace waitprobe
