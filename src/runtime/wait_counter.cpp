@@ -5,6 +5,8 @@
 
 #include <bit>
 #include <cstddef>
+#include <cstdlib>
+#include <cstring>
 #include <new>
 
 #include "src/runtime/blocks.h"
@@ -23,9 +25,18 @@ using detail::Counter;
 // file that nothing refers to. The priority is before the constructors of the application, whose waits are to be seen.
 __attribute__((constructor(101))) void meet_tool_at_start() noexcept { detail::meet_tool(); }
 
+// A process that wants its own open waits known, so that `stuck` finds them though nobody has listened yet. Never written as
+// part of the whole word, where the kernel counts as well.
+__attribute__((constructor(101))) void track_if_asked() noexcept {
+  const char* wanted = secure_getenv("WAITPROBE_TRACK");
+  if (wanted != nullptr && std::strcmp(wanted, "1") == 0) __atomic_store_n(&waitprobe_root.armed.self, 1, __ATOMIC_RELAXED);
+}
+
 // Parts of the armed word. Without backends the guard takes the short way; without events as well, it may read the cheaper
 // clock.
+// Somebody is told of waits that end unless only the process itself wants to know which are open.
 constexpr std::uint64_t events_bits = 0x000000000000ffffULL, backends_bits = 0x0000ffff00000000ULL;
+constexpr std::uint64_t told_bits = 0x0000ffffffffffffULL;
 static_assert(offsetof(wp_armed, events) == 0 && offsetof(wp_armed, backends) == 4 &&
               std::endian::native == std::endian::little);
 
@@ -123,6 +134,8 @@ __attribute__((noinline)) void stop_backends(const wp_open_wait& wait, const wp_
 __attribute__((hot, noinline)) void stop_now(waitprobe_wait* wait) noexcept {
   wp_open_wait* slot = detail::from_guard(wait);
   if (slot == nullptr) return;  // opened by the process that this one was forked from, which ends it
+
+  if ((armed_word() & told_bits) == 0 && slot->backend_cnt == 0) return detail::give_back(slot);
 
   wp_record record;
   record.counter = slot->counter;
