@@ -22,6 +22,15 @@ constexpr CommandRow table[] = {
      "  waitprobe slow -a --min 1s -n 1            the next one on this machine\n"
      "  waitprobe slow -k 'db.*' -- ./server       of a program it starts\n",
      run_slow},
+    {"stuck", "what is waited for right now, and since when",
+     "  waitprobe stuck -p 1234                     open for a second or more\n"
+     "  waitprobe stuck -p 1234 --older 10s --stack and what its threads are doing\n"
+     "  waitprobe stuck -a --ignore '*.idle'        but for keys that are meant to last\n"
+     "  waitprobe stuck -f ./server --watch         and again every second\n"
+     "  waitprobe stuck --core core.1234 --stack    of a process that has died\n"
+     "Exit status 3 says that something is stuck:\n"
+     "  waitprobe stuck -p 1234 > stuck.txt || mail -s stuck ops < stuck.txt\n",
+     run_stuck},
 };
 
 }  // namespace

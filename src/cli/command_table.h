@@ -31,5 +31,6 @@ std::span<const CommandRow> commands();
 Result<int> run_hist(const CommandRow& row, const Words& words);
 Result<int> run_list(const CommandRow& row, const Words& words);
 Result<int> run_slow(const CommandRow& row, const Words& words);
+Result<int> run_stuck(const CommandRow& row, const Words& words);
 
 }  // namespace waitprobe::cli

@@ -42,6 +42,8 @@ class TargetOptions {
 
   // REQUIRES: the parser has parsed. Errors: throws CLI::ParseError unless exactly one kind of target was given.
   TargetChoice choice(const Words& words) const;
+  // Whether one of -p, -a and -f was given.
+  bool has_any() const { return !choice_.pids.empty() || choice_.all || !choice_.file.empty(); }
 
  private:
   TargetChoice choice_;

@@ -30,6 +30,8 @@ Colours wanted_colours() {
   return wanted && obeys_escapes(STDOUT_FILENO) ? Colours::yes : Colours::no;
 }
 
+bool is_on_terminal() { return obeys_escapes(STDOUT_FILENO); }
+
 std::size_t output_width() {
   winsize size = {};
   if (isatty(STDOUT_FILENO) != 1 || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0) return least_width;

@@ -14,6 +14,8 @@ namespace waitprobe::cli {
 // Whether stdout is a terminal that shows colours, and nobody has set NO_COLOR.
 Colours wanted_colours();
 
+bool is_on_terminal();
+
 // Columns of the terminal that stdout is, but at least 80; 80 if it is none.
 std::size_t output_width();
 

@@ -30,14 +30,8 @@ void Attachments::Destroy::operator()(bpf_link* link) const { bpf_link__destroy(
 
 Result<void> Attachments::attach(const Copy& copy) {
   if (has(*copy.probes)) return {};
-  const auto mappings = file_mappings(copy.pid);
-  if (!mappings) return mappings.error();
-  for (const Mapping& mapping : *mappings) {
-    if (mapping.file != copy.file) continue;
-    const FileDescriptor file = CopyFinder::open_mapped(copy.pid, mapping);
-    if (!file.ok()) break;
-    return attach(*copy.probes, file, copy.path);
-  }
+  const FileDescriptor file = CopyFinder::open_copy(copy);
+  if (file.ok()) return attach(*copy.probes, file, copy.path);
   return Error{"open", copy.path + " of " + describe_process(copy.pid),
                "it ended or unmapped the file meanwhile, or the right to is missing", ""};
 }

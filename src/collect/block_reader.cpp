@@ -36,10 +36,9 @@ bool read_records(const Memory& memory, const wp_arena& arena, std::uint64_t wri
   return true;
 }
 
-// Calls visit(address of a block) for all blocks that were ever taken; however many the arena says, no more than the kernel has
-// room for.
-template <typename Visit>
-void each_block(const wp_root& root, const wp_arena& arena, Visit visit) {
+}  // namespace
+
+void each_block(const wp_root& root, const wp_arena& arena, const std::function<bool(std::uint64_t)>& visit) {
   std::uint64_t left = std::min<std::uint64_t>(arena.block_cnt, WP_BLOCKS_MAX);
   for (unsigned i = 0; i < WP_CHUNKS && left != 0 && root.chunks[i] != 0; i++) {
     const std::uint64_t cnt = std::min<std::uint64_t>(left, std::uint64_t{WP_FIRST_CHUNK_BLOCKS} << i);
@@ -49,8 +48,6 @@ void each_block(const wp_root& root, const wp_arena& arena, Visit visit) {
     left -= cnt;
   }
 }
-
-}  // namespace
 
 void read_owners(const Memory& memory, const wp_root& root, const wp_arena& arena,
                  const std::function<void(std::uint64_t block, std::uint32_t tid)>& show) {

@@ -22,6 +22,10 @@ struct BlockRecords {
   std::array<wp_record, WP_RING_RECORDS> ring;
 };
 
+// Calls visit(address of a block) for all blocks that were ever taken, until that is false; however many the arena says, for no
+// more than the kernel has room for.
+void each_block(const wp_root& root, const wp_arena& arena, const std::function<bool(std::uint64_t block)>& visit);
+
 // Shows the blocks that a thread owns: their addresses, and the number of the thread in its own pid namespace.
 void read_owners(const Memory& memory, const wp_root& root, const wp_arena& arena,
                  const std::function<void(std::uint64_t block, std::uint32_t tid)>& show);

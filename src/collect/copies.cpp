@@ -29,6 +29,15 @@ FileDescriptor CopyFinder::open_mapped(std::uint32_t pid, const Mapping& mapping
   return FileDescriptor();
 }
 
+FileDescriptor CopyFinder::open_copy(const Copy& copy) {
+  const auto mappings = file_mappings(copy.pid);
+  if (!mappings) return FileDescriptor();
+  for (const Mapping& mapping : *mappings) {
+    if (mapping.file == copy.file) return open_mapped(copy.pid, mapping);
+  }
+  return FileDescriptor();
+}
+
 std::shared_ptr<const ProbeFile> CopyFinder::probes_of(std::uint32_t pid, const Mapping& mapping) {
   const auto known = known_.find(mapping.file);
   if (known != known_.end()) {

@@ -44,6 +44,8 @@ class CopyFinder {
 
   // A file of a process, opened however it can be; not ok() when it cannot.
   static FileDescriptor open_mapped(std::uint32_t pid, const Mapping& mapping);
+  // The same for that of a copy.
+  static FileDescriptor open_copy(const Copy& copy);
 
  private:
   std::shared_ptr<const ProbeFile> probes_of(std::uint32_t pid, const Mapping& mapping);

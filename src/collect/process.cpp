@@ -20,21 +20,6 @@ namespace {
 
 std::string proc(std::uint32_t pid, const char* file) { return "/proc/" + std::to_string(pid) + "/" + file; }
 
-// The whole file; errno tells why not. /proc/PID/maps opens for anyone and fails on reading.
-std::optional<std::string> read_file(const std::string& path) {
-  std::FILE* file = std::fopen(path.c_str(), "re");
-  if (file == nullptr) return std::nullopt;
-  std::string text;
-  char part[16384];
-  errno = 0;
-  while (const std::size_t got = std::fread(part, 1, sizeof part, file)) text.append(part, got);
-  const int why = std::ferror(file) ? errno : 0;
-  std::fclose(file);
-  errno = why;
-  if (why != 0) return std::nullopt;
-  return text;
-}
-
 template <class Number>
 bool take_number(std::string_view& text, Number& out, int base, std::string_view then) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out, base);
@@ -63,15 +48,6 @@ std::optional<Mapping> parse_mapping(std::string_view line) {
   return m;
 }
 
-// What follows the name in /proc/PID/stat: field 3, the state, and on. Empty when there is no such process.
-std::vector<std::string> stat_fields(std::uint32_t pid) {
-  const std::string stat = read_file(proc(pid, "stat")).value_or("");
-  const std::size_t name_end = stat.rfind(')');  // the name itself may hold anything
-  if (name_end == std::string::npos) return {};
-  std::istringstream words(stat.substr(name_end + 1));
-  return {std::istream_iterator<std::string>(words), {}};
-}
-
 // The entries of a folder that are numbers, sorted.
 std::vector<std::uint32_t> numbers_in(const std::string& folder) {
   std::vector<std::uint32_t> numbers;
@@ -88,17 +64,45 @@ std::vector<std::uint32_t> numbers_in(const std::string& folder) {
 
 // The process that a thread belongs to; 0 when there is none of this number.
 std::uint32_t process_of(std::uint32_t tid) {
-  const std::string status = read_file(proc(tid, "status")).value_or("");
+  const std::string status = read_proc_file(proc(tid, "status")).value_or("");
   const std::size_t at = status.find("\nTgid:\t");
   return at != std::string::npos ? static_cast<std::uint32_t>(std::atoll(status.c_str() + at + 7)) : 0;
 }
 
 }  // namespace
 
+std::optional<std::string> read_proc_file(const std::string& path) {
+  std::FILE* file = std::fopen(path.c_str(), "re");
+  if (file == nullptr) return std::nullopt;
+  std::string text;
+  char part[16384];
+  errno = 0;
+  while (const std::size_t got = std::fread(part, 1, sizeof part, file)) text.append(part, got);
+  const int why = std::ferror(file) ? errno : 0;
+  std::fclose(file);
+  errno = why;
+  if (why != 0) return std::nullopt;
+  return text;
+}
+
+std::optional<Stat> parse_stat(const std::string& text) {
+  const std::size_t name = text.find('('), name_end = text.rfind(')');  // the name itself may hold anything
+  if (name == std::string::npos || name_end == std::string::npos || name_end < name) return std::nullopt;
+  Stat stat;
+  stat.name = text.substr(name + 1, name_end - name - 1);
+  constexpr std::size_t start_time = 22 - 3;  // of the fields from the third, the state, on
+  std::istringstream words(text.substr(name_end + 1));
+  const std::vector<std::string> fields(std::istream_iterator<std::string>(words), {});
+  if (fields.size() <= start_time) return std::nullopt;
+  stat.state = fields[0][0];
+  std::from_chars(fields[start_time].data(), fields[start_time].data() + fields[start_time].size(), stat.start_ticks);
+  return stat;
+}
+
 std::vector<std::uint32_t> all_pids() { return numbers_in("/proc"); }
 
 std::string comm_of(std::uint32_t pid) {
-  std::string comm = read_file(proc(pid, "comm")).value_or("");
+  std::string comm = read_proc_file(proc(pid, "comm")).value_or("");
   if (!comm.empty() && comm.back() == '\n') comm.pop_back();
   return comm;
 }
@@ -108,22 +112,23 @@ std::string describe_process(std::uint32_t pid) {
   return "process " + std::to_string(pid) + (comm.empty() ? "" : " (" + comm + ")");
 }
 
+std::optional<Stat> stat_of(std::uint32_t pid) { return parse_stat(read_proc_file(proc(pid, "stat")).value_or("")); }
+
 Result<void> check_exists(std::uint32_t pid) {
   const std::uint32_t process = process_of(pid);
   if (process != 0 && process != pid) {
     return Error{"trace", "process " + std::to_string(pid), "it is a thread of " + describe_process(process),
                  "give the process: -p " + std::to_string(process)};
   }
-  const auto fields = stat_fields(pid);
-  if (!fields.empty() && fields[0] != "Z" && fields[0] != "X") return {};
-  return Error{"trace", "process " + std::to_string(pid), fields.empty() ? "there is no such process" : "it has ended",
+  const auto stat = stat_of(pid);
+  if (stat && stat->state != 'Z' && stat->state != 'X') return {};
+  return Error{"trace", "process " + std::to_string(pid), stat ? "it has ended" : "there is no such process",
                "`waitprobe list` shows what can be traced"};
 }
 
 std::uint64_t start_ticks_of(std::uint32_t pid) {
-  constexpr std::size_t start_time = 22 - 3;
-  const auto fields = stat_fields(pid);
-  return fields.size() > start_time ? std::stoull(fields[start_time]) : 0;
+  const auto stat = stat_of(pid);
+  return stat ? stat->start_ticks : 0;
 }
 
 bool has_memory(std::uint32_t pid) {
@@ -139,7 +144,7 @@ std::map<std::uint32_t, std::uint32_t> threads_of(std::uint32_t pid) {
   for (const std::uint32_t tid : numbers_in(proc(pid, "task"))) {
     std::uint32_t inner = tid;
     if (!same) {
-      const std::string status = read_file(proc(pid, ("task/" + std::to_string(tid) + "/status").c_str())).value_or("");
+      const std::string status = read_proc_file(proc(pid, ("task/" + std::to_string(tid) + "/status").c_str())).value_or("");
       const std::size_t line = status.find("\nNSpid:\t"), end = status.find('\n', line + 1);
       if (line == std::string::npos || end == std::string::npos) continue;
       inner = static_cast<std::uint32_t>(std::atoll(status.c_str() + status.rfind('\t', end) + 1));  // the innermost comes last
@@ -150,7 +155,7 @@ std::map<std::uint32_t, std::uint32_t> threads_of(std::uint32_t pid) {
 }
 
 Result<std::vector<Mapping>> file_mappings(std::uint32_t pid) {
-  const auto text = read_file(proc(pid, "maps"));
+  const auto text = read_proc_file(proc(pid, "maps"));
   if (!text) {
     const std::string why = errno_text(errno);
     return Error{"read the memory map of", describe_process(pid), why, ""};

@@ -6,6 +6,7 @@
 #include <compare>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,20 @@ struct Mapping {
   bool holds(std::uint64_t address) const { return address >= start && address < end; }
   bool holds_offset(std::uint64_t in_file) const { return in_file >= offset && in_file - offset < end - start; }
 };
+
+// The whole of a file below /proc; nothing when it cannot be read, and errno tells why.
+std::optional<std::string> read_proc_file(const std::string& path);
+
+// What is read of /proc/PID/stat, or of that of a thread.
+struct Stat {
+  std::string name;  // any bytes
+  char state = 0;
+  std::uint64_t start_ticks = 0;  // since boot, in clock ticks of user space
+};
+std::optional<Stat> parse_stat(const std::string& text);
+
+// Nothing when there is no such process.
+std::optional<Stat> stat_of(std::uint32_t pid);
 
 // All processes there are.
 std::vector<std::uint32_t> all_pids();

@@ -57,11 +57,34 @@ Json to_json(const Carrier& carrier) {
 
 Json to_json(const Frame& frame) { return repair_utf8(frame_text(frame)); }
 
+Json to_json(const OpenWait& wait);
+
 template <class T>
 Json array_of(const std::vector<T>& values) {
   Json array = Json::array();
   for (const T& value : values) array.push_back(to_json(value));
   return array;
+}
+
+// Null where it is not known.
+Json text_or_null(const std::string& text) { return text.empty() ? Json(nullptr) : Json(repair_utf8(text)); }
+
+Json to_json(const OpenWait& wait) {
+  Json json = {{"pid", wait.pid},
+               {"tid", wait.tid != 0 ? Json(wait.tid) : Json(nullptr)},
+               {"comm", repair_utf8(wait.comm)},
+               {"thread", text_or_null(wait.thread)},
+               {"key", repair_utf8(wait.key)}};
+  if (wait.key_len > wait.key.size()) json["key_len"] = wait.key_len;
+  json["age_ns"] = wait.age_ns ? Json(*wait.age_ns) : Json(nullptr);
+  json["wait_id"] = wait.wait_id;
+  json["state"] = text_or_null(wait.state != 0 ? std::string(1, wait.state) : "");
+  json["wchan"] = text_or_null(wait.wchan);
+  json["syscall"] = text_or_null(wait.system_call);
+  if (wait.lasting != Lasting::no) json["meant_to_last"] = wait.lasting == Lasting::ignored ? "ignored" : "thread";
+  json["stack"] = array_of(wait.stack);
+  if (!wait.no_stack_reason.empty()) json["no_stack"] = repair_utf8(wait.no_stack_reason);
+  return json;
 }
 
 Json to_json(const Losses& losses) {
@@ -104,6 +127,18 @@ void print_json(std::ostream& out, const SlowWait& wait) {
   json["duration_ns"] = wait.duration_ns;
   json["wait_id"] = wait.wait_id;
   json["stack"] = array_of(wait.stack);
+  print_line(out, json);
+}
+
+void print_json(std::ostream& out, const OpenWaits& found) {
+  Json json = {{"waitprobe", 1}, {"time_unix_ns", found.time_unix_ns}, {"older_ns", found.older_ns}};
+  json["open"] = array_of(found.waits);
+  json["younger"] = found.younger_cnt;
+  json["untracked"] = Json::array();
+  for (const OpenWaits::Process& process : found.untracked) json["untracked"].push_back(process.pid);
+  json["unreadable"] = found.unreadable_cnt;
+  if (found.stopped_cnt != 0) json["stopped"] = {{"threads", found.stopped_cnt}, {"longest_ns", found.stopped_ns}};
+  if (!found.core_file.empty()) json["core"] = repair_utf8(found.core_file);
   print_line(out, json);
 }
 

@@ -7,6 +7,7 @@
 #include <ostream>
 
 #include "src/model/carrier.h"
+#include "src/model/open_wait.h"
 #include "src/model/slow_wait.h"
 #include "src/model/snapshot.h"
 
@@ -16,5 +17,6 @@ void print_json(std::ostream& out, const Snapshot& snapshot);
 void print_json(std::ostream& out, const Inventory& inventory);
 void print_json(std::ostream& out, const SlowWait& wait);
 void print_json(std::ostream& out, const SlowSummary& summary);
+void print_json(std::ostream& out, const OpenWaits& found);
 
 }  // namespace waitprobe

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "src/model/carrier.h"
+#include "src/model/open_wait.h"
 #include "src/model/slow_wait.h"
 #include "tests/unit/build_snapshot.h"
 
@@ -105,6 +106,60 @@ inline Stack stack() {
 inline Stack nasty_stack() {
   return {frame(std::string(3000, 'f') + "()", std::string(300, 'd') + "/" + std::string(300, 'c') + ".cpp", UINT32_MAX, "", 1),
           frame("evil\x1b[2J\n(\xff)", "/\x1b]0;x\x07.cpp", 1, "/bin/\xe2\x80\xae", 2)};
+}
+
+inline OpenWait open_wait(const std::string& key, std::optional<std::uint64_t> age_ns) {
+  OpenWait wait;
+  wait.pid = 17;
+  wait.comm = "server";
+  wait.tid = 18;
+  wait.thread = "worker-1";
+  wait.key = key.substr(0, WP_KEY_MAX);
+  wait.key_len = key.size();
+  wait.age_ns = age_ns;
+  wait.wait_id = 99;
+  wait.state = 'S';
+  wait.wchan = "futex_wait_queue";
+  wait.system_call = "futex";
+  return wait;
+}
+
+// Stuck ones with and without a stack, one whose thread has ended, and those that are meant to last.
+inline OpenWaits open_waits() {
+  OpenWaits found;
+  found.time_unix_ns = 1'700'000'000'000'000'000;
+  found.older_ns = 1'000'000'000;
+  found.waits = {open_wait("account.lock", 12'300'000'000), open_wait("queue.idle", 9'000'000'000),
+                 open_wait("disk.read", 5'000'000'000), open_wait("a.guard.that.was.handed.on", 4'000'000'000),
+                 open_wait("accept", 3'000'000'000)};
+  found.waits[0].stack = stack();
+  found.waits[1].lasting = Lasting::thread;
+  found.waits[2].state = 'D';
+  found.waits[2].no_stack_reason = "it does not stop: the kernel waits for something in its name";
+  found.waits[3].tid = 0;
+  found.waits[3].thread = found.waits[3].wchan = found.waits[3].system_call = "";
+  found.waits[3].state = 0;
+  found.waits[4].lasting = Lasting::ignored;
+  found.younger_cnt = 7;
+  found.untracked = {{17, "server"}, {19, "\x1b]0;evil\x07"}};
+  found.unreadable_cnt = 3;
+  found.stopped_cnt = 2;
+  found.stopped_ns = 304'000;
+  return found;
+}
+
+inline OpenWaits nasty_open_waits() {
+  OpenWaits found;
+  for (const std::string& key : nasty_keys()) {
+    found.waits.push_back(open_wait(key, UINT64_MAX));
+    found.waits.back().comm = "\x1b]0;evil\x07";
+    found.waits.back().thread = std::string(15, '\n');
+    found.waits.back().wchan = std::string(300, '\x1b');
+  }
+  found.waits.back().stack = nasty_stack();
+  found.waits[0].lasting = found.waits[1].lasting = Lasting::thread;
+  found.untracked.resize(9, {UINT32_MAX, std::string(15, '\n')});
+  return found;
 }
 
 // A snapshot whose figures are as great as they can be.

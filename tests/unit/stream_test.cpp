@@ -12,6 +12,7 @@
 #include "src/view/inventory.h"
 #include "src/view/json.h"
 #include "src/view/slow_lines.h"
+#include "src/view/stuck_table.h"
 #include "tests/unit/samples.h"
 
 namespace waitprobe {
@@ -63,6 +64,12 @@ TEST(Stream, IsLeftAsItWasByEveryView) {
   expect_same_on_any_stream([&](std::ostream& out) { print_json(out, wait); });
   expect_same_on_any_stream([&](std::ostream& out) { print_slow_summary(out, summary); });
   expect_same_on_any_stream([&](std::ostream& out) { print_json(out, summary); });
+
+  OpenWaits found = open_waits();
+  found.waits.resize(1'234, found.waits[1]);
+  found.younger_cnt = 1'234'567;
+  expect_same_on_any_stream([&](std::ostream& out) { print_stuck(out, found, {}); });
+  expect_same_on_any_stream([&](std::ostream& out) { print_json(out, found); });
 }
 
 }  // namespace

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+#include "src/collect/open_slots.h"
+
+#include <ctime>
+
+#include "src/collect/block_reader.h"
+
+namespace waitprobe {
+namespace {
+
+// The part of a block that stands before its records.
+struct Head {
+  alignas(8) unsigned char bytes[WP_RING_OFFSET];
+  const wp_block& block() const { return *reinterpret_cast<const wp_block*>(bytes); }
+};
+
+bool is_open(const wp_open_wait& slot) { return slot.wait_id != 0 && slot.counter != 0; }
+
+}  // namespace
+
+std::vector<OpenSlot> read_open_slots(const Memory& memory, const wp_root& root, const wp_arena& arena) {
+  std::vector<OpenSlot> slots;
+  each_block(root, arena, [&](std::uint64_t address) {
+    Head once, again;
+    if (!memory.read(address, &once, sizeof once)) return false;
+    if (once.block().incarnation != arena.incarnation) return true;
+    bool is_read_again = false;
+    for (std::size_t i = 0; i < WP_BLOCK_SLOTS; i++) {
+      const wp_open_wait& slot = once.block().open[i];
+      if (!is_open(slot)) continue;
+      if (!is_read_again && !memory.read(address, &again, sizeof again)) return false;
+      is_read_again = true;
+      const wp_open_wait& then = again.block().open[i];
+      // Otherwise it was being filled, or another wait has taken its place.
+      if (then.wait_id != slot.wait_id || then.counter != slot.counter || then.start != slot.start) continue;
+      slots.push_back({once.block().owner_tid, slot.wait_id, slot.counter & WP_REF_ADDRESS, slot.start,
+                       (slot.counter & WP_REF_CYCLES) != 0});
+    }
+    return true;
+  });
+  return slots;
+}
+
+SlotClock SlotClock::measure() {
+  SlotClock clock;
+  const ClockPair before = read_clocks();
+  const timespec distance = {0, 2'000'000};
+  clock_nanosleep(CLOCK_MONOTONIC, 0, &distance, nullptr);
+  clock.pair_ = read_clocks();
+  clock.rate_ = rate_between(before, clock.pair_);
+  return clock;
+}
+
+std::optional<std::uint64_t> SlotClock::start_ns(const OpenSlot& slot) const {
+  if (!slot.is_cycles) return slot.start;
+  if (!rate_) return std::nullopt;
+  const double before_ns = (static_cast<double>(pair_.cycles) - static_cast<double>(slot.start)) * ns_per_tick(*rate_);
+  return static_cast<std::uint64_t>(static_cast<double>(pair_.ns) - before_ns);
+}
+
+}  // namespace waitprobe

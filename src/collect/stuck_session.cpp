@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT
+#include "src/collect/stuck_session.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <set>
+
+#include "src/collect/clock.h"
+#include "src/collect/process_memory.h"
+#include "src/collect/stopped_thread.h"
+#include "src/collect/thread_info.h"
+#include "src/model/key_patterns.h"
+
+namespace waitprobe {
+namespace {
+
+// A wait that began within this time after its thread did is as old as it; the kernel tells when threads began in ticks of 10
+// ms.
+constexpr std::uint64_t as_old_ns = 50'000'000;
+
+}  // namespace
+
+bool is_wanted(const std::string& key, const StuckOptions& options) {
+  return options.key_globs.empty() || matches_any(key, options.key_globs);
+}
+
+Lasting lasting_of(const std::string& key, const StuckOptions& options) {
+  return matches_any(key, options.ignore_globs) ? Lasting::ignored : Lasting::no;
+}
+
+Result<StuckSession> StuckSession::open(const TargetChoice& choice, const StuckOptions& options) {
+  if (auto checked = TargetSession::check(choice); !checked) return checked.error();
+  StuckSession session(choice, options);
+  if (choice.file.empty()) return session;
+  struct stat status;
+  if (stat(choice.file.c_str(), &status) != 0) return Error{"open", choice.file, errno_text(errno), ""};
+  session.only_file_ = FileId{status.st_dev, status.st_ino};
+  return session;
+}
+
+Result<std::vector<Copy>> StuckSession::find_copies(OpenWaits& to) {
+  std::vector<Copy> all;
+  const bool were_asked_for = !choice_.pids.empty();
+  for (const std::uint32_t pid : were_asked_for ? choice_.pids : all_pids()) {
+    auto copies = finder_.find(pid);
+    if (!copies && were_asked_for) return copies.error();
+    if (!copies) {
+      if (start_ticks_of(pid) != 0) to.unreadable_cnt++;
+      continue;
+    }
+    if (copies->empty() && were_asked_for) {
+      const auto exists = check_exists(pid);
+      return exists ? no_probes_error(pid) : exists.error();
+    }
+    for (Copy& copy : *copies) {
+      if (!only_file_ || copy.probes->on_disk == *only_file_) all.push_back(std::move(copy));
+    }
+  }
+  finder_.forget_unseen();
+  return all;
+}
+
+std::vector<StuckSession::Found> StuckSession::find_slots(const std::vector<Copy>& copies, Arming* arming,
+                                                          OpenWaits& to) const {
+  std::vector<Found> found;
+  std::set<std::uint32_t> untracked, unreadable;
+  for (const Copy& copy : copies) {
+    const ProcessMemory memory(copy.pid);
+    const auto root = read_root(memory, copy.root_address);
+    if (!root) {
+      unreadable.insert(copy.pid);
+      continue;
+    }
+    if (root->armed.self == 0) {
+      untracked.insert(copy.pid);
+      if (arming != nullptr) arming->arm(copy);
+    }
+    const auto arena = read_arena(memory, *root);
+    if (!arena) continue;
+    for (const OpenSlot& slot : read_open_slots(memory, *root, *arena)) found.push_back({&copy, slot});
+  }
+  for (const std::uint32_t pid : untracked) to.untracked.push_back({pid, comm_of(pid)});
+  to.unreadable_cnt += static_cast<std::uint32_t>(unreadable.size());
+  return found;
+}
+
+// The process that a copy is in, looked up once.
+const StuckSession::Process& StuckSession::process_of(std::uint32_t pid, Processes& processes) {
+  const auto [entry, is_new] = processes.try_emplace(pid);
+  if (is_new) entry->second = {comm_of(pid), threads_of(pid)};
+  return entry->second;
+}
+
+// Nothing when its key cannot be read, or is not wanted.
+std::optional<OpenWait> StuckSession::describe(const Found& found, std::uint64_t age_ns, Processes& processes) const {
+  const ProcessMemory memory(found.copy->pid);
+  const auto name = read_counter(memory, found.slot.counter);
+  if (!name || !is_wanted(name->key, options_)) return std::nullopt;
+  const Process& process = process_of(found.copy->pid, processes);
+  OpenWait wait;
+  wait.pid = found.copy->pid;
+  wait.comm = process.comm;
+  wait.key = name->key;
+  wait.key_len = name->key_len;
+  wait.age_ns = age_ns;
+  wait.order = age_ns;
+  wait.wait_id = found.slot.wait_id;
+  wait.lasting = lasting_of(wait.key, options_);
+  const auto thread = process.threads.find(found.slot.owner_tid);
+  if (thread != process.threads.end()) {
+    wait.tid = thread->second;
+    ask_kernel(wait, age_ns);
+  }
+  return wait;
+}
+
+void StuckSession::ask_kernel(OpenWait& wait, std::uint64_t age_ns) const {
+  const auto info = thread_info(wait.pid, wait.tid);
+  if (!info) {
+    wait.tid = 0;
+    return;
+  }
+  wait.thread = info->name;
+  wait.state = info->state;
+  wait.wchan = info->wchan;
+  wait.system_call = info->system_call;
+  const std::uint64_t thread_age_ns = clock_ns(CLOCK_BOOTTIME) - info->start_ticks * WP_CLOCK_TICK_NS;
+  if (wait.lasting == Lasting::no && age_ns + as_old_ns >= thread_age_ns) wait.lasting = Lasting::thread;
+}
+
+void StuckSession::add_stack(OpenWait& wait, OpenWaits& to) {
+  if (wait.tid == 0) {
+    wait.no_stack_reason = "its thread has ended";
+    return;
+  }
+  const auto thread = stop_and_sample(ProcessMemory(wait.pid), wait.tid);
+  if (!thread) {
+    wait.no_stack_reason = thread.error().why;
+    return;
+  }
+  to.stopped_cnt++;
+  to.stopped_ns = std::max(to.stopped_ns, thread->stopped_ns);
+  wait.stack = symbolizer_.stack_of(wait.pid, thread->sample);
+}
+
+void StuckSession::add_stacks(OpenWaits& to) {
+  std::set<std::uint32_t> looked_at;
+  for (OpenWait& wait : to.waits) {
+    if (wait.lasting != Lasting::no) continue;
+    if (looked_at.insert(wait.pid).second) symbolizer_.look_at(wait.pid);
+    add_stack(wait, to);
+  }
+}
+
+Result<OpenWaits> StuckSession::look(Arming* arming) {
+  OpenWaits to;
+  to.older_ns = options_.older_ns;
+  const auto copies = find_copies(to);
+  if (!copies) return copies.error();
+  const auto all = find_slots(*copies, arming, to);
+  const SlotClock clock = SlotClock::measure();
+  const std::uint64_t now = now_ns();
+  to.time_unix_ns = clock_ns(CLOCK_REALTIME);
+
+  Processes processes;
+  for (const Found& found : all) {
+    const std::uint64_t start_ns = clock.start_ns(found.slot).value_or(now);
+    const std::uint64_t age_ns = now > start_ns ? now - start_ns : 0;
+    if (age_ns < options_.older_ns) {
+      to.younger_cnt++;
+    } else if (auto wait = describe(found, age_ns, processes)) {
+      to.waits.push_back(std::move(*wait));
+    }
+  }
+  std::stable_sort(to.waits.begin(), to.waits.end(), [](const OpenWait& a, const OpenWait& b) { return a.order > b.order; });
+  if (options_.stacks) add_stacks(to);
+  return to;
+}
+
+}  // namespace waitprobe

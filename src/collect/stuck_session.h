@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+//
+// What is waited for right now, read from the memory of living processes. Needs no BPF, and stops nobody unless stacks are
+// wanted.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "src/collect/arming.h"
+#include "src/collect/copies.h"
+#include "src/collect/open_slots.h"
+#include "src/collect/symbolizer.h"
+#include "src/collect/target_session.h"
+#include "src/model/open_wait.h"
+#include "src/model/result.h"
+
+namespace waitprobe {
+
+struct StuckOptions {
+  std::uint64_t older_ns = 1'000'000'000;
+  std::vector<std::string> key_globs;     // only these keys; empty: all
+  std::vector<std::string> ignore_globs;  // keys that are meant to last
+  bool stacks = false;
+};
+
+// Whether a wait of this key is to be shown, and if it is meant to last.
+bool is_wanted(const std::string& key, const StuckOptions& options);
+Lasting lasting_of(const std::string& key, const StuckOptions& options);
+
+// Threads: one at a time.
+class StuckSession {
+ public:
+  // Errors: the target does not exist, or carries no probes. REQUIRES: the choice is no command.
+  static Result<StuckSession> open(const TargetChoice& choice, const StuckOptions& options);
+
+  // Errors: a process that was asked for has ended, or may not be read.
+  // With an arming, what is looked at and does not track its own waits is armed.
+  Result<OpenWaits> look(Arming* arming);
+
+ private:
+  // A wait and where it is.
+  struct Found {
+    const Copy* copy;
+    OpenSlot slot;
+  };
+
+  struct Process {
+    std::string comm;
+    std::map<std::uint32_t, std::uint32_t> threads;  // as it calls them, and as we do
+  };
+  using Processes = std::map<std::uint32_t, Process>;
+
+  StuckSession(TargetChoice choice, StuckOptions options) : choice_(std::move(choice)), options_(std::move(options)) {}
+
+  Result<std::vector<Copy>> find_copies(OpenWaits& to);
+  std::vector<Found> find_slots(const std::vector<Copy>& copies, Arming* arming, OpenWaits& to) const;
+  static const Process& process_of(std::uint32_t pid, Processes& processes);
+  std::optional<OpenWait> describe(const Found& found, std::uint64_t age_ns, Processes& processes) const;
+  void ask_kernel(OpenWait& wait, std::uint64_t age_ns) const;
+  void add_stack(OpenWait& wait, OpenWaits& to);
+  void add_stacks(OpenWaits& to);
+
+  TargetChoice choice_;
+  StuckOptions options_;
+  std::optional<FileId> only_file_;  // of -f
+  CopyFinder finder_;
+  Symbolizer symbolizer_;
+};
+
+}  // namespace waitprobe

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "src/model/stack.h"
+
+namespace waitprobe {
+
+// Why a wait that is still open is nothing to worry about.
+enum class Lasting {
+  no,
+  ignored,  // its key was said to last
+  thread,   // it is as old as its thread, as that of a worker which nobody has given work yet
+};
+
+// A wait that has begun and not ended: a row of `stuck`. What is not known is empty or 0.
+struct OpenWait {
+  std::uint32_t pid = 0;
+  std::string comm;                     // of the process; any bytes
+  std::uint32_t tid = 0;                // of the thread that began it; 0 when that has ended
+  std::string thread;                   // its name; any bytes
+  std::string key;                      // any bytes, the first WP_KEY_MAX of them
+  std::uint64_t key_len = 0;            // of the whole key
+  std::optional<std::uint64_t> age_ns;  // absent in a core dump of which it is not known when it was made
+  std::uint64_t order = 0;              // the greater the older, also where ages are not known
+  std::uint64_t wait_id = 0;
+  char state = 0;           // of the thread, as /proc tells it: R S D T t Z X I
+  std::string wchan;        // where in the kernel it sleeps
+  std::string system_call;  // which it is in
+  Lasting lasting = Lasting::no;
+  Stack stack;
+  std::string no_stack_reason;  // if one was asked for and there is none
+};
+
+// What `stuck` found.
+struct OpenWaits {
+  struct Process {
+    std::uint32_t pid = 0;
+    std::string comm;  // any bytes
+  };
+
+  std::uint64_t time_unix_ns = 0;
+  std::uint64_t older_ns = 0;   // younger ones are only counted
+  std::vector<OpenWait> waits;  // oldest first
+  std::uint64_t younger_cnt = 0;
+  std::vector<Process> untracked;    // waits that began there while nobody listened are not known
+  std::uint32_t unreadable_cnt = 0;  // processes that could not be looked into
+  std::uint32_t stopped_cnt = 0;     // threads that were stopped for their stacks,
+  std::uint64_t stopped_ns = 0;      // and for how long the one that was stopped longest
+  std::string core_file;             // empty: living processes
+  bool ages_are_known = true;        // otherwise none is, and all waits are here
+};
+
+}  // namespace waitprobe

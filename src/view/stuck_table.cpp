@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT
+#include "src/view/stuck_table.h"
+
+#include <algorithm>
+#include <string>
+
+#include "src/view/escape.h"
+#include "src/view/frame_text.h"
+#include "src/view/units.h"
+
+namespace waitprobe {
+namespace {
+
+constexpr std::size_t age_width = 6, name_width = 10, number_width = 7, least_key_width = 12, indent = 7;
+constexpr std::size_t most_lasting = 10, most_untracked = 5;
+
+std::size_t key_width(std::size_t width) {
+  constexpr std::size_t others = age_width + 2 * (name_width + number_width) + 5;
+  return std::max(width, others + least_key_width) - others;
+}
+
+void print_header(std::ostream& out, const StuckTableOptions& options) {
+  const std::string header = align_right("age", age_width) + ' ' + pad("key", key_width(options.width)) + ' ' +
+                             pad("process", name_width) + ' ' + align_right("pid", number_width) + ' ' +
+                             pad("thread", name_width) + ' ' + align_right("tid", number_width);
+  out << emphasised(header, Emphasis::bold, options.colours) << '\n';
+}
+
+void print_row(std::ostream& out, const OpenWait& wait, Emphasis emphasis, const StuckTableOptions& options) {
+  const std::string age = align_right(wait.age_ns ? format_duration(*wait.age_ns) : "?", age_width);
+  const std::string key = pad(shown_key(wait.key, wait.key_len), key_width(options.width));
+  const std::string thread = wait.tid == 0 ? "(ended)" : wait.thread.empty() ? "-" : escape(wait.thread);
+  out << emphasised(age + ' ' + key, emphasis, options.colours) << ' ' << pad(escape(wait.comm), name_width) << ' '
+      << align_right(std::to_string(wait.pid), number_width) << ' ' << pad(thread, name_width) << ' '
+      << align_right(wait.tid != 0 ? std::to_string(wait.tid) : "-", number_width) << '\n';
+}
+
+std::string state_name(char state) {
+  switch (state) {
+    case 'R':
+      return "running";
+    case 'S':
+      return "sleeping";
+    case 'D':
+      return "in uninterruptible sleep";
+    case 'T':
+      return "stopped by a signal";
+    case 't':
+      return "stopped by a debugger";
+    case 'I':
+      return "idle";
+    case 'Z':
+    case 'X':
+      return "dead";
+    default:
+      return "";
+  }
+}
+
+// "sleeping in futex (futex_wait_queue)"; empty when the kernel has said nothing.
+std::string state_text(const OpenWait& wait) {
+  std::string text = state_name(wait.state);
+  if (!wait.system_call.empty()) text += " in " + escape(wait.system_call);
+  if (!wait.wchan.empty()) text += " (" + escape(wait.wchan) + ")";
+  return text;
+}
+
+void print_detail(std::ostream& out, const std::string& text, const StuckTableOptions& options) {
+  out << std::string(indent, ' ') << shorten(text, options.width - indent) << '\n';
+}
+
+void print_wait(std::ostream& out, const OpenWait& wait, const StuckTableOptions& options) {
+  print_row(out, wait, Emphasis::alert, options);
+  const std::string state = state_text(wait);
+  if (!state.empty()) print_detail(out, state, options);
+  if (!wait.no_stack_reason.empty()) print_detail(out, "no stack: " + escape(wait.no_stack_reason), options);
+  for (const Frame& frame : wait.stack) {
+    out << std::string(indent + 2, ' ')
+        << emphasised(shorten(escape(frame_text(frame)), options.width - indent - 2), Emphasis::dim, options.colours) << '\n';
+  }
+}
+
+std::string waits(std::size_t count) { return std::to_string(count) + (count == 1 ? " wait" : " waits"); }
+
+void print_lasting(std::ostream& out, const std::vector<const OpenWait*>& lasting, const StuckTableOptions& options) {
+  if (lasting.empty()) return;
+  out << "\nmeant to last (* as old as its thread):\n";
+  for (std::size_t i = 0; i < std::min(lasting.size(), most_lasting); i++) {
+    OpenWait marked = *lasting[i];
+    if (marked.lasting == Lasting::thread) marked.thread = "*" + marked.thread;
+    print_row(out, marked, Emphasis::dim, options);
+  }
+  if (lasting.size() > most_lasting) {
+    out << std::string(indent, ' ') << "and " << std::to_string(lasting.size() - most_lasting) << " more; --json shows all\n";
+  }
+}
+
+void print_summary(std::ostream& out, const OpenWaits& found, std::size_t stuck_cnt) {
+  if (!found.ages_are_known) {
+    out << waits(stuck_cnt) << " open; ages are not known, as the time of the dump is not: oldest first\n";
+  } else {
+    out << (stuck_cnt != 0 ? waits(stuck_cnt) : "no wait") << " open";
+    if (found.older_ns != 0) out << " for " << format_duration(found.older_ns) << " or more";
+    if (found.younger_cnt != 0) out << ", and " << std::to_string(found.younger_cnt) << " for less";
+    out << '\n';
+  }
+  if (found.stopped_cnt == 1) out << "1 thread was stopped for " << format_duration(found.stopped_ns) << '\n';
+  if (found.stopped_cnt > 1) {
+    out << std::to_string(found.stopped_cnt) << " threads were stopped, one at a time, for at most "
+        << format_duration(found.stopped_ns) << '\n';
+  }
+}
+
+void print_unknown(std::ostream& out, const OpenWaits& found) {
+  if (!found.untracked.empty()) {
+    out << "not known: waits that began while nobody listened, of";
+    for (std::size_t i = 0; i < std::min(found.untracked.size(), most_untracked); i++) {
+      const OpenWaits::Process& process = found.untracked[i];
+      out << "\n  " << shorten(escape(process.comm), 20) << " (" << std::to_string(process.pid) << ")";
+    }
+    if (found.untracked.size() > most_untracked)
+      out << "\n  and " << std::to_string(found.untracked.size() - most_untracked) << " more";
+    out << "\n  WAITPROBE_TRACK=1 in a program's environment lets them be known from its start\n";
+  }
+  if (found.unreadable_cnt != 0) {
+    out << std::to_string(found.unreadable_cnt) << (found.unreadable_cnt == 1 ? " more process" : " more processes")
+        << " could not be looked into: the right to is missing\n";
+  }
+}
+
+}  // namespace
+
+void print_stuck(std::ostream& out, const OpenWaits& found, const StuckTableOptions& options) {
+  std::vector<const OpenWait*> stuck, lasting;
+  for (const OpenWait& wait : found.waits) (wait.lasting == Lasting::no ? stuck : lasting).push_back(&wait);
+  if (!found.waits.empty()) print_header(out, options);
+  for (const OpenWait* wait : stuck) print_wait(out, *wait, options);
+  print_lasting(out, lasting, options);
+  if (!found.waits.empty()) out << '\n';
+  print_summary(out, found, stuck.size());
+  print_unknown(out, found);
+}
+
+}  // namespace waitprobe
