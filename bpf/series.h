@@ -21,7 +21,6 @@ struct {
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(max_entries, WP_POOL_SIZE);
-  __uint(map_flags, BPF_F_MMAPABLE); /* the tool reads it in place */
   __type(key, __u32);
   __type(value, struct wp_hist);
 } hists SEC(".maps");
@@ -29,7 +28,6 @@ struct {
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(max_entries, WP_POOL_SIZE);
-  __uint(map_flags, BPF_F_MMAPABLE);
   __type(key, __u32);
   __type(value, struct wp_series_info);
 } infos SEC(".maps");

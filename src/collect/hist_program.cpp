@@ -62,6 +62,20 @@ std::uint64_t misses_of(const bpf_program* program) {
   return info.recursion_misses;
 }
 
+Series to_series(const wp_series_info& info, const Histogram& histogram) {
+  Series s;
+  s.pid = info.pid;
+  s.process_start_ticks = info.process_start_ticks;
+  s.comm.assign(info.comm, strnlen(info.comm, sizeof info.comm));
+  s.key.assign(info.key, std::min<std::size_t>(info.key_len, sizeof info.key));
+  s.key_len = info.key_len;
+  s.distinct = info.key_len > sizeof info.key ? info.distinct : 0;
+  s.histogram = histogram;
+  return s;
+}
+
+constexpr std::uint32_t totals_at_once = 128;
+
 // Runs a program of type syscall.
 int run(const bpf_program* program) {
   LIBBPF_OPTS(bpf_test_run_opts, options);
@@ -88,15 +102,9 @@ Result<HistProgram> HistProgram::load(const wp_config& config, Transport transpo
 
   auto processes = ProcessFilter::open(skeleton->maps.targets, skeleton->maps.sightings, config.filter_targets != 0);
   if (!processes) return processes.error();
-  auto hists = map_array<const wp_hist>(skeleton->maps.hists, PROT_READ);
-  if (!hists) return hists.error();
-  auto infos = map_array<const wp_series_info>(skeleton->maps.infos, PROT_READ);
-  if (!infos) return infos.error();
   auto rings = map_array<wp_ring>(skeleton->maps.rings, PROT_READ | PROT_WRITE);
   if (!rings) return rings.error();
   program.processes_ = std::move(*processes);
-  program.hists_ = std::move(*hists);
-  program.infos_ = std::move(*infos);
   program.rings_ = std::move(*rings);
   return program;
 }
@@ -171,22 +179,41 @@ void HistProgram::forget_blocks(const std::function<bool(std::uint64_t)>& has_en
   }
 }
 
-std::vector<Series> HistProgram::series() const {
+const wp_series_info& HistProgram::info_of(std::uint32_t slot) {
+  if (slot >= known_slots_.size()) {
+    known_slots_.resize(slot + 1);
+    infos_.resize(slot + 1);
+  }
+  if (!known_slots_[slot]) {
+    known_slots_[slot] = bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.infos), &slot, &infos_[slot]) == 0;
+  }
+  return infos_[slot];
+}
+
+// Totals [first, first + cnt) of the pool. Copied rather than mapped: a mapping of the pool would count as 47 MB of the tool's
+// memory.
+void HistProgram::read_totals(std::uint32_t first, std::uint32_t cnt) {
+  const int map = bpf_map__fd(skeleton_->maps.hists);
+  std::uint32_t keys[totals_at_once], got = cnt, before = first - 1, last = 0;
+  const int failed = bpf_map_lookup_batch(map, first != 0 ? &before : nullptr, &last, keys, totals_.data(), &got, nullptr);
+  if ((failed == 0 || errno == ENOENT) && got == cnt) return;
+  for (std::uint32_t i = 0; i < cnt; i++) {
+    const std::uint32_t slot = first + i;
+    if (bpf_map_lookup_elem(map, &slot, &totals_[i]) != 0) totals_[i] = {};  // never: all slots exist
+  }
+}
+
+std::vector<Series> HistProgram::series() {
   std::vector<Series> all;
   const std::uint32_t used = std::min<std::uint32_t>(skeleton_->bss->next_slot, WP_POOL_SIZE);
-  for (std::uint32_t slot = 0; slot < used; slot++) {
-    Histogram histogram(hists_[slot]);
-    if (histogram.count() == 0) continue;
-    const wp_series_info& info = infos_[slot];
-    Series s;
-    s.pid = info.pid;
-    s.process_start_ticks = info.process_start_ticks;
-    s.comm.assign(info.comm, strnlen(info.comm, sizeof info.comm));
-    s.key.assign(info.key, std::min<std::size_t>(info.key_len, sizeof info.key));
-    s.key_len = info.key_len;
-    s.distinct = info.key_len > sizeof info.key ? info.distinct : 0;
-    s.histogram = histogram;
-    all.push_back(std::move(s));
+  totals_.resize(totals_at_once);
+  for (std::uint32_t first = 0; first < used; first += totals_at_once) {
+    const std::uint32_t cnt = std::min(used - first, totals_at_once);
+    read_totals(first, cnt);
+    for (std::uint32_t i = 0; i < cnt; i++) {
+      const Histogram histogram(totals_[i]);
+      if (histogram.count() != 0) all.push_back(to_series(info_of(first + i), histogram));
+    }
   }
   return all;
 }

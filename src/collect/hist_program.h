@@ -58,7 +58,7 @@ class HistProgram {
   void forget_blocks(const std::function<bool(std::uint64_t incarnation)>& has_ended);
 
   // The running totals, as they are at this moment.
-  std::vector<Series> series() const;
+  std::vector<Series> series();
   Losses losses() const;
 
  private:
@@ -72,14 +72,18 @@ class HistProgram {
   template <class T>
   using MappedArray = std::unique_ptr<T[], Unmap>;
 
+  void read_totals(std::uint32_t first, std::uint32_t cnt);
+  const wp_series_info& info_of(std::uint32_t slot);
+
   template <class T>
   static Result<MappedArray<T>> map_array(const bpf_map* map, int protection);
 
   std::unique_ptr<hist_bpf, DestroySkeleton> skeleton_;
   ProcessFilter processes_;
   Transport transport_ = Transport::batches;
-  MappedArray<const wp_hist> hists_;
-  MappedArray<const wp_series_info> infos_;
+  std::vector<wp_hist> totals_;        // those that read_totals() has read
+  std::vector<wp_series_info> infos_;  // by slot, of those below known_slots_.size()
+  std::vector<bool> known_slots_;      // whose info has been read: it never changes
   MappedArray<wp_ring> rings_;
 };
 
