@@ -22,14 +22,23 @@ Result<Pipe> open_pipe() {
   return Pipe{FileDescriptor(ends[0]), FileDescriptor(ends[1])};
 }
 
+void leave_terminal() {
+  const int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (isatty(fd) == 1) dup2(nothing, fd);
+  }
+}
+
 // Runs in the child. Signals are as the tool found them: it blocks some and ignores SIGPIPE for itself.
-[[noreturn]] void become(const std::vector<std::string>& words, const std::string& environment, int go, int failed) {
+[[noreturn]] void become(const std::vector<std::string>& words, const std::string& environment, bool off_terminal, int go,
+                         int failed) {
   char byte = 0;
   if (read(go, &byte, 1) != 1) _exit(127);
   std::vector<char*> arguments;
   for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
   putenv(const_cast<char*>(environment.c_str()));
+  if (off_terminal) leave_terminal();
   signal(SIGPIPE, SIG_DFL);
   sigset_t none;
   sigemptyset(&none);
@@ -42,7 +51,7 @@ Result<Pipe> open_pipe() {
 
 }  // namespace
 
-Result<Command> Command::prepare(const std::vector<std::string>& words, const std::string& environment) {
+Result<Command> Command::prepare(const std::vector<std::string>& words, const std::string& environment, bool off_terminal) {
   auto go = open_pipe();
   if (!go) return go.error();
   auto failed = open_pipe();
@@ -51,7 +60,7 @@ Result<Command> Command::prepare(const std::vector<std::string>& words, const st
   if (pid < 0) return Error{"start", words[0], errno_text(errno), ""};
   if (pid == 0) {
     go->write_end.close();
-    become(words, environment, go->read_end.get(), failed->write_end.get());
+    become(words, environment, off_terminal, go->read_end.get(), failed->write_end.get());
   }
   Command command;
   command.pid_ = static_cast<std::uint32_t>(pid);

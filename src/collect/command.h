@@ -17,8 +17,9 @@ namespace waitprobe {
 // Lifetime: one that is never started is ended with its owner; one that has been goes on by itself.
 class Command {
  public:
-  // `environment` is added to the tool's own. REQUIRES: `words` is not empty.
-  static Result<Command> prepare(const std::vector<std::string>& words, const std::string& environment);
+  // `environment` is added to the tool's own. `off_terminal`: those of its standard files that are terminals become /dev/null.
+  // REQUIRES: `words` is not empty.
+  static Result<Command> prepare(const std::vector<std::string>& words, const std::string& environment, bool off_terminal);
 
   std::uint32_t pid() const { return pid_; }
 

@@ -62,7 +62,7 @@ std::uint64_t misses_of(const bpf_program* program) {
   return info.recursion_misses;
 }
 
-Series to_series(const wp_series_info& info, const Histogram& histogram) {
+Series to_series(const wp_series_info& info) {
   Series s;
   s.pid = info.pid;
   s.process_start_ticks = info.process_start_ticks;
@@ -70,7 +70,6 @@ Series to_series(const wp_series_info& info, const Histogram& histogram) {
   s.key.assign(info.key, std::min<std::size_t>(info.key_len, sizeof info.key));
   s.key_len = info.key_len;
   s.distinct = info.key_len > sizeof info.key ? info.distinct : 0;
-  s.histogram = histogram;
   return s;
 }
 
@@ -179,15 +178,20 @@ void HistProgram::forget_blocks(const std::function<bool(std::uint64_t)>& has_en
   }
 }
 
-const wp_series_info& HistProgram::info_of(std::uint32_t slot) {
-  if (slot >= known_slots_.size()) {
-    known_slots_.resize(slot + 1);
-    infos_.resize(slot + 1);
+// The series that a slot belongs to, which never changes; read once.
+HistProgram::KnownSeries& HistProgram::series_of(std::uint32_t slot) {
+  if (slot >= series_of_slot_.size()) series_of_slot_.resize(slot + 1, nullptr);
+  KnownSeries*& known = series_of_slot_[slot];
+  if (known == nullptr) {
+    wp_series_info info = {};
+    bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.infos), &slot, &info);
+    Series identity = to_series(info);
+    known = &known_series_[std::make_tuple(identity.process_start_ticks, identity.pid, identity.key, identity.key_len,
+                                           identity.distinct)];
+    known->identity = std::move(identity);  // after an exec, with the name of today
+    are_ranked_ = false;
   }
-  if (!known_slots_[slot]) {
-    known_slots_[slot] = bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.infos), &slot, &infos_[slot]) == 0;
-  }
-  return infos_[slot];
+  return *known;
 }
 
 // Totals [first, first + cnt) of the pool. Copied rather than mapped: a mapping of the pool would count as 47 MB of the tool's
@@ -204,7 +208,8 @@ void HistProgram::read_totals(std::uint32_t first, std::uint32_t cnt) {
 }
 
 std::vector<Series> HistProgram::series() {
-  std::vector<Series> all;
+  std::vector<Series> all(known_series_.size());
+  for (const auto& [key, known] : known_series_) all[known.rank] = known.identity;
   const std::uint32_t used = std::min<std::uint32_t>(skeleton_->bss->next_slot, WP_POOL_SIZE);
   totals_.resize(totals_at_once);
   for (std::uint32_t first = 0; first < used; first += totals_at_once) {
@@ -212,10 +217,25 @@ std::vector<Series> HistProgram::series() {
     read_totals(first, cnt);
     for (std::uint32_t i = 0; i < cnt; i++) {
       const Histogram histogram(totals_[i]);
-      if (histogram.count() != 0) all.push_back(to_series(info_of(first + i), histogram));
+      if (histogram.count() == 0) continue;
+      KnownSeries& known = series_of(first + i);
+      if (known.rank == not_ranked) {
+        known.rank = all.size();
+        all.push_back(known.identity);
+      }
+      all[known.rank].histogram.add(histogram);
     }
   }
+  if (!are_ranked_) put_in_order(all);
   return all;
+}
+
+// Once the series are in order, they come so from the beginning.
+void HistProgram::put_in_order(std::vector<Series>& all) {
+  merge_series(all);
+  std::size_t rank = 0;
+  for (auto& [key, known] : known_series_) known.rank = rank++;
+  are_ranked_ = true;
 }
 
 Losses HistProgram::losses() const {

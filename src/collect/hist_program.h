@@ -4,8 +4,11 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
+#include <string>
+#include <tuple>
 #include <vector>
 
 #include "bpf/abi.h"
@@ -57,7 +60,7 @@ class HistProgram {
   std::uint64_t block_cnt() const;
   void forget_blocks(const std::function<bool(std::uint64_t incarnation)>& has_ended);
 
-  // The running totals, as they are at this moment.
+  // The running totals, as they are at this moment, in the order of merge_series().
   std::vector<Series> series();
   Losses losses() const;
 
@@ -73,7 +76,13 @@ class HistProgram {
   using MappedArray = std::unique_ptr<T[], Unmap>;
 
   void read_totals(std::uint32_t first, std::uint32_t cnt);
-  const wp_series_info& info_of(std::uint32_t slot);
+  static constexpr std::size_t not_ranked = SIZE_MAX;
+  struct KnownSeries {
+    Series identity;                // without waits
+    std::size_t rank = not_ranked;  // its place among all
+  };
+  KnownSeries& series_of(std::uint32_t slot);
+  void put_in_order(std::vector<Series>& all);
 
   template <class T>
   static Result<MappedArray<T>> map_array(const bpf_map* map, int protection);
@@ -81,9 +90,11 @@ class HistProgram {
   std::unique_ptr<hist_bpf, DestroySkeleton> skeleton_;
   ProcessFilter processes_;
   Transport transport_ = Transport::batches;
-  std::vector<wp_hist> totals_;        // those that read_totals() has read
-  std::vector<wp_series_info> infos_;  // by slot, of those below known_slots_.size()
-  std::vector<bool> known_slots_;      // whose info has been read: it never changes
+  std::vector<wp_hist> totals_;               // those that read_totals() has read
+  std::vector<KnownSeries*> series_of_slot_;  // null: not seen yet
+  // In the order of merge_series(), which is that of these keys.
+  std::map<std::tuple<std::uint64_t, std::uint32_t, std::string, std::uint64_t, std::uint64_t>, KnownSeries> known_series_;
+  bool are_ranked_ = true;
   MappedArray<wp_ring> rings_;
 };
 

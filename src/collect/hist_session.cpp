@@ -104,7 +104,6 @@ Snapshot HistSession::snapshot() {
   snapshot.time_unix_ns = clock_ns(CLOCK_REALTIME);
   snapshot.elapsed_ns = targets_->elapsed_ns();
   snapshot.series = program_.series();
-  merge_series(snapshot.series);
   snapshot.losses = program_.losses();
   copies_.add_to(snapshot);
   snapshot.attached_late = targets_->attached_late();

@@ -53,16 +53,16 @@ Result<std::unique_ptr<TargetSession>> TargetSession::open(const TargetChoice& c
 Result<void> TargetSession::open_targets(const TargetChoice& choice) {
   if (!choice.pids.empty()) return open_pids(choice.pids);
   if (!choice.file.empty()) return open_file(choice.file);
-  if (!choice.command.empty()) return open_command(choice.command);
+  if (!choice.command.empty()) return open_command(choice);
   open_all();
   return {};
 }
 
-Result<void> TargetSession::open_command(const std::vector<std::string>& words) {
+Result<void> TargetSession::open_command(const TargetChoice& choice) {
   auto rendezvous = Rendezvous::open();
   if (!rendezvous) return rendezvous.error();
   rendezvous_ = std::move(*rendezvous);
-  auto command = Command::prepare(words, rendezvous_->environment());
+  auto command = Command::prepare(choice.command, rendezvous_->environment(), choice.command_is_off_terminal);
   if (!command) return command.error();
   command_ = std::move(*command);
   if (auto added = tracer_->processes().add_target(command_->pid()); !added) return added;

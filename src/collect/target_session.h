@@ -25,10 +25,11 @@ namespace waitprobe {
 
 // Whose waits are counted: exactly one of these.
 struct TargetChoice {
-  std::vector<std::uint32_t> pids;   // these processes, until all have ended
-  bool all = false;                  // every process on the machine, those that start later too
-  std::string file;                  // every process that maps this file, now or later
-  std::vector<std::string> command;  // to be started; with all its descendants, until it ends
+  std::vector<std::uint32_t> pids;       // these processes, until all have ended
+  bool all = false;                      // every process on the machine, those that start later too
+  std::string file;                      // every process that maps this file, now or later
+  std::vector<std::string> command;      // to be started; with all its descendants, until it ends
+  bool command_is_off_terminal = false;  // what would be on the terminal of the tool goes to /dev/null, and comes from there
 };
 
 // How a BPF object decides which processes count.
@@ -104,7 +105,7 @@ class TargetSession {
   Result<void> open_targets(const TargetChoice& choice);
   Result<void> open_pids(const std::vector<std::uint32_t>& pids);
   Result<void> open_file(const std::string& path);
-  Result<void> open_command(const std::vector<std::string>& words);
+  Result<void> open_command(const TargetChoice& choice);
   void open_all();
   void look_at_all();
   Result<void> watch_end(std::uint32_t pid);
