@@ -7,9 +7,9 @@ packages=(
   g++ clang lld libclang-rt-14-dev cmake ninja-build pkg-config   # compilers and build
   libbpf-dev bpftool systemtap-sdt-dev libelf-dev libdw-dev       # BPF, probes, ELF, stacks
   libseccomp-dev                                                  # names of system calls
-  libcli11-dev nlohmann-json3-dev zlib1g-dev                      # command line, JSON; compression in the demo
+  libcli11-dev nlohmann-json3-dev libncurses-dev zlib1g-dev       # command line, JSON, screen; compression in the demo
   libgtest-dev libgmock-dev libbenchmark-dev valgrind             # tests and benchmarks
-  bpftrace linux-perf binutils gdb python3                            # other tools that the tests run
+  bpftrace linux-perf binutils gdb tmux python3                            # other tools that the tests run
   qemu-system-x86 busybox-static cpio kmod xz-utils zstd          # the tests on other kernels
   clang-format cppcheck shellcheck git                            # lint
 )

@@ -16,6 +16,12 @@ constexpr CommandRow table[] = {
      "  waitprobe hist -f ./server -k 'db.*'  all processes of a file, some keys\n"
      "  waitprobe hist -- ./server --port 80  start it, and miss no wait\n",
      run_hist},
+    {"top", "the same, live, sorted, on a terminal",
+     "  waitprobe top -p 1234             each second; ? shows its keys\n"
+     "  waitprobe top -a -i 5             the whole machine\n"
+     "  waitprobe top --sort p99 -- ./server   what it prints is not shown\n"
+     "  waitprobe top -a --json | jq .    not on a terminal: as hist -i 1\n",
+     run_top},
     {"slow", "each wait that took longer than --min, with its stack",
      "  waitprobe slow -p 1234 --min 5ms           until Ctrl-C, or until it ends\n"
      "  waitprobe slow -p 1234 --min 5ms --stack   and what the thread was doing\n"

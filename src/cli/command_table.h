@@ -32,5 +32,6 @@ Result<int> run_hist(const CommandRow& row, const Words& words);
 Result<int> run_list(const CommandRow& row, const Words& words);
 Result<int> run_slow(const CommandRow& row, const Words& words);
 Result<int> run_stuck(const CommandRow& row, const Words& words);
+Result<int> run_top(const CommandRow& row, const Words& words);
 
 }  // namespace waitprobe::cli

@@ -162,6 +162,18 @@ std::string shorten(std::string_view text, std::size_t width) {
   return std::string(text.substr(0, start_bytes)) + "…" + std::string(text.substr(text.size() - end_bytes));
 }
 
+std::string cut(std::string_view text, std::size_t width) {
+  std::size_t bytes = 0;
+  for (std::string_view rest = text; !rest.empty();) {
+    const Character c = decode(rest);
+    if (width_of(c.code) > width) break;
+    width -= width_of(c.code);
+    bytes += c.bytes != 0 ? c.bytes : 1;
+    rest = text.substr(bytes);
+  }
+  return std::string(text.substr(0, bytes));
+}
+
 std::string pad(std::string_view text, std::size_t width) {
   std::string padded = shorten(text, width);
   padded.append(width - std::min(width, display_width(padded)), ' ');

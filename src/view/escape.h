@@ -27,6 +27,9 @@ std::size_t display_width(std::string_view text);
 // text as escape() returns; width > 0.
 std::string shorten(std::string_view text, std::size_t width);
 
+// `text` without what goes beyond `width` columns. REQUIRES: valid UTF-8.
+std::string cut(std::string_view text, std::size_t width);
+
 // `text` followed by blanks up to `width` columns, shortened if it is longer.
 std::string pad(std::string_view text, std::size_t width);
 

@@ -23,10 +23,10 @@ std::size_t key_width(const TableOptions& options) {
   return options.width > others + least_key_width ? options.width - others : least_key_width;
 }
 
-void print_header(std::ostream& out, std::size_t key_columns) {
-  out << pad("key", key_columns);
-  for (const Column& column : columns()) out << ' ' << align_right(column.header, column.width);
-  out << '\n';
+void print_header(std::ostream& out, std::size_t key_columns, Colours colours) {
+  std::string header = pad("key", key_columns);
+  for (const Column& column : columns()) header += ' ' + align_right(column.header, column.width);
+  out << emphasised(header, Emphasis::bold, colours) << '\n';
 }
 
 void print_row(std::ostream& out, const Series& series, std::uint64_t elapsed_ns, std::size_t key_columns) {
@@ -63,13 +63,7 @@ std::string percent(const Coverage& coverage) {
 std::string waits(std::uint64_t count) { return std::to_string(count) + (count == 1 ? " wait" : " waits"); }
 
 void print_coverage(std::ostream& out, const Snapshot& snapshot) {
-  const Coverage coverage = snapshot.coverage();
-  const std::uint64_t shown = coverage.observed - snapshot.left_out_cnt;
-  out << (shown != 0 ? waits(shown) : "no waits") << " in " << format_duration(snapshot.elapsed_ns);
-  if (coverage.observed + coverage.lost != 0) {
-    out << ", coverage " << percent(coverage) << (coverage.lost == 0 ? ": none was lost" : "");
-  }
-  out << '\n';
+  out << coverage_text(snapshot) << '\n';
   if (snapshot.left_out_cnt != 0) out << "  not shown: " << waits(snapshot.left_out_cnt) << " of other keys\n";
   print_losses(out, snapshot.losses);
   if (snapshot.clamped_cnt != 0) out << "  " << waits(snapshot.clamped_cnt) << " counted as 0 ns: their clock went backwards\n";
@@ -86,13 +80,21 @@ void print_attached_late(std::ostream& out, const Snapshot& snapshot, std::size_
 
 }  // namespace
 
+std::string coverage_text(const Snapshot& snapshot) {
+  const Coverage coverage = snapshot.coverage();
+  const std::uint64_t shown = coverage.observed - snapshot.left_out_cnt;
+  std::string text = (shown != 0 ? waits(shown) : "no waits") + " in " + format_duration(snapshot.elapsed_ns);
+  if (coverage.observed + coverage.lost == 0) return text;
+  return text + ", coverage " + percent(coverage) + (coverage.lost == 0 ? ": none was lost" : "");
+}
+
 void print_hist(std::ostream& out, const Snapshot& snapshot, const TableOptions& options) {
   const auto groups = by_process(sorted(snapshot.series, options.sort));
   const std::size_t key_columns = key_width(options);
   for (const auto& group : groups) {
     const Series& first = *group.front();
     if (groups.size() > 1) out << shorten(escape(first.comm), 30) << " (" << std::to_string(first.pid) << ")\n";
-    print_header(out, key_columns);
+    print_header(out, key_columns, options.colours);
     for (const Series* row : group) print_row(out, *row, snapshot.elapsed_ns, key_columns);
     out << '\n';
     if (!options.bars) continue;

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "src/model/snapshot.h"
+#include "src/view/emphasis.h"
 
 namespace waitprobe {
 
@@ -12,7 +13,11 @@ struct TableOptions {
   std::string sort = "total";  // one of sort_names()
   std::size_t width = 80;      // columns of the terminal
   bool bars = false;           // a histogram for each key as well
+  Colours colours = Colours::no;
 };
+
+// "12 waits in 2.00s, coverage 100 %: none was lost": what share of the waits was seen, rounded down.
+std::string coverage_text(const Snapshot& snapshot);
 
 // A snapshot as a table for people: a row a series, the processes apart if there are several, and what share of the waits
 // was seen: of all waits, also where keep_keys() has left some out, since what was lost has no key. "~" marks a greatest that

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: MIT
+#include <poll.h>
+
+#include <algorithm>
+#include <ctime>
+#include <iostream>
+#include <memory>
+
+#include "src/cli/command_table.h"
+#include "src/cli/parser.h"
+#include "src/cli/report.h"
+#include "src/cli/screen.h"
+#include "src/cli/snapshots.h"
+#include "src/cli/stop_signals.h"
+#include "src/cli/terminal.h"
+#include "src/cli/tracing.h"
+#include "src/collect/clock.h"
+#include "src/collect/hist_session.h"
+#include "src/view/top_screen.h"
+
+namespace waitprobe::cli {
+namespace {
+
+using Event = TargetSession::Event;
+
+constexpr std::uint64_t first_ns = 250'000'000;
+
+std::string describe(const TargetChoice& targets) {
+  if (targets.all) return "all processes";
+  if (!targets.file.empty()) return targets.file;
+  if (!targets.command.empty()) return CLI::detail::join(targets.command, " ");
+  if (targets.pids.size() == 1) return describe_process(targets.pids[0]);
+  return std::to_string(targets.pids.size()) + " processes";
+}
+
+std::string time_of_day() {
+  const std::time_t now = std::time(nullptr);
+  std::tm local = {};
+  localtime_r(&now, &local);
+  char text[16];
+  std::strftime(text, sizeof text, "%H:%M:%S", &local);
+  return text;
+}
+
+// The screen and what stands on it.
+class Top {
+ public:
+  Top(HistSession& session, const SnapshotOptions& options, const StopSignals& signals, Screen& screen)
+      : session_(session), options_(options), signals_(signals), screen_(screen) {
+    state_.sort = options.table.sort;
+    data_.target = describe(options.targets);
+  }
+
+  // Until somebody wants it to end, or the time is up. Returns the exit status.
+  int run() {
+    const std::uint64_t end_ns = later(now_ns(), options_.duration_ns);
+    // The first figures come soon.
+    std::uint64_t next_ns = now_ns() + std::min(options_.interval_ns, first_ns);
+    for (;;) {
+      if (now_ns() >= next_ns && !has_ended()) {
+        look();
+        next_ns = std::max(later(next_ns, options_.interval_ns), now_ns());
+      }
+      screen_.paint(render(state_, data_, screen_.rows(), screen_.columns()));
+      const Event event = wait_until(std::min(next_ns, end_ns));
+      keep_warnings();
+      if (event == Event::ended) tell_end();
+      for (const Screen::Press& pressed : screen_.take_keys()) press(state_, data_, pressed.key, pressed.text, screen_.rows());
+      if (event == Event::stopped || state_.quit || now_ns() >= end_ns) return finish_with(event);
+    }
+  }
+
+  // What went wrong meanwhile, to be printed when the screen has gone.
+  std::vector<Error> take_warnings() { return std::exchange(warnings_, {}); }
+
+ private:
+  bool has_ended() const { return !data_.ended.empty(); }
+
+  Event wait_until(std::uint64_t deadline_ns) {
+    if (!has_ended()) return session_.targets().run_until(deadline_ns, screen_.fd());
+    pollfd waits[] = {{signals_.fd(), POLLIN, 0}, {screen_.fd(), POLLIN, 0}};
+    poll(waits, 2, -1);
+    return (waits[0].revents & POLLIN) != 0 ? Event::stopped : Event::woken;
+  }
+
+  // Takes a snapshot, and shows it unless the screen stands still.
+  void look() {
+    auto now = std::make_shared<const Snapshot>(session_.snapshot());
+    if (!state_.paused) {
+      data_.interval = interval(*now, *before_);
+      data_.total = of_wanted_keys(now);
+      keep_keys(data_.interval, options_.key_globs);
+      add_quiet_series(data_.interval, *data_.total);
+    }
+    before_ = std::move(now);
+  }
+
+  std::shared_ptr<const Snapshot> of_wanted_keys(const std::shared_ptr<const Snapshot>& all) const {
+    if (options_.key_globs.empty()) return all;
+    Snapshot wanted = *all;
+    keep_keys(wanted, options_.key_globs);
+    return std::make_shared<const Snapshot>(std::move(wanted));
+  }
+
+  void keep_warnings() {
+    for (Error& warning : session_.targets().take_warnings()) {
+      data_.alert = "cannot " + warning.what + " " + warning.on + ": " + warning.why;
+      warnings_.push_back(std::move(warning));
+    }
+  }
+
+  // The last figures stay on the screen. There is no interval that they would be of.
+  void tell_end() {
+    session_.detach();
+    state_.paused = false;
+    look();
+    state_.totals = true;
+    data_.ended = (options_.targets.pids.size() > 1 ? "have ended at " : "has ended at ") + time_of_day();
+    if (session_.targets().command() == nullptr) return;
+    status_ = finish(session_.targets(), Event::ended, signals_);
+    data_.ended += " with status " + std::to_string(status_);
+  }
+
+  int finish_with(Event event) {
+    if (has_ended()) return status_;
+    return finish(session_.targets(), event == Event::stopped ? event : Event::deadline, signals_);
+  }
+
+  HistSession& session_;
+  const SnapshotOptions& options_;
+  const StopSignals& signals_;
+  Screen& screen_;
+  TopState state_;
+  TopData data_;
+  std::shared_ptr<const Snapshot> before_ = std::make_shared<const Snapshot>();  // the last that was taken, of all keys
+  int status_ = 0;
+  std::vector<Error> warnings_;
+};
+
+SnapshotOptions parse(const CommandRow& row, const Words& words, std::optional<ReadyFd>& ready) {
+  Parser parser(row);
+  SnapshotOptions options;
+  options.interval_ns = 1'000'000'000;
+  const TargetOptions targets(parser);
+  add_snapshot_options(parser, options);
+  ready.emplace(parser);
+  parser.parse_words(words);
+  options.targets = targets.choice(words);
+  options.targets.command_is_off_terminal = true;
+  return options;
+}
+
+}  // namespace
+
+Result<int> run_top(const CommandRow& row, const Words& words) {
+  std::optional<ReadyFd> ready;
+  const SnapshotOptions options = parse(row, words, ready);
+  const StopSignals signals;
+  auto opened = HistSession::open(options.targets, Transport::batches, signals.fd());
+  if (!opened) return opened.error();
+  HistSession& session = **opened;
+  ready->tell();
+  if (auto started = session.targets().start(); !started) return started.error();
+  auto screen = options.json ? nullptr : Screen::open(wanted_colours());
+  if (screen == nullptr) {
+    const auto event = print_snapshots(session, options);
+    const int status = finish(session.targets(), event ? *event : Event::deadline, signals);
+    return event ? Result<int>(status) : event.error();
+  }
+  Top top(session, options, signals, *screen);
+  const int status = top.run();
+  screen.reset();
+  for (const Error& warning : top.take_warnings()) report(std::cerr, warning, "warning: cannot");
+  return status;
+}
+
+}  // namespace waitprobe::cli
