@@ -16,6 +16,11 @@ std::string hex(std::uint64_t number) {
 
 }  // namespace
 
+bool is_noise(const Frame& frame) {
+  const std::string& name = frame.function;
+  return frame.is_inlined && (name.starts_with("std::") || name.starts_with("__gthread_") || name.starts_with("__gnu_cxx::"));
+}
+
 std::string frame_text(const Frame& frame) {
   if (frame.module.empty()) return hex(frame.offset);
   if (frame.function.empty()) return last_part(frame.module) + "+" + hex(frame.offset);

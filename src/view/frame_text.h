@@ -11,4 +11,7 @@ namespace waitprobe {
 // Files by the last part of their path. Bytes as they are.
 std::string frame_text(const Frame& frame);
 
+// Whether a frame only says how the standard library is made: inlined functions of it, which people do not want to read.
+bool is_noise(const Frame& frame);
+
 }  // namespace waitprobe

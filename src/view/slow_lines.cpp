@@ -48,6 +48,7 @@ void print_slow(std::ostream& out, const SlowWait& wait, const SlowOptions& opti
       << pad(escape(wait.comm), name_width) << ' ' << align_right(std::to_string(wait.pid), number_width) << ' '
       << pad(escape(wait.thread), name_width) << ' ' << align_right(std::to_string(wait.tid), number_width) << '\n';
   for (const Frame& frame : wait.stack) {
+    if (is_noise(frame)) continue;
     out << emphasised("    " + shorten(escape(frame_text(frame)), options.width - 4), Emphasis::dim, options.colours) << '\n';
   }
   if (!wait.stack.empty()) out << '\n';

@@ -98,7 +98,10 @@ inline Frame frame(const std::string& function, const std::string& file, std::ui
 
 // All that may be known of a frame, or not.
 inline Stack stack() {
-  return {frame("Cache::find(std::string const&)", "/src/cache.cpp", 42, "/usr/bin/server", 0x1234),
+  Frame noise =
+      frame("std::unique_lock<std::mutex>::lock()", "/usr/include/c++/12/bits/unique_lock.h", 139, "/usr/bin/server", 0x1234);
+  noise.is_inlined = true;
+  return {noise, frame("Cache::find(std::string const&)", "/src/cache.cpp", 42, "/usr/bin/server", 0x1234),
           frame("serve(int)", "", 0, "/usr/lib/libserve.so", 0x5678), frame("", "", 0, "/usr/lib/libstripped.so.1", 0x9abc),
           frame("", "", 0, "", 0x7f0012345678)};
 }
