@@ -79,6 +79,7 @@ class Program:
         try:
             return self.process.wait(deadline_s)
         except subprocess.TimeoutExpired:
+            self.kill()
             raise AssertionError(f"did not end within {deadline_s} s: {self}") from None
 
     def signal(self, number):
@@ -95,12 +96,12 @@ class Program:
 
 
 class Workload(Program):
-    """waitprobe-workload, which stands at its start until go() is called."""
+    """waitprobe-workload, which stands at its start until go() is called. Started by the words `before`, if there are any."""
 
-    def __init__(self, *options, program=None, env=None, pass_fds=()):
+    def __init__(self, *options, program=None, env=None, pass_fds=(), before=()):
         ready, ready_child = os.pipe()
         go_child, self.go_fd = os.pipe()
-        super().__init__([program or built("waitprobe-workload"), "--ready-fd", ready_child, "--go-fd", go_child, *options],
+        super().__init__([*before, program or built("waitprobe-workload"), "--ready-fd", ready_child, "--go-fd", go_child, *options],
                          pass_fds=(ready_child, go_child, *pass_fds), env=env)
         os.close(ready_child)
         os.close(go_child)

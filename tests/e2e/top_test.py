@@ -46,8 +46,11 @@ class Terminal:
         self.tmux("resize-window", "-x", str(columns), "-y", str(rows))
 
     def read(self, suffix):
-        with open(f"/tmp/{self.name}.{suffix}", encoding="utf-8") as file:
-            return file.read()
+        try:
+            with open(f"/tmp/{self.name}.{suffix}", encoding="utf-8") as file:
+                return file.read()
+        except FileNotFoundError:
+            return ""
 
     def wait_for(self, text):
         wait_until(lambda: text in self.screen(), f"the screen shows {text!r}")
