@@ -33,6 +33,13 @@ void set_timer(std::uint32_t every_us) {
   if (setitimer(ITIMER_REAL, &timer, nullptr) != 0) std::abort();
 }
 
+void mask_alarm(int how) {
+  sigset_t alarm;
+  sigemptyset(&alarm);
+  sigaddset(&alarm, SIGALRM);
+  pthread_sigmask(how, &alarm, nullptr);
+}
+
 std::uint64_t resident_kib() {
   std::ifstream status("/proc/self/status");
   for (std::string word; status >> word;) {
@@ -61,6 +68,7 @@ thread_local WaitsAtEnd waits_at_end;
 }  // namespace
 
 Alarm::Alarm(std::uint32_t every_us) {
+  mask_alarm(SIG_BLOCK);
   struct sigaction action = {};
   action.sa_handler = [](int) {
     alarm_handle.start().stop();
@@ -74,6 +82,7 @@ Alarm::Alarm(std::uint32_t every_us) {
 Alarm::~Alarm() {
   set_timer(0);
   signal(SIGALRM, SIG_IGN);  // one may be pending
+  mask_alarm(SIG_UNBLOCK);
 }
 
 std::uint64_t Alarm::waits() { return alarm_waits; }

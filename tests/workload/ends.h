@@ -8,7 +8,8 @@
 
 #include "tests/workload/work.h"
 
-// A signal every so often, whose handler waits on key `alarm`, as long as this lives.
+// A signal every so often, whose handler waits on key `alarm`, as long as this lives: in the other threads that there are,
+// never in the one that has made it.
 class Alarm {
  public:
   explicit Alarm(std::uint32_t every_us);
