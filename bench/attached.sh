@@ -3,7 +3,6 @@
 # Builds what is needed and prints what a wait costs while a tracer looks on, beside other tracers: attached.sh [RUNS]. As root.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-scripts/install-deps.sh
 # Only here, to be compared with.
 lttng=(liblttng-ust-dev lttng-tools)
 for package in "${lttng[@]}"; do
@@ -13,12 +12,5 @@ for package in "${lttng[@]}"; do
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${lttng[@]}" >/dev/null
   break
 done
-echo "Building into build/"
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
-if ! { cmake -S . -B build -G Ninja -DWAITPROBE_BUILD_BENCH=ON &&
-  cmake --build build --target waitprobe waitprobe-attached-loop waitprobe-lttng-guard; } >"$log" 2>&1; then
-  cat "$log" >&2
-  exit 1
-fi
+bench/build.sh waitprobe waitprobe-attached-loop waitprobe-lttng-guard
 python3 -B bench/attached_table.py build "${1:-5}"
