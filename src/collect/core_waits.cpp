@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
 #include <optional>
+#include <set>
 
 #include "src/collect/clock.h"
 #include "src/collect/core_file.h"
@@ -112,8 +113,14 @@ Result<OpenWaits> read_open_waits(const std::string& core_path, const StuckOptio
   if (!options.stacks) return to;
   Symbolizer symbolizer;
   symbolizer.learn(core->pid(), core->mappings(), [&](const Mapping& mapping) { return core->open_mapped(mapping); });
+  std::set<std::uint32_t> threads;
   for (OpenWait& wait : to.waits) {
-    if (wait.lasting == Lasting::no) add_stack(*core, symbolizer, wait);
+    if (wait.lasting != Lasting::no) continue;
+    if (wait.tid != 0 && !threads.insert(wait.tid).second) {
+      wait.no_stack_reason = same_thread;
+    } else {
+      add_stack(*core, symbolizer, wait);
+    }
   }
   return to;
 }

@@ -14,6 +14,8 @@ struct Head {
   const wp_block& block() const { return *reinterpret_cast<const wp_block*>(bytes); }
 };
 
+constexpr std::size_t most_slots = 65'536;
+
 bool is_open(const wp_open_wait& slot) { return slot.wait_id != 0 && slot.counter != 0; }
 
 }  // namespace
@@ -33,6 +35,7 @@ std::vector<OpenSlot> read_open_slots(const Memory& memory, const wp_root& root,
       const wp_open_wait& then = again.block().open[i];
       // Otherwise it was being filled, or another wait has taken its place.
       if (then.wait_id != slot.wait_id || then.counter != slot.counter || then.start != slot.start) continue;
+      if (slots.size() == most_slots) return false;
       slots.push_back({once.block().owner_tid, slot.wait_id, slot.counter & WP_REF_ADDRESS, slot.start,
                        (slot.counter & WP_REF_CYCLES) != 0});
     }

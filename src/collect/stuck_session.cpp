@@ -87,9 +87,9 @@ std::vector<StuckSession::Found> StuckSession::find_slots(const std::vector<Copy
 }
 
 // The process that a copy is in, looked up once.
-const StuckSession::Process& StuckSession::process_of(std::uint32_t pid, Processes& processes) {
+StuckSession::Process& StuckSession::process_of(std::uint32_t pid, Processes& processes) {
   const auto [entry, is_new] = processes.try_emplace(pid);
-  if (is_new) entry->second = {comm_of(pid), threads_of(pid)};
+  if (is_new) entry->second = {comm_of(pid), threads_of(pid), {}};
   return entry->second;
 }
 
@@ -98,7 +98,7 @@ std::optional<OpenWait> StuckSession::describe(const Found& found, std::uint64_t
   const ProcessMemory memory(found.copy->pid);
   const auto name = read_counter(memory, found.slot.counter);
   if (!name || !is_wanted(name->key, options_)) return std::nullopt;
-  const Process& process = process_of(found.copy->pid, processes);
+  Process& process = process_of(found.copy->pid, processes);
   OpenWait wait;
   wait.pid = found.copy->pid;
   wait.comm = process.comm;
@@ -111,13 +111,16 @@ std::optional<OpenWait> StuckSession::describe(const Found& found, std::uint64_t
   const auto thread = process.threads.find(found.slot.owner_tid);
   if (thread != process.threads.end()) {
     wait.tid = thread->second;
-    ask_kernel(wait, age_ns);
+    ask_kernel(wait, age_ns, process);
   }
   return wait;
 }
 
-void StuckSession::ask_kernel(OpenWait& wait, std::uint64_t age_ns) const {
-  const auto info = thread_info(wait.pid, wait.tid);
+// What the kernel says of a thread of the process, asked once.
+void StuckSession::ask_kernel(OpenWait& wait, std::uint64_t age_ns, Process& process) {
+  const auto [entry, is_new] = process.infos.try_emplace(wait.tid);
+  if (is_new) entry->second = thread_info(wait.pid, wait.tid);
+  const auto& info = entry->second;
   if (!info) {
     wait.tid = 0;
     return;
@@ -145,12 +148,17 @@ void StuckSession::add_stack(OpenWait& wait, OpenWaits& to) {
   wait.stack = symbolizer_.stack_of(wait.pid, thread->sample);
 }
 
+// Each thread is stopped once, for its oldest wait.
 void StuckSession::add_stacks(OpenWaits& to) {
-  std::set<std::uint32_t> looked_at;
+  std::set<std::uint32_t> processes, threads;
   for (OpenWait& wait : to.waits) {
     if (wait.lasting != Lasting::no) continue;
-    if (looked_at.insert(wait.pid).second) symbolizer_.look_at(wait.pid);
-    add_stack(wait, to);
+    if (processes.insert(wait.pid).second) symbolizer_.look_at(wait.pid);
+    if (wait.tid != 0 && !threads.insert(wait.tid).second) {
+      wait.no_stack_reason = same_thread;
+    } else {
+      add_stack(wait, to);
+    }
   }
 }
 

@@ -15,6 +15,7 @@
 #include "src/collect/open_slots.h"
 #include "src/collect/symbolizer.h"
 #include "src/collect/target_session.h"
+#include "src/collect/thread_info.h"
 #include "src/model/open_wait.h"
 #include "src/model/result.h"
 
@@ -30,6 +31,9 @@ struct StuckOptions {
 // Whether a wait of this key is to be shown, and if it is meant to last.
 bool is_wanted(const std::string& key, const StuckOptions& options);
 Lasting lasting_of(const std::string& key, const StuckOptions& options);
+
+// Why there is a stack with the oldest wait of a thread alone.
+inline constexpr const char* same_thread = "that of this thread stands above";
 
 // Threads: one at a time.
 class StuckSession {
@@ -50,7 +54,8 @@ class StuckSession {
 
   struct Process {
     std::string comm;
-    std::map<std::uint32_t, std::uint32_t> threads;  // as it calls them, and as we do
+    std::map<std::uint32_t, std::uint32_t> threads;            // as it calls them, and as we do
+    std::map<std::uint32_t, std::optional<ThreadInfo>> infos;  // by our numbers
   };
   using Processes = std::map<std::uint32_t, Process>;
 
@@ -58,9 +63,9 @@ class StuckSession {
 
   Result<std::vector<Copy>> find_copies(OpenWaits& to);
   std::vector<Found> find_slots(const std::vector<Copy>& copies, Arming* arming, OpenWaits& to) const;
-  static const Process& process_of(std::uint32_t pid, Processes& processes);
+  static Process& process_of(std::uint32_t pid, Processes& processes);
   std::optional<OpenWait> describe(const Found& found, std::uint64_t age_ns, Processes& processes) const;
-  void ask_kernel(OpenWait& wait, std::uint64_t age_ns) const;
+  static void ask_kernel(OpenWait& wait, std::uint64_t age_ns, Process& process);
   void add_stack(OpenWait& wait, OpenWaits& to);
   void add_stacks(OpenWaits& to);
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 #include <waitprobe/wait_counter.h>
@@ -57,6 +58,20 @@ void lie_endless_chunks() {
   for (int i = 1; i < WP_CHUNKS; i++) waitprobe_root.chunks[i] = waitprobe_root.chunks[0];
 }
 
+// A hundred thousand waits that have been open for ever.
+void lie_open_slots() {
+  for (wp_open_wait& slot : home->open) {
+    slot.wait_id = 1;
+    slot.start = 1;
+    slot.counter = home->ring[0].counter & ~WP_REF_CYCLES;
+  }
+  constexpr int chunks = 8, largest = WP_FIRST_CHUNK_BLOCKS << (chunks - 1);
+  auto* blocks = static_cast<wp_block*>(std::malloc(largest * sizeof(wp_block)));
+  for (int i = 0; i < largest; i++) std::memcpy(&blocks[i], home, sizeof *home);
+  for (int i = 0; i < chunks; i++) waitprobe_root.chunks[i] = reinterpret_cast<std::uint64_t>(blocks);
+  arena->block_cnt = UINT64_MAX;
+}
+
 void lie_counter_ring() {
   auto* counter = reinterpret_cast<wp_counter*>(home->ring[0].counter & WP_REF_ADDRESS);
   counter->next = reinterpret_cast<std::uint64_t>(counter);
@@ -83,7 +98,7 @@ constexpr struct {
 } lies[] = {
     {"wild-counters", lie_wild_counters}, {"null-counters", lie_null_counters},   {"huge-counts", lie_huge_counts},
     {"wild-chunks", lie_wild_chunks},     {"endless-chunks", lie_endless_chunks}, {"counter-ring", lie_counter_ring},
-    {"many-blocks", lie_many_blocks},
+    {"many-blocks", lie_many_blocks},     {"open-slots", lie_open_slots},
 };
 
 }  // namespace

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A process whose memory lies harms nobody but itself: no crash, no hang, no memory without bound, and others are counted exactly."""
 
+import json
 import resource
 import subprocess
 import time
@@ -8,8 +9,9 @@ import time
 import harness
 from harness import Hist, Program, TestCase, Workload, counts_of, run
 
-LIES = ("wild-counters", "null-counters", "huge-counts", "wild-chunks", "endless-chunks", "counter-ring", "many-blocks")
+LIES = ("wild-counters", "null-counters", "huge-counts", "wild-chunks", "endless-chunks", "counter-ring", "many-blocks", "open-slots")
 MOST_SECONDS = 10
+MOST_OPEN = 65_536  # waits that stuck takes of a process
 MOST_KIB = 300 * 1024
 
 
@@ -29,6 +31,10 @@ class Liars(TestCase):
         self.assertEqual(honest.wait(), 0)
         listed = run(harness.TOOL, "list", "--json", "-p", liar.pid)
         self.assertEqual(listed.process.returncode, 0, listed)
+        stuck = run(harness.TOOL, "stuck", "--json", "--stack", "--older", "0", "-p", liar.pid)
+        self.assertIn(stuck.process.returncode, (0, 3), stuck.err)
+        if name == "open-slots":
+            self.assertEqual(len(json.loads(stuck.out)["open"]), MOST_OPEN)
         liar.process.stdin.close()
         liar.wait()
         self.assertEqual(tool.wait(), 0, tool)
