@@ -31,7 +31,7 @@ constexpr CommandRow table[] = {
     {"stuck", "what is waited for right now, and since when",
      "  waitprobe stuck -p 1234                     open for a second or more\n"
      "  waitprobe stuck -p 1234 --older 10s --stack and what its threads are doing\n"
-     "  waitprobe stuck -a --ignore '*.idle'        but for keys that are meant to last\n"
+     "  waitprobe stuck -a --ignore '*.idle'        but for keys meant to last\n"
      "  waitprobe stuck -f ./server --watch         and again every second\n"
      "  waitprobe stuck --core core.1234 --stack    of a process that has died\n"
      "Exit status 3 says that something is stuck:\n"

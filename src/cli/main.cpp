@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
+#include <iomanip>
 #include <iostream>
 
 #include "src/cli/command_table.h"
@@ -21,7 +22,7 @@ constexpr int wrong_usage = 2;
 void print_overview(std::ostream& out) {
   out << "waitprobe: what does a C++ program wait for, and for how long?\n\n"
          "Usage: waitprobe COMMAND [TARGET] [OPTIONS]\n\nCommands:\n";
-  for (const CommandRow& row : commands()) out << "  " << row.name << "   " << row.summary << "\n";
+  for (const CommandRow& row : commands()) out << "  " << std::left << std::setw(8) << row.name << row.summary << "\n";
   out << "\nwaitprobe COMMAND --help tells more, with examples.\n";
 }
 

@@ -131,7 +131,7 @@ Options parse(const CommandRow& row, const Words& words, std::optional<ReadyFd>&
   Parser parser(row);
   Options options;
   const TargetOptions targets(parser);
-  add_duration(parser, "--min", options.min_ns, "Waits of at least this: 5ms, 100us, 2s; 0 for all (default: 1ms)");
+  add_duration(parser, "--min", options.min_ns, "At least so long: 5ms, 100us, 2s; 0 for all (1ms)");
   parser.add_flag("--stack", options.stacks, "With the functions that the thread was in");
   parser.add_option("-n", options.most_cnt, "End after so many waits")->type_name("COUNT")->check(check_count);
   add_seconds(parser, "-d", options.duration_ns, "Stop after this time, and end the command (SIGTERM)");

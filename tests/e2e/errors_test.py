@@ -195,7 +195,8 @@ class Status(TestCase):
         self.assertEqual(status.stdout.strip(), "0", status)
 
     def test_help_and_version(self):
-        for words in (["--help"], ["help"], ["hist", "--help"], ["list", "-h"], ["--version"]):
+        for words in (["--help"], ["help"], ["hist", "--help"], ["list", "-h"], ["top", "-h"], ["slow", "-h"], ["stuck", "-h"],
+                      ["--version"]):
             program = run(TOOL, *words)
             self.assertEqual(program.process.returncode, 0, program)
             self.assertIn("waitprobe", program.out)

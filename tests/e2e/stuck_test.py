@@ -327,8 +327,8 @@ class Core(TestCase):
 class Options(TestCase):
     def test_that_cannot_be_understood(self):
         for words, text in (([], "there is no target"), (["--", "true"], "stuck starts no command"), (["--core", "x", "-a"], "more than one kind"),
-                            (["-a", "--older", "old"], "--older takes a time"), (["-a", "-i", "1"], "--watch"),
-                            (["--core", "x", "--watch"], "--core")):
+                            (["-a", "--older", "old"], "--older takes a time"), (["-a", "-i", "1"], "-i says how often --watch looks"),
+                            (["--core", "x", "--watch"], "a core dump does not change")):
             with self.subTest(words=words):
                 ran = run(TOOL, "stuck", *words)
                 self.assertEqual((ran.process.returncode, ran.out), (2, ""), ran)
