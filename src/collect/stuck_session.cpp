@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <set>
+#include <thread>
 
 #include "src/collect/clock.h"
 #include "src/collect/process_memory.h"
@@ -183,7 +184,8 @@ Result<OpenWaits> StuckSession::look(Arming* arming) {
     }
   }
   std::stable_sort(to.waits.begin(), to.waits.end(), [](const OpenWait& a, const OpenWait& b) { return a.order > b.order; });
-  if (options_.stacks) add_stacks(to);
+  // Whoever has not stopped by the time that we gave it is let go when the thread that wanted it to ends, and not before.
+  if (options_.stacks) std::thread([&] { add_stacks(to); }).join();
   return to;
 }
 

@@ -135,6 +135,19 @@ class Tracked(TestCase):
             os.waitpid(tid, 0x40000000)
             ptrace(detach, tid, 0, 0)
 
+    def test_a_thread_that_cannot_be_stopped_is_not_stopped_later_either(self):
+        target = self.started(OpenWaits("vfork", env=TRACKED))
+        tool = self.started(Program([TOOL, "stuck", "--json", "--watch", "-i", "0.05", "--older", "0", "--stack", "-p", target.pid]))
+        wait_until(lambda: tool.out.count("it does not stop: the kernel waits for something in its name") >= 2, "it says so, twice")
+        os.close(target.stdin_fd)
+        target.stdin_fd = None
+        wait_until(lambda: "stay (open_waits.cpp:" in tool.out, "it has a stack, now that it can be stopped")
+        tool.signal(signal.SIGINT)
+        tool.wait()
+        with open(f"/proc/{target.pid}/status", encoding="ascii") as status:
+            self.assertRegex(status.read(), r"State:\s+S[^$]*TracerPid:\s+0")
+        target.signal(signal.SIGKILL)
+
     def test_all_processes_and_those_of_a_file(self):
         for options in (("-a",), ("-f", built("waitprobe-open-waits"))):
             found, _ = stuck(*options, "--older", "0")
