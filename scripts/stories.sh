@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Builds waitprobe and the three programs that the README tells of, and runs these until Ctrl-C.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+scripts/install-deps.sh
+echo "Building into build/"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+stories=(pool lock hang)
+if ! { cmake -S . -B build -G Ninja && cmake --build build --target waitprobe "${stories[@]/#/waitprobe-story-}"; } >"$log" 2>&1; then
+  cat "$log" >&2
+  exit 1
+fi
+pids=()
+trap 'rm -f "$log"; kill "${pids[@]}" 2>/dev/null || true' EXIT
+for story in "${stories[@]}"; do
+  WAITPROBE_TRACK=1 "build/waitprobe-story-$story" &
+  pids+=($!)
+done
+cat <<END
+Running until Ctrl-C. In another terminal, as root:
+  build/waitprobe hist -p ${pids[0]} -d 5
+  build/waitprobe slow -p ${pids[1]} --min 5ms --stack -n 2
+  build/waitprobe stuck -p ${pids[2]} --older 1s --stack
+END
+wait
