@@ -45,8 +45,11 @@ def runs_of(tool):
     """How often the kernel has run its program on the probe, as the descriptors of its programs say."""
     runs, folder = 0, f"/proc/{tool.pid}/fdinfo"
     for name in os.listdir(folder):
-        with open(os.path.join(folder, name), encoding="ascii") as file:
-            text = file.read()
+        try:
+            with open(os.path.join(folder, name), encoding="ascii") as file:
+                text = file.read()
+        except FileNotFoundError:  # closed meanwhile
+            continue
         if re.search(r"^prog_type:\t2$", text, re.M):  # a kprobe, as uprobes are
             runs += int(re.search(r"^run_cnt:\t(\d+)$", text, re.M).group(1))
     return runs
