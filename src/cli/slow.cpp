@@ -54,10 +54,11 @@ class Printer {
   std::uint64_t shown_cnt() const { return summary_.shown_cnt; }
 
   // The lines are for whoever reads stdout; what they leave open goes beside them, if it is not JSON.
-  Result<bool> print_end(std::uint64_t elapsed_ns, const Losses& losses) {
+  Result<bool> print_end(const SlowSession& session, const TargetSession& targets) {
     summary_.time_unix_ns = clock_ns(CLOCK_REALTIME);
-    summary_.elapsed_ns = elapsed_ns;
-    summary_.losses = losses;
+    summary_.elapsed_ns = targets.elapsed_ns();
+    summary_.losses = session.losses();
+    summary_.attached_late = targets.attached_late();
     std::ostringstream out;
     if (!options_.json) {
       print_slow_summary(out, summary_);
@@ -158,7 +159,7 @@ Result<int> run_slow(const CommandRow& row, const Words& words) {
   Printer printer(options);
   auto event = watch(session, options, printer);
   if (event) {
-    const auto printed = printer.print_end(session.targets().elapsed_ns(), session.losses());
+    const auto printed = printer.print_end(session, session.targets());
     if (!printed) event = printed.error();
   }
   const int status = finish(session.targets(), event ? *event : Event::deadline, signals);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "src/collect/probe_notes.h"
 
+#include <fcntl.h>
 #include <gelf.h>
 #include <libelf.h>
 #include <sys/stat.h>
@@ -136,6 +137,18 @@ Result<std::optional<ProbeFile>> read_probe_notes(int fd, const std::string& fil
   }
   if (file.sites.empty()) return std::optional<ProbeFile>();
   return std::optional<ProbeFile>(std::move(file));
+}
+
+Result<OpenProbeFile> open_probe_file(const std::string& path) {
+  OpenProbeFile opened{FileDescriptor(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)), {}};
+  if (!opened.file.ok()) return Error{"open", path, errno_text(errno), ""};
+  auto notes = read_probe_notes(opened.file.get(), path);
+  if (!notes) return notes.error();
+  if (!notes->has_value()) {
+    return Error{"trace", path, "it carries no probes of waitprobe", "link it with libwaitprobe, or name the library that is"};
+  }
+  opened.probes = std::move(**notes);
+  return opened;
 }
 
 }  // namespace waitprobe

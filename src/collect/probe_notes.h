@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "src/collect/file_descriptor.h"
 #include "src/collect/process.h"
 #include "src/model/result.h"
 
@@ -31,5 +32,14 @@ struct ProbeFile {
 
 // The waitprobe probes of an open file, or nothing if it is an ELF file without them. Errors: not an ELF file of 64 bits.
 Result<std::optional<ProbeFile>> read_probe_notes(int fd, const std::string& file_name);
+
+// A file that somebody has named, for whose probes all processes are asked.
+struct OpenProbeFile {
+  FileDescriptor file;
+  ProbeFile probes;
+};
+
+// Errors: it cannot be opened, or carries no probes.
+Result<OpenProbeFile> open_probe_file(const std::string& path);
 
 }  // namespace waitprobe

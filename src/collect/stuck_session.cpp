@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "src/collect/stuck_session.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <set>
 #include <thread>
@@ -35,9 +32,9 @@ Result<StuckSession> StuckSession::open(const TargetChoice& choice, const StuckO
   if (auto checked = TargetSession::check(choice); !checked) return checked.error();
   StuckSession session(choice, options);
   if (choice.file.empty()) return session;
-  struct stat status;
-  if (stat(choice.file.c_str(), &status) != 0) return Error{"open", choice.file, errno_text(errno), ""};
-  session.only_file_ = FileId{status.st_dev, status.st_ino};
+  const auto file = open_probe_file(choice.file);
+  if (!file) return file.error();
+  session.only_file_ = file->probes.on_disk;
   return session;
 }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "src/collect/target_session.h"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -96,15 +95,10 @@ Result<void> TargetSession::open_pids(const std::vector<std::uint32_t>& pids) {
 }
 
 Result<void> TargetSession::open_file(const std::string& path) {
-  const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!file.ok()) return Error{"open", path, errno_text(errno), ""};
-  auto notes = read_probe_notes(file.get(), path);
-  if (!notes) return notes.error();
-  if (!notes->has_value()) {
-    return Error{"trace", path, "it carries no probes of waitprobe", "link it with libwaitprobe, or name the library that is"};
-  }
-  only_file_ = std::move(**notes);
-  if (auto attached = attachments_.attach(*only_file_, file, path); !attached) return attached;
+  auto file = open_probe_file(path);
+  if (!file) return file.error();
+  only_file_ = std::move(file->probes);
+  if (auto attached = attachments_.attach(*only_file_, file->file, path); !attached) return attached;
   open_all();
   return {};
 }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "src/model/snapshot.h"
 #include "src/model/stack.h"
@@ -31,6 +32,7 @@ struct SlowSummary {
   std::uint64_t shown_cnt = 0;     // waits that were shown
   std::uint64_t left_out_cnt = 0;  // of other keys than those that were asked for
   Losses losses;                   // of any key
+  std::vector<AttachedLate> attached_late;
 };
 
 }  // namespace waitprobe

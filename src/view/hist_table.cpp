@@ -69,16 +69,16 @@ void print_coverage(std::ostream& out, const Snapshot& snapshot) {
   if (snapshot.clamped_cnt != 0) out << "  " << waits(snapshot.clamped_cnt) << " counted as 0 ns: their clock went backwards\n";
 }
 
-void print_attached_late(std::ostream& out, const Snapshot& snapshot, std::size_t width) {
-  for (const AttachedLate& late : snapshot.attached_late) {
+}  // namespace
+
+void print_attached_late(std::ostream& out, const std::vector<AttachedLate>& all, std::size_t width) {
+  for (const AttachedLate& late : all) {
     const std::string who = "counted from " + format_duration(late.elapsed_ns) + " on: " + shorten(escape(late.comm), 20) +
                             " (" + std::to_string(late.pid) + "), ";
     const std::size_t used = display_width(who);
     out << who << shorten(escape(late.file), width > used + least_key_width ? width - used : least_key_width) << '\n';
   }
 }
-
-}  // namespace
 
 std::string coverage_text(const Snapshot& snapshot) {
   const Coverage coverage = snapshot.coverage();
@@ -105,7 +105,7 @@ void print_hist(std::ostream& out, const Snapshot& snapshot, const TableOptions&
     }
   }
   print_coverage(out, snapshot);
-  print_attached_late(out, snapshot, options.width);
+  print_attached_late(out, snapshot.attached_late, options.width);
 }
 
 }  // namespace waitprobe

@@ -3,6 +3,7 @@
 
 #include <ostream>
 #include <string>
+#include <vector>
 
 #include "src/model/snapshot.h"
 #include "src/view/emphasis.h"
@@ -18,6 +19,9 @@ struct TableOptions {
 
 // "12 waits in 2.00s, coverage 100 %: none was lost": what share of the waits was seen, rounded down.
 std::string coverage_text(const Snapshot& snapshot);
+
+// From when on files count that were attached to late, a line each.
+void print_attached_late(std::ostream& out, const std::vector<AttachedLate>& all, std::size_t width);
 
 // A snapshot as a table for people: a row a series, the processes apart if there are several, and what share of the waits
 // was seen: of all waits, also where keep_keys() has left some out, since what was lost has no key. "~" marks a greatest that

@@ -147,6 +147,7 @@ void print_json(std::ostream& out, const SlowSummary& summary) {
   Json json = {{"waitprobe", 1}, {"time_unix_ns", summary.time_unix_ns}, {"elapsed_ns", summary.elapsed_ns}};
   json["coverage"] = {{"observed", observed}, {"lost", summary.losses.sum()}};
   json["losses"] = to_json(summary.losses);
+  if (!summary.attached_late.empty()) json["attached_late"] = array_of(summary.attached_late);
   print_line(out, json);
 }
 

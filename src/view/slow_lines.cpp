@@ -60,6 +60,7 @@ void print_slow_summary(std::ostream& out, const SlowSummary& summary) {
   out << " in " << format_duration(summary.elapsed_ns) << '\n';
   if (summary.left_out_cnt != 0) out << "  not shown: " << std::to_string(summary.left_out_cnt) << " of other keys\n";
   print_losses(out, summary.losses);
+  print_attached_late(out, summary.attached_late, 80);
 }
 
 }  // namespace waitprobe

@@ -131,6 +131,9 @@ class Networks(TestCase):
         self.assertEqual(ran.process.returncode, 0, ran)
         (snapshot,) = [json.loads(line) for line in ran.out.splitlines() if line.startswith('{"waitprobe"')]
         (late,) = snapshot["attached_late"]
+        slow = run(TOOL, "slow", "--json", "--min", "1h", "--", "unshare", "--net", built("waitprobe-workload"), "--loop", 2, "--pattern", "sleep",
+                   "--hold-ns", 1_000_000)
+        self.assertTrue(json.loads(slow.out.splitlines()[-1])["attached_late"][0]["file"].endswith("waitprobe-workload"), slow)
         self.assertTrue(late["file"].endswith("waitprobe-workload"))
         truth = harness.last_truth("\n".join(line for line in ran.out.splitlines() if line.startswith('{"keys"')))
         self.assertTrue(0 < counts_of(snapshot)["work.0"] <= truth["work.0"])

@@ -347,6 +347,12 @@ class Options(TestCase):
                 self.assertEqual((ran.process.returncode, ran.out), (2, ""), ran)
                 self.assertIn(text, ran.err)
 
+    def test_a_file_without_probes_or_none(self):
+        for path, text in (("/bin/true", "it carries no probes of waitprobe"), ("/nonexistent", "No such file or directory")):
+            ran = run(TOOL, "stuck", "-f", path)
+            self.assertEqual((ran.process.returncode, ran.out), (1, ""), ran)
+            self.assertIn(text, ran.err)
+
     def test_a_process_without_probes(self):
         ran = run(TOOL, "stuck", "-p", os.getpid())
         self.assertEqual((ran.process.returncode, ran.out), (1, ""), ran)
