@@ -8,6 +8,7 @@ import subprocess
 
 import harness
 from harness import Hist, Program, TOOL, TestCase, Workload, run, wait_until
+from pty_run import run_on_terminal
 
 NOBODY = 65534
 
@@ -193,6 +194,11 @@ class Status(TestCase):
     def test_a_closed_pipe_is_no_error(self):
         status = subprocess.run(["bash", "-c", f"{TOOL} --help | head -0; echo ${{PIPESTATUS[0]}}"], capture_output=True, text=True, check=False)
         self.assertEqual(status.stdout.strip(), "0", status)
+
+    def test_a_hist_that_takes_long_says_so_on_a_terminal_and_leaves_nothing_behind(self):
+        workload = self.started(Workload("--linger"))
+        shown = run_on_terminal([TOOL, "hist", "-d", "2.5", "-p", str(workload.pid)])
+        self.assertRegex(shown, r"^\r\033\[Kcounting for 2\.\d+s; Ctrl-C ends it and shows what there was\r\033\[Kno waits in 2\.5\ds\r\n$")
 
     def test_help_and_version(self):
         for words in (["--help"], ["help"], ["hist", "--help"], ["list", "-h"], ["top", "-h"], ["slow", "-h"], ["stuck", "-h"],
