@@ -55,15 +55,12 @@ static __always_inline int describe(__u32 slot, const struct wp_series_key *key,
     return 0;
   }
   struct wp_counter counter;
-  if (bpf_probe_read_user(&counter, sizeof(counter), (void *)key->counter)) return -1;
+  if (read_counter(key->counter, &counter, info->key)) return -1;
   struct task_struct *leader = owner_of_memory();
   info->process_start_ticks = BPF_CORE_READ(leader, start_boottime) / WP_CLOCK_TICK_NS;
   info->distinct = wp_distinct(key->incarnation, counter.id);
   info->pid = BPF_CORE_READ(leader, tgid);
   bpf_probe_read_kernel(info->comm, sizeof(info->comm), &leader->comm);
-  __u32 len = counter.key_len;
-  if (len > WP_KEY_MAX) len = WP_KEY_MAX;
-  if (bpf_probe_read_user(info->key, len, (void *)(key->counter + sizeof(counter)))) return -1;
   info->key_len = counter.key_len;
   return 0;
 }

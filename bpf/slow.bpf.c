@@ -19,19 +19,8 @@ struct wp_slow_losses losses;
 
 struct {
   __uint(type, BPF_MAP_TYPE_RINGBUF);
-  __uint(max_entries, 1 << 20); /* the tool makes it larger for stacks */
+  __uint(max_entries, 1 << 20); /* the tool chooses */
 } waits SEC(".maps");
-
-/* The key that a probe was given, by the length that stands in front of it. */
-static __always_inline int read_key(struct wp_slow_wait *wait, __u64 key) {
-  struct wp_counter counter;
-  if (bpf_probe_read_user(&counter, sizeof(counter), (void *)(key - sizeof(counter)))) return -1;
-  __u32 len = counter.key_len;
-  if (len > WP_KEY_MAX) len = WP_KEY_MAX;
-  if (bpf_probe_read_user(wait->key, len, (void *)key)) return -1;
-  wait->key_len = counter.key_len;
-  return 0;
-}
 
 static __always_inline int describe(struct pt_regs *ctx, struct wp_slow_wait *wait, __u64 duration_ns) {
   long key = 0, stop_ns = 0, wait_id = 0;
@@ -48,7 +37,10 @@ static __always_inline int describe(struct pt_regs *ctx, struct wp_slow_wait *wa
   bpf_get_current_comm(wait->thread, sizeof(wait->thread));
   struct task_struct *leader = BPF_CORE_READ(task, group_leader);
   bpf_probe_read_kernel(wait->comm, sizeof(wait->comm), &leader->comm);
-  return read_key(wait, key);
+  struct wp_counter counter;
+  if (read_counter(key - sizeof(counter), &counter, wait->key)) return -1;
+  wait->key_len = counter.key_len;
+  return 0;
 }
 
 /* What there is of the stack above the stack pointer: in pieces, because a read that goes beyond its end gets nothing. */

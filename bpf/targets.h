@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (MIT OR GPL-2.0)
  *
- * Which processes are counted. A probe is attached once to a file, for all processes that map it; those that were not asked for
- * are passed over here. */
+ * Which processes are counted, and what is read of them. A probe is attached once to a file, for all processes that map it;
+ * those that were not asked for are passed over here. */
 #ifndef WAITPROBE_BPF_TARGETS_H
 #define WAITPROBE_BPF_TARGETS_H
 
@@ -65,6 +65,14 @@ static __always_inline void tell_of_exec(__u32 pid) {
   sighting->pid = pid;
   sighting->pad = 0;
   bpf_ringbuf_submit(sighting, 0);
+}
+
+/* A counter of the current process, and the first WP_KEY_MAX bytes of the key that stands behind it. */
+static __always_inline int read_counter(__u64 address, struct wp_counter *counter, char *key) {
+  if (bpf_probe_read_user(counter, sizeof(*counter), (void *)address)) return -1;
+  __u32 len = counter->key_len;
+  if (len > WP_KEY_MAX) len = WP_KEY_MAX;
+  return bpf_probe_read_user(key, len, (void *)(address + sizeof(*counter))) ? -1 : 0;
 }
 
 #endif
