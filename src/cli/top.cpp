@@ -2,7 +2,6 @@
 #include <poll.h>
 
 #include <algorithm>
-#include <ctime>
 #include <iostream>
 #include <memory>
 
@@ -17,6 +16,7 @@
 #include "src/collect/clock.h"
 #include "src/collect/hist_session.h"
 #include "src/view/top_screen.h"
+#include "src/view/units.h"
 
 namespace waitprobe::cli {
 namespace {
@@ -31,15 +31,6 @@ std::string describe(const TargetChoice& targets) {
   if (!targets.command.empty()) return CLI::detail::join(targets.command, " ");
   if (targets.pids.size() == 1) return describe_process(targets.pids[0]);
   return std::to_string(targets.pids.size()) + " processes";
-}
-
-std::string time_of_day() {
-  const std::time_t now = std::time(nullptr);
-  std::tm local = {};
-  localtime_r(&now, &local);
-  char text[16];
-  std::strftime(text, sizeof text, "%H:%M:%S", &local);
-  return text;
 }
 
 // The screen and what stands on it.
@@ -115,7 +106,8 @@ class Top {
     state_.paused = false;
     look();
     state_.totals = true;
-    data_.ended = (options_.targets.pids.size() > 1 ? "have ended at " : "has ended at ") + time_of_day();
+    data_.ended =
+        (options_.targets.pids.size() > 1 ? "have ended at " : "has ended at ") + format_time_of_day(clock_ns(CLOCK_REALTIME));
     if (session_.targets().command() == nullptr) return;
     status_ = finish(session_.targets(), Event::ended, signals_);
     data_.ended += " with status " + std::to_string(status_);

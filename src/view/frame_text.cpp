@@ -3,6 +3,8 @@
 
 #include <cstdio>
 
+#include "src/view/escape.h"
+
 namespace waitprobe {
 namespace {
 
@@ -14,18 +16,26 @@ std::string hex(std::uint64_t number) {
   return text;
 }
 
-}  // namespace
-
 bool is_noise(const Frame& frame) {
   const std::string& name = frame.function;
   return frame.is_inlined && (name.starts_with("std::") || name.starts_with("__gthread_") || name.starts_with("__gnu_cxx::"));
 }
+
+}  // namespace
 
 std::string frame_text(const Frame& frame) {
   if (frame.module.empty()) return hex(frame.offset);
   if (frame.function.empty()) return last_part(frame.module) + "+" + hex(frame.offset);
   if (frame.source_file.empty()) return frame.function + " (" + last_part(frame.module) + ")";
   return frame.function + " (" + last_part(frame.source_file) + ":" + std::to_string(frame.line) + ")";
+}
+
+void print_frames(std::ostream& out, const Stack& stack, std::size_t indent, std::size_t width, Colours colours) {
+  for (const Frame& frame : stack) {
+    if (is_noise(frame)) continue;
+    out << std::string(indent, ' ') << emphasised(shorten(escape(frame_text(frame)), width - indent), Emphasis::dim, colours)
+        << '\n';
+  }
 }
 
 }  // namespace waitprobe

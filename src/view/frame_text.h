@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <ostream>
 #include <string>
 
 #include "src/model/stack.h"
+#include "src/view/emphasis.h"
 
 namespace waitprobe {
 
@@ -11,7 +13,7 @@ namespace waitprobe {
 // Files by the last part of their path. Bytes as they are.
 std::string frame_text(const Frame& frame);
 
-// Whether a frame only says how the standard library is made: inlined functions of it, which people do not want to read.
-bool is_noise(const Frame& frame);
+// A line for each frame, but for inlined functions of the standard library, which only say how that is made.
+void print_frames(std::ostream& out, const Stack& stack, std::size_t indent, std::size_t width, Colours colours);
 
 }  // namespace waitprobe

@@ -2,8 +2,6 @@
 #include "src/view/slow_lines.h"
 
 #include <algorithm>
-#include <cstdio>
-#include <ctime>
 #include <string>
 
 #include "src/view/escape.h"
@@ -22,14 +20,9 @@ std::size_t key_width(std::size_t width) {
   return std::max(width, others + least_key_width) - others;
 }
 
-std::string time_of_day(std::uint64_t unix_ns) {
-  const auto seconds = static_cast<std::time_t>(unix_ns / 1'000'000'000U);
-  std::tm local = {};
-  localtime_r(&seconds, &local);
-  char text[32];
-  std::snprintf(text, sizeof text, "%02d:%02d:%02d.%03u", local.tm_hour, local.tm_min, local.tm_sec,
-                static_cast<unsigned>(unix_ns / 1'000'000U % 1000));
-  return text;
+std::string milliseconds(std::uint64_t unix_ns) {
+  const std::string digits = std::to_string(unix_ns / 1'000'000U % 1000);
+  return std::string(3 - digits.size(), '0') + digits;
 }
 
 }  // namespace
@@ -43,14 +36,12 @@ void print_slow_header(std::ostream& out, const SlowOptions& options) {
 }
 
 void print_slow(std::ostream& out, const SlowWait& wait, const SlowOptions& options) {
-  out << time_of_day(wait.time_unix_ns) << ' ' << align_right(format_duration(wait.duration_ns), duration_width) << ' '
+  out << format_time_of_day(wait.time_unix_ns) << '.' << milliseconds(wait.time_unix_ns) << ' '
+      << align_right(format_duration(wait.duration_ns), duration_width) << ' '
       << emphasised(pad(shown_key(wait.key, wait.key_len), key_width(options.width)), Emphasis::bold, options.colours) << ' '
       << pad(escape(wait.comm), name_width) << ' ' << align_right(std::to_string(wait.pid), number_width) << ' '
       << pad(escape(wait.thread), name_width) << ' ' << align_right(std::to_string(wait.tid), number_width) << '\n';
-  for (const Frame& frame : wait.stack) {
-    if (is_noise(frame)) continue;
-    out << emphasised("    " + shorten(escape(frame_text(frame)), options.width - 4), Emphasis::dim, options.colours) << '\n';
-  }
+  print_frames(out, wait.stack, 4, options.width, options.colours);
   if (!wait.stack.empty()) out << '\n';
 }
 

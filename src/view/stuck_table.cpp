@@ -74,11 +74,7 @@ void print_wait(std::ostream& out, const OpenWait& wait, const StuckTableOptions
   const std::string state = state_text(wait);
   if (!state.empty()) print_detail(out, state, options);
   if (!wait.no_stack_reason.empty()) print_detail(out, "no stack: " + escape(wait.no_stack_reason), options);
-  for (const Frame& frame : wait.stack) {
-    if (is_noise(frame)) continue;
-    out << std::string(indent + 2, ' ')
-        << emphasised(shorten(escape(frame_text(frame)), options.width - indent - 2), Emphasis::dim, options.colours) << '\n';
-  }
+  print_frames(out, wait.stack, indent + 2, options.width, options.colours);
 }
 
 std::string waits(std::size_t count) { return std::to_string(count) + (count == 1 ? " wait" : " waits"); }

@@ -2,6 +2,7 @@
 #include "src/view/units.h"
 
 #include <charconv>
+#include <ctime>
 
 namespace waitprobe {
 namespace {
@@ -53,6 +54,15 @@ std::string format_rate(std::uint64_t count, std::uint64_t elapsed_ns) {
   if (elapsed_ns == 0) return "-";
   const double rate = static_cast<double>(count) * 1e9 / static_cast<double>(elapsed_ns);
   return rate >= 999.5 && rate < 9999.5 ? significant(rate) : scaled(rate);
+}
+
+std::string format_time_of_day(std::uint64_t unix_ns) {
+  const auto seconds = static_cast<std::time_t>(unix_ns / 1'000'000'000U);
+  std::tm local = {};
+  localtime_r(&seconds, &local);
+  char text[16];
+  std::strftime(text, sizeof text, "%H:%M:%S", &local);
+  return text;
 }
 
 }  // namespace waitprobe
