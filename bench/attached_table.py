@@ -18,7 +18,7 @@ import statistics
 import subprocess
 import sys
 
-from tracers import Bpftrace, Failed, Hist, Lttng, Program, Slow, fail, undisturbed
+from tracers import Bpftrace, Failed, Hist, Lttng, Program, Slow, fail, spread, undisturbed
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PAIRS = 60
@@ -89,10 +89,6 @@ def idle_instructions(build):
     if not found:
         fail(f"cannot count instructions: {ran.stdout}{ran.stderr}")
     return float(found.group(1))
-
-
-def spread(values, form="{:.2f}"):
-    return " ".join([form.format(statistics.median(values)), f"({form.format(min(values))}..{form.format(max(values))})"])
 
 
 class Case:

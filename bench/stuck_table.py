@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 
-from tracers import Child, Failed, Program, fail, read_line, undisturbed
+from tracers import Child, Failed, Program, fail, read_line, spread, undisturbed
 
 THREADS = 1000
 PAIRS = 60
@@ -45,10 +45,6 @@ def measure_guard(build, clock):
         pairs = program.measure()["pairs"]
         program.finish()
         return statistics.median(wait for _, wait in pairs), statistics.median(wait / floor for floor, wait in pairs)
-
-
-def spread(values, form):
-    return f"{form} ({form}..{form})".format(statistics.median(values), min(values), max(values))
 
 
 def main():

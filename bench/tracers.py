@@ -7,6 +7,7 @@ import os
 import re
 import select
 import signal
+import statistics
 import subprocess
 import tempfile
 import threading
@@ -77,6 +78,11 @@ def undisturbed(measured):
                 raise failure
             return result
     return fail("somebody else attaches to all programs again and again with waitprobe hist -a")
+
+
+def spread(values, form="{:.2f}"):
+    """The median, the least and the greatest."""
+    return " ".join([form.format(statistics.median(values)), f"({form.format(min(values))}..{form.format(max(values))})"])
 
 
 def read_line(stream, what):

@@ -11,14 +11,7 @@ fi
 directory=$(realpath -- "$directory")
 cd "$(dirname "$0")/.."
 
-scripts/install-deps.sh
-echo "Building into build/"
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
-if ! { cmake -S . -B build -G Ninja && cmake --build build --target waitprobe waitprobe-demo; } >"$log" 2>&1; then
-  cat "$log" >&2
-  exit 1
-fi
+scripts/build.sh waitprobe waitprobe-demo
 
 as_root=()
 [ "$(id -u)" -eq 0 ] || as_root=(sudo)

@@ -3,17 +3,10 @@
 # Builds waitprobe and the three programs that the README tells of, and runs these until Ctrl-C.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-scripts/install-deps.sh
-echo "Building into build/"
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
 stories=(pool lock hang)
-if ! { cmake -S . -B build -G Ninja && cmake --build build --target waitprobe "${stories[@]/#/waitprobe-story-}"; } >"$log" 2>&1; then
-  cat "$log" >&2
-  exit 1
-fi
+scripts/build.sh waitprobe "${stories[@]/#/waitprobe-story-}"
 pids=()
-trap 'rm -f "$log"; kill "${pids[@]}" 2>/dev/null || true' EXIT
+trap 'kill "${pids[@]}" 2>/dev/null || true' EXIT
 for story in "${stories[@]}"; do
   WAITPROBE_TRACK=1 "build/waitprobe-story-$story" &
   pids+=($!)
