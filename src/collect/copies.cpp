@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <iterator>
 #include <set>
 
 namespace waitprobe {
@@ -50,6 +52,28 @@ std::shared_ptr<const ProbeFile> CopyFinder::probes_of(std::uint32_t pid, const 
   auto notes = read_probe_notes(file.get(), mapping.path);
   if (notes && notes->has_value() && (*notes)->root_offset() != 0) probes = std::make_shared<ProbeFile>(std::move(**notes));
   return known_[mapping.file].probes = std::move(probes);
+}
+
+Result<CopyFinder::Found> CopyFinder::find_all(const std::vector<std::uint32_t>& pids) {
+  Found found;
+  for (const std::uint32_t pid : pids.empty() ? all_pids() : pids) {
+    if (!pids.empty()) {
+      if (const auto exists = check_exists(pid); !exists) return exists.error();
+    }
+    auto copies = find(pid);
+    if (!copies && !pids.empty()) return copies.error();
+    if (!copies) {
+      // Whoever has ended meanwhile is not missing.
+      if (start_ticks_of(pid) != 0) found.unreadable_cnt++;
+      continue;
+    }
+    if (copies->empty() && !pids.empty()) {
+      const auto exists = check_exists(pid);
+      return exists ? no_probes_error(pid) : exists.error();
+    }
+    std::move(copies->begin(), copies->end(), std::back_inserter(found.copies));
+  }
+  return found;
 }
 
 void CopyFinder::forget_unseen() {

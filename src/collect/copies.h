@@ -36,6 +36,14 @@ class CopyFinder {
   // All copies in a process, by address. Errors: the memory map cannot be read (ended, or no right to).
   Result<std::vector<Copy>> find(std::uint32_t pid);
 
+  struct Found {
+    std::vector<Copy> copies;
+    std::uint32_t unreadable_cnt = 0;  // processes of which not even the files could be seen
+  };
+  // Those in `pids`, or in every process there is if that is empty. Errors: a process of `pids` does not exist, cannot be read
+  // or carries none.
+  Result<Found> find_all(const std::vector<std::uint32_t>& pids);
+
   // Forgets files that no process has shown since the last call: their numbers may be given to others.
   void forget_unseen();
 

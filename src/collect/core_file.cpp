@@ -14,7 +14,6 @@
 #include <iterator>
 #include <map>
 #include <memory>
-#include <string_view>
 
 namespace waitprobe {
 namespace {

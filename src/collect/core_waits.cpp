@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
 #include <optional>
-#include <set>
 
 #include "src/collect/clock.h"
 #include "src/collect/core_file.h"
@@ -48,10 +47,11 @@ OpenWait describe(const CoreFile& core, const Found& found, std::optional<std::u
   return wait;
 }
 
-std::vector<Found> find_waits(const CoreFile& core, const StuckOptions& options, OpenWaits& to) {
+std::vector<Found> find_waits(const CoreFile& core, const std::vector<std::uint64_t>& roots, const StuckOptions& options,
+                              OpenWaits& to) {
   std::vector<Found> all;
   bool is_tracked = true;
-  for (const std::uint64_t address : core.find_roots()) {
+  for (const std::uint64_t address : roots) {
     const auto root = read_root(core, address);
     if (!root) continue;
     is_tracked &= root->armed.self != 0;
@@ -85,7 +85,8 @@ void add_stack(const CoreFile& core, Symbolizer& symbolizer, OpenWait& wait) {
 Result<OpenWaits> read_open_waits(const std::string& core_path, const StuckOptions& options) {
   const auto core = CoreFile::open(core_path);
   if (!core) return core.error();
-  if (core->find_roots().empty()) {
+  const auto roots = core->find_roots();
+  if (roots.empty()) {
     return Error{"find probes in", core_path, "none of the files that were mapped carries those of waitprobe",
                  "link the program with libwaitprobe and put guards around its waits"};
   }
@@ -93,10 +94,10 @@ Result<OpenWaits> read_open_waits(const std::string& core_path, const StuckOptio
   to.core_file = core_path;
   to.older_ns = options.older_ns;
   to.time_unix_ns = core->modified_unix_ns();
-  const auto all = find_waits(*core, options, to);
-  const auto made = made_ns(*core, all, SlotClock::measure());
-  to.ages_are_known = made.has_value();
+  const auto all = find_waits(*core, roots, options, to);
   const SlotClock clock = SlotClock::measure();
+  const auto made = made_ns(*core, all, clock);
+  to.ages_are_known = made.has_value();
   for (const Found& found : all) {
     std::optional<std::uint64_t> age_ns;
     if (made) age_ns = *made - std::min(*made, clock.start_ns(found.slot).value_or(*made));
@@ -113,15 +114,7 @@ Result<OpenWaits> read_open_waits(const std::string& core_path, const StuckOptio
   if (!options.stacks) return to;
   Symbolizer symbolizer;
   symbolizer.learn(core->pid(), core->mappings(), [&](const Mapping& mapping) { return core->open_mapped(mapping); });
-  std::set<std::uint32_t> threads;
-  for (OpenWait& wait : to.waits) {
-    if (wait.lasting != Lasting::no) continue;
-    if (wait.tid != 0 && !threads.insert(wait.tid).second) {
-      wait.no_stack_reason = same_thread;
-    } else {
-      add_stack(*core, symbolizer, wait);
-    }
-  }
+  each_stuck_thread(to, [&](OpenWait& wait) { add_stack(*core, symbolizer, wait); });
   return to;
 }
 

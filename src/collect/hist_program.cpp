@@ -18,16 +18,15 @@
 namespace waitprobe {
 
 void HistProgram::DestroySkeleton::operator()(hist_bpf* skeleton) const { hist_bpf__destroy(skeleton); }
-void HistProgram::Unmap::operator()(const void* memory) const { munmap(const_cast<void*>(memory), bytes); }
+void HistProgram::Unmap::operator()(void* memory) const { munmap(memory, bytes); }
 
-template <class T>
-Result<HistProgram::MappedArray<T>> HistProgram::map_array(const bpf_map* map, int protection) {
+Result<HistProgram::Rings> HistProgram::map_rings(const bpf_map* map) {
   // The kernel rounds elements up to 8 bytes, which ours are a multiple of.
-  static_assert(sizeof(T) % 8 == 0);
-  const std::size_t bytes = (sizeof(T) * bpf_map__max_entries(map) + 4095) / 4096 * 4096;
-  void* memory = mmap(nullptr, bytes, protection, MAP_SHARED, bpf_map__fd(map), 0);
+  static_assert(sizeof(wp_ring) % 8 == 0);
+  const std::size_t bytes = (sizeof(wp_ring) * bpf_map__max_entries(map) + 4095) / 4096 * 4096;
+  void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
   if (memory == MAP_FAILED) return Error{"map", "memory of the BPF programs", errno_text(errno), ""};
-  return MappedArray<T>(static_cast<T*>(memory), Unmap{bytes});
+  return Rings(static_cast<wp_ring*>(memory), Unmap{bytes});
 }
 
 namespace {
@@ -101,7 +100,7 @@ Result<HistProgram> HistProgram::load(const wp_config& config, Transport transpo
 
   auto processes = ProcessFilter::open(skeleton->maps.targets, skeleton->maps.sightings, config.filter_targets != 0);
   if (!processes) return processes.error();
-  auto rings = map_array<wp_ring>(skeleton->maps.rings, PROT_READ | PROT_WRITE);
+  auto rings = map_rings(skeleton->maps.rings);
   if (!rings) return rings.error();
   program.processes_ = std::move(*processes);
   program.rings_ = std::move(*rings);

@@ -70,10 +70,9 @@ class HistProgram {
   };
   struct Unmap {
     std::size_t bytes;
-    void operator()(const void* memory) const;
+    void operator()(void* memory) const;
   };
-  template <class T>
-  using MappedArray = std::unique_ptr<T[], Unmap>;
+  using Rings = std::unique_ptr<wp_ring[], Unmap>;
 
   void read_totals(std::uint32_t first, std::uint32_t cnt);
   static constexpr std::size_t not_ranked = SIZE_MAX;
@@ -84,8 +83,7 @@ class HistProgram {
   KnownSeries& series_of(std::uint32_t slot);
   void put_in_order(std::vector<Series>& all);
 
-  template <class T>
-  static Result<MappedArray<T>> map_array(const bpf_map* map, int protection);
+  static Result<Rings> map_rings(const bpf_map* map);
 
   std::unique_ptr<hist_bpf, DestroySkeleton> skeleton_;
   ProcessFilter processes_;
@@ -95,7 +93,7 @@ class HistProgram {
   // In the order of merge_series(), which is that of these keys.
   std::map<std::tuple<std::uint64_t, std::uint32_t, std::string, std::uint64_t, std::uint64_t>, KnownSeries> known_series_;
   bool are_ranked_ = true;
-  MappedArray<wp_ring> rings_;
+  Rings rings_;
 };
 
 }  // namespace waitprobe

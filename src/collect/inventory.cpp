@@ -22,22 +22,12 @@ Carrier look_at(const Copy& copy) {
 }  // namespace
 
 Result<Inventory> take_inventory(const std::vector<std::uint32_t>& pids) {
-  Inventory inventory;
   CopyFinder finder;
-  for (const std::uint32_t pid : pids.empty() ? all_pids() : pids) {
-    if (!pids.empty()) {
-      if (const auto exists = check_exists(pid); !exists) return exists.error();
-    }
-    const auto copies = finder.find(pid);
-    if (!copies && !pids.empty()) return copies.error();
-    if (!copies) {
-      // Whoever has ended meanwhile is not missing.
-      if (start_ticks_of(pid) != 0) inventory.unreadable_cnt++;
-      continue;
-    }
-    if (copies->empty() && !pids.empty()) return no_probes_error(pid);
-    for (const Copy& copy : *copies) inventory.carriers.push_back(look_at(copy));
-  }
+  const auto found = finder.find_all(pids);
+  if (!found) return found.error();
+  Inventory inventory;
+  inventory.unreadable_cnt = found->unreadable_cnt;
+  for (const Copy& copy : found->copies) inventory.carriers.push_back(look_at(copy));
   return inventory;
 }
 

@@ -28,36 +28,25 @@ Lasting lasting_of(const std::string& key, const StuckOptions& options) {
   return matches_any(key, options.ignore_globs) ? Lasting::ignored : Lasting::no;
 }
 
+void each_stuck_thread(OpenWaits& found, const std::function<void(OpenWait& oldest)>& add_stack) {
+  std::set<std::uint32_t> threads;
+  for (OpenWait& wait : found.waits) {
+    if (wait.lasting != Lasting::no) continue;
+    if (wait.tid != 0 && !threads.insert(wait.tid).second) {
+      wait.no_stack_reason = "that of this thread stands above";
+    } else {
+      add_stack(wait);
+    }
+  }
+}
+
 Result<StuckSession> StuckSession::open(const TargetChoice& choice, const StuckOptions& options) {
-  if (auto checked = TargetSession::check(choice); !checked) return checked.error();
   StuckSession session(choice, options);
   if (choice.file.empty()) return session;
   const auto file = open_probe_file(choice.file);
   if (!file) return file.error();
   session.only_file_ = file->probes.on_disk;
   return session;
-}
-
-Result<std::vector<Copy>> StuckSession::find_copies(OpenWaits& to) {
-  std::vector<Copy> all;
-  const bool were_asked_for = !choice_.pids.empty();
-  for (const std::uint32_t pid : were_asked_for ? choice_.pids : all_pids()) {
-    auto copies = finder_.find(pid);
-    if (!copies && were_asked_for) return copies.error();
-    if (!copies) {
-      if (start_ticks_of(pid) != 0) to.unreadable_cnt++;
-      continue;
-    }
-    if (copies->empty() && were_asked_for) {
-      const auto exists = check_exists(pid);
-      return exists ? no_probes_error(pid) : exists.error();
-    }
-    for (Copy& copy : *copies) {
-      if (!only_file_ || copy.probes->on_disk == *only_file_) all.push_back(std::move(copy));
-    }
-  }
-  finder_.forget_unseen();
-  return all;
 }
 
 std::vector<StuckSession::Found> StuckSession::find_slots(const std::vector<Copy>& copies, Arming* arming,
@@ -146,37 +135,34 @@ void StuckSession::add_stack(OpenWait& wait, OpenWaits& to) {
   wait.stack = symbolizer_.stack_of(wait.pid, thread->sample);
 }
 
-// Each thread is stopped once, for its oldest wait.
 void StuckSession::add_stacks(OpenWaits& to) {
-  std::set<std::uint32_t> processes, threads;
-  for (OpenWait& wait : to.waits) {
-    if (wait.lasting != Lasting::no) continue;
-    if (processes.insert(wait.pid).second) symbolizer_.look_at(wait.pid);
-    if (wait.tid != 0 && !threads.insert(wait.tid).second) {
-      wait.no_stack_reason = same_thread;
-    } else {
-      add_stack(wait, to);
-    }
-  }
+  std::set<std::uint32_t> looked_at;
+  each_stuck_thread(to, [&](OpenWait& wait) {
+    if (looked_at.insert(wait.pid).second) symbolizer_.look_at(wait.pid);
+    add_stack(wait, to);
+  });
 }
 
 Result<OpenWaits> StuckSession::look(Arming* arming) {
   OpenWaits to;
   to.older_ns = options_.older_ns;
-  const auto copies = find_copies(to);
-  if (!copies) return copies.error();
-  const auto all = find_slots(*copies, arming, to);
+  auto found = finder_.find_all(choice_.pids);
+  if (!found) return found.error();
+  finder_.forget_unseen();
+  to.unreadable_cnt = found->unreadable_cnt;
+  if (only_file_) std::erase_if(found->copies, [&](const Copy& copy) { return copy.probes->on_disk != *only_file_; });
+  const auto all = find_slots(found->copies, arming, to);
   const SlotClock clock = SlotClock::measure();
   const std::uint64_t now = now_ns();
   to.time_unix_ns = clock_ns(CLOCK_REALTIME);
 
   Processes processes;
-  for (const Found& found : all) {
-    const std::uint64_t start_ns = clock.start_ns(found.slot).value_or(now);
+  for (const Found& one : all) {
+    const std::uint64_t start_ns = clock.start_ns(one.slot).value_or(now);
     const std::uint64_t age_ns = now > start_ns ? now - start_ns : 0;
     if (age_ns < options_.older_ns) {
       to.younger_cnt++;
-    } else if (auto wait = describe(found, age_ns, processes)) {
+    } else if (auto wait = describe(one, age_ns, processes)) {
       to.waits.push_back(std::move(*wait));
     }
   }

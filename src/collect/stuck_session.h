@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -32,17 +33,17 @@ struct StuckOptions {
 bool is_wanted(const std::string& key, const StuckOptions& options);
 Lasting lasting_of(const std::string& key, const StuckOptions& options);
 
-// Why there is a stack with the oldest wait of a thread alone.
-inline constexpr const char* same_thread = "that of this thread stands above";
+// Calls add_stack(wait) for the oldest stuck wait of each thread, and for those whose thread has ended; the others are told
+// that theirs stands above.
+void each_stuck_thread(OpenWaits& found, const std::function<void(OpenWait& oldest)>& add_stack);
 
 // Threads: one at a time.
 class StuckSession {
  public:
-  // Errors: the target does not exist, or carries no probes. REQUIRES: the choice is no command.
+  // Errors: the file that was chosen carries no probes. REQUIRES: the choice is no command.
   static Result<StuckSession> open(const TargetChoice& choice, const StuckOptions& options);
 
-  // Errors: a process that was asked for has ended, or may not be read.
-  // With an arming, what is looked at and does not track its own waits is armed.
+  // With an arming, what is looked at and does not track its own waits is armed. Errors: as CopyFinder::find_all().
   Result<OpenWaits> look(Arming* arming);
 
  private:
@@ -61,7 +62,6 @@ class StuckSession {
 
   StuckSession(TargetChoice choice, StuckOptions options) : choice_(std::move(choice)), options_(std::move(options)) {}
 
-  Result<std::vector<Copy>> find_copies(OpenWaits& to);
   std::vector<Found> find_slots(const std::vector<Copy>& copies, Arming* arming, OpenWaits& to) const;
   static Process& process_of(std::uint32_t pid, Processes& processes);
   std::optional<OpenWait> describe(const Found& found, std::uint64_t age_ns, Processes& processes) const;
