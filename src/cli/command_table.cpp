@@ -37,6 +37,19 @@ constexpr CommandRow table[] = {
      "Exit status 3 says that something is stuck:\n"
      "  waitprobe stuck -p 1234 > stuck.txt || mail -s stuck ops < stuck.txt\n",
      run_stuck},
+    {"record", "keep snapshots in a file, to be looked at later",
+     "  waitprobe record -o waits.jsonl -p 1234          until Ctrl-C, or until it ends\n"
+     "  waitprobe record -o waits.jsonl -a -i 10 -d 3600 an hour, in pieces of 10 s\n"
+     "  waitprobe record -o waits.jsonl -- ./server      of a program it starts\n"
+     "  waitprobe record -o - -a | zstd > waits.zst      small\n",
+     run_record},
+    {"report", "what recordings hold: the same tables as hist shows live",
+     "  waitprobe report waits.jsonl --bars                  all of it\n"
+     "  waitprobe report waits.jsonl --from 14:05 --to 14:10 five minutes of it\n"
+     "  waitprobe report waits.jsonl -i 60 -k 'db.*'         each minute, some keys\n"
+     "  waitprobe report web*.jsonl --by-key                 machines together\n"
+     "  zstdcat waits.zst | waitprobe report -\n",
+     run_report},
 };
 
 }  // namespace

@@ -30,6 +30,8 @@ std::span<const CommandRow> commands();
 
 Result<int> run_hist(const CommandRow& row, const Words& words);
 Result<int> run_list(const CommandRow& row, const Words& words);
+Result<int> run_record(const CommandRow& row, const Words& words);
+Result<int> run_report(const CommandRow& row, const Words& words);
 Result<int> run_slow(const CommandRow& row, const Words& words);
 Result<int> run_stuck(const CommandRow& row, const Words& words);
 Result<int> run_top(const CommandRow& row, const Words& words);

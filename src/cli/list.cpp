@@ -3,7 +3,7 @@
 
 #include "src/cli/command_table.h"
 #include "src/cli/parser.h"
-#include "src/cli/report.h"
+#include "src/cli/output.h"
 #include "src/collect/inventory.h"
 #include "src/view/inventory.h"
 #include "src/view/json.h"

@@ -11,7 +11,7 @@
 
 #include "src/cli/command_table.h"
 #include "src/cli/parser.h"
-#include "src/cli/report.h"
+#include "src/cli/output.h"
 
 namespace waitprobe::cli {
 namespace {
@@ -51,6 +51,7 @@ int run(const CommandRow& row, const Words& words) {
 
 int main_of(const std::vector<std::string>& arguments) {
   signal(SIGPIPE, SIG_IGN);  // a reader who has seen enough is no error
+  signal(SIGXFSZ, SIG_IGN);  // nor is a limit a reason to leave half a line behind
   if (arguments.empty()) {
     print_overview(std::cerr);
     return wrong_usage;

@@ -113,19 +113,24 @@ CLI::Option* add_seconds(Parser& parser, const std::string& name, std::uint64_t&
   return parser.add_option_function<std::string>(name, take, description)->type_name("SECONDS");
 }
 
+std::optional<std::uint64_t> parse_duration(const std::string& text) {
+  constexpr std::pair<const char*, double> units[] = {{"", 1e9},  {"ns", 1},   {"us", 1e3},  {"ms", 1e6},
+                                                      {"s", 1e9}, {"m", 60e9}, {"h", 3600e9}};
+  double number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const auto unit = std::find_if(std::begin(units), std::end(units), [&, &rest = end](const auto& known) {
+    return std::string_view(rest, text.data() + text.size()) == known.first;
+  });
+  if (error != std::errc() || unit == std::end(units)) return std::nullopt;
+  if (!(number >= 0) || number * unit->second > most_seconds * 1e9) return std::nullopt;
+  return static_cast<std::uint64_t>(number * unit->second);
+}
+
 CLI::Option* add_duration(Parser& parser, const std::string& name, std::uint64_t& to, const std::string& description) {
   const auto take = [name, &to](const std::string& text) {
-    constexpr std::pair<const char*, double> units[] = {{"", 1e9},  {"ns", 1},   {"us", 1e3},  {"ms", 1e6},
-                                                        {"s", 1e9}, {"m", 60e9}, {"h", 3600e9}};
-    double number = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-    const auto unit = std::find_if(std::begin(units), std::end(units), [&, &rest = end](const auto& known) {
-      return std::string_view(rest, text.data() + text.size()) == known.first;
-    });
-    if (error != std::errc() || unit == std::end(units) || !(number >= 0) || number * unit->second > most_seconds * 1e9) {
-      throw CLI::ValidationError(name + " takes a time such as 5ms, 100us, 2s or 1m, and not '" + text + "'");
-    }
-    to = static_cast<std::uint64_t>(number * unit->second);
+    const auto ns = parse_duration(text);
+    if (!ns) throw CLI::ValidationError(name + " takes a time such as 5ms, 100us, 2s or 1m, and not '" + text + "'");
+    to = *ns;
   };
   return parser.add_option_function<std::string>(name, take, description)->type_name("TIME");
 }

@@ -4,7 +4,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
-#include <chrono>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -52,7 +52,10 @@ class TargetOptions {
 // An option that takes a time in seconds, such as 0.5. Units: `to` is in nanoseconds.
 CLI::Option* add_seconds(Parser& parser, const std::string& name, std::uint64_t& to, const std::string& description);
 
-// An option that takes a time with its unit, such as 5ms, 2s or 0; a bare number is seconds. Units: `to` is in nanoseconds.
+// A time with its unit, such as 5ms, 2s or 0; a bare number is seconds. Nothing if it is none. Units: nanoseconds.
+std::optional<std::uint64_t> parse_duration(const std::string& text);
+
+// An option that takes such a time. Units: `to` is in nanoseconds.
 CLI::Option* add_duration(Parser& parser, const std::string& name, std::uint64_t& to, const std::string& description);
 
 // -k GLOB, repeatable.

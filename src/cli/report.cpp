@@ -1,34 +1,88 @@
 // SPDX-License-Identifier: MIT
-#include "src/cli/report.h"
+#include <sstream>
+#include <utility>
 
-#include <unistd.h>
-
-#include <cerrno>
-
-#include "src/view/escape.h"
+#include "src/cli/command_table.h"
+#include "src/cli/moment.h"
+#include "src/cli/output.h"
+#include "src/cli/parser.h"
+#include "src/cli/recordings.h"
+#include "src/cli/snapshots.h"
+#include "src/cli/terminal.h"
+#include "src/view/recording_lines.h"
+#include "src/view/units.h"
 
 namespace waitprobe::cli {
+namespace {
 
-void report(std::ostream& out, const Error& error, const char* kind) {
-  out << "waitprobe: " << kind << " " << error.what;
-  if (!error.on.empty()) out << " " << escape(error.on);
-  out << ": " << escape(error.why) << "\n";
-  for (std::size_t at = 0; at < error.hint.size();) {
-    const std::size_t end = std::min(error.hint.find('\n', at), error.hint.size());
-    out << "  " << escape(error.hint.substr(at, end - at)) << "\n";
-    at = end + 1;
-  }
+struct Options {
+  std::vector<std::string> files;
+  std::optional<Moment> from;
+  std::optional<Moment> to;
+  std::uint64_t interval_ns = UINT64_MAX;
+  PrintOptions print;
+  bool by_key = false;
+};
+
+Options parse(const CommandRow& row, const Words& words) {
+  Parser parser(row);
+  Options options;
+  parser.set_target_usage("FILE...");
+  parser.add_option("FILE", options.files, "Recordings; - is the standard input")->required();
+  add_moment(parser, "--from", options.from, "Leave out what was before, as in 90s (after the beginning) or 14:05");
+  add_moment(parser, "--to", options.to, "Leave out what came after");
+  add_seconds(parser, "-i", options.interval_ns, "Show what happened in each such interval");
+  add_print_options(parser, options.print);
+  parser.add_flag("--bars", options.print.table.bars, "A histogram for each key");
+  parser.add_flag("--by-key", options.by_key, "Add up the processes");
+  parser.parse_words(words);
+  if (words.has_command) throw CLI::ValidationError("report starts no command; leave out what follows --");
+  options.print.table.width = output_width();
+  options.print.table.colours = wanted_colours();
+  return options;
 }
 
-Result<bool> write_output(std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t written = write(STDOUT_FILENO, text.data(), text.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0 && errno == EPIPE) return false;
-    if (written < 0) return Error{"write", "to the standard output", errno_text(errno), ""};
-    text.remove_prefix(static_cast<std::size_t>(written));
+Result<Span> span_of(const Options& options, const Recordings& recordings) {
+  Span span;
+  span.interval_ns = options.interval_ns;
+  if (options.from) span.from_ns = after_begin(*options.from, recordings.begin_unix_ns());
+  if (options.to) span.to_ns = after_begin(*options.to, recordings.begin_unix_ns());
+  const std::uint64_t length_ns = recordings.end_unix_ns() - recordings.begin_unix_ns();
+  if (span.from_ns >= span.to_ns || (span.from_ns != 0 && span.from_ns >= length_ns)) {
+    return Error{"report on", "this span", "it holds nothing",
+                 "what was recorded is from " + format_date_and_time(recordings.begin_unix_ns()) + " to " +
+                     format_date_and_time(recordings.end_unix_ns()) + ", " + format_duration(length_ns)};
   }
-  return true;
+  return span;
+}
+
+}  // namespace
+
+Result<int> run_report(const CommandRow& row, const Words& words) {
+  const Options options = parse(row, words);
+  auto recordings = read_recordings(options.files);
+  if (!recordings) return recordings.error();
+  const auto span = span_of(options, *recordings);
+  if (!span) return span.error();
+  if (!options.print.json) {
+    std::ostringstream heading;
+    print_recordings(heading, recordings->all());
+    const auto printed = write_output(heading.view());
+    if (!printed) return printed.error();
+    if (!*printed) return 0;
+  }
+  const bool is_all = !options.from && !options.to && options.interval_ns == UINT64_MAX;
+  const auto printed = for_each_interval(*recordings, *span, [&](Snapshot snapshot) -> Result<bool> {
+    if (snapshot.elapsed_ns == 0) return true;  // finer than what was recorded
+    if (!is_all && !options.print.json) {
+      const auto told = write_output(format_time_of_day(snapshot.time_unix_ns - snapshot.elapsed_ns) + " to " +
+                                     format_time_of_day(snapshot.time_unix_ns) + "\n");
+      if (!told || !*told) return told;
+    }
+    if (options.by_key) add_up_processes(snapshot.series);
+    return print_snapshot(options.print, std::move(snapshot));
+  });
+  return printed ? Result<int>(0) : printed.error();
 }
 
 }  // namespace waitprobe::cli

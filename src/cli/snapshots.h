@@ -1,30 +1,40 @@
 // SPDX-License-Identifier: MIT
 //
-// What `hist` and `top` have in common: their options, and how they print without a screen.
+// From a source to what is printed: what `hist`, `top`, `record` and `report` have in common.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "src/cli/parser.h"
-#include "src/collect/hist_session.h"
+#include "src/model/snapshot_source.h"
 #include "src/view/hist_table.h"
 
 namespace waitprobe::cli {
 
-struct SnapshotOptions {
-  TargetChoice targets;
-  std::uint64_t duration_ns = UINT64_MAX;
+// Which part of a source, and in which pieces. Units: nanoseconds from the source's beginning.
+struct Span {
+  std::uint64_t from_ns = 0;
+  std::uint64_t to_ns = UINT64_MAX;
   std::uint64_t interval_ns = UINT64_MAX;
+};
+
+// Hands over what happened in each interval of the span, up to the source's end. It may stop with false: nobody reads any
+// more. Errors: its own.
+Result<void> for_each_interval(SnapshotSource& source, const Span& span, const std::function<Result<bool>(Snapshot)>& take);
+
+// How snapshots are printed.
+struct PrintOptions {
   std::vector<std::string> key_globs;
   TableOptions table;
   bool json = false;
 };
 
-// -d, -i, -k, --sort and --json.
-void add_snapshot_options(Parser& parser, SnapshotOptions& options);
+// -k, --sort and --json.
+void add_print_options(Parser& parser, PrintOptions& options);
 
-// Counts until the end, and prints an interval at a time, or all at once. Returns why it ended.
-Result<TargetSession::Event> print_snapshots(HistSession& session, const SnapshotOptions& options);
+// Takes what for_each_interval() hands over.
+Result<bool> print_snapshot(const PrintOptions& options, Snapshot snapshot);
 
 }  // namespace waitprobe::cli

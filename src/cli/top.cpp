@@ -6,8 +6,9 @@
 #include <memory>
 
 #include "src/cli/command_table.h"
+#include "src/cli/live_source.h"
 #include "src/cli/parser.h"
-#include "src/cli/report.h"
+#include "src/cli/output.h"
 #include "src/cli/screen.h"
 #include "src/cli/snapshots.h"
 #include "src/cli/stop_signals.h"
@@ -23,6 +24,11 @@ namespace {
 
 using Event = TargetSession::Event;
 
+struct Options {
+  LiveOptions live;
+  PrintOptions print;
+};
+
 constexpr std::uint64_t first_ns = 250'000'000;
 
 std::string describe(const TargetChoice& targets) {
@@ -36,21 +42,21 @@ std::string describe(const TargetChoice& targets) {
 // The screen and what stands on it.
 class Top {
  public:
-  Top(HistSession& session, const SnapshotOptions& options, const StopSignals& signals, Screen& screen)
+  Top(HistSession& session, const Options& options, const StopSignals& signals, Screen& screen)
       : session_(session), options_(options), signals_(signals), screen_(screen) {
-    state_.sort = options.table.sort;
-    data_.target = describe(options.targets);
+    state_.sort = options.print.table.sort;
+    data_.target = describe(options.live.targets);
   }
 
   // Until somebody wants it to end, or the time is up. Returns the exit status.
   int run() {
-    const std::uint64_t end_ns = later(now_ns(), options_.duration_ns);
+    const std::uint64_t end_ns = later(now_ns(), options_.live.duration_ns);
     // The first figures come soon.
-    std::uint64_t next_ns = now_ns() + std::min(options_.interval_ns, first_ns);
+    std::uint64_t next_ns = now_ns() + std::min(options_.live.interval_ns, first_ns);
     for (;;) {
       if (now_ns() >= next_ns && !has_ended()) {
         look();
-        next_ns = std::max(later(next_ns, options_.interval_ns), now_ns());
+        next_ns = std::max(later(next_ns, options_.live.interval_ns), now_ns());
       }
       screen_.paint(render(state_, data_, screen_.rows(), screen_.columns()));
       const Event event = wait_until(std::min(next_ns, end_ns));
@@ -80,16 +86,16 @@ class Top {
     if (!state_.paused) {
       data_.interval = interval(*now, *before_);
       data_.total = of_wanted_keys(now);
-      keep_keys(data_.interval, options_.key_globs);
+      keep_keys(data_.interval, options_.print.key_globs);
       add_quiet_series(data_.interval, *data_.total);
     }
     before_ = std::move(now);
   }
 
   std::shared_ptr<const Snapshot> of_wanted_keys(const std::shared_ptr<const Snapshot>& all) const {
-    if (options_.key_globs.empty()) return all;
+    if (options_.print.key_globs.empty()) return all;
     Snapshot wanted = *all;
-    keep_keys(wanted, options_.key_globs);
+    keep_keys(wanted, options_.print.key_globs);
     return std::make_shared<const Snapshot>(std::move(wanted));
   }
 
@@ -106,8 +112,8 @@ class Top {
     state_.paused = false;
     look();
     state_.totals = true;
-    data_.ended =
-        (options_.targets.pids.size() > 1 ? "have ended at " : "has ended at ") + format_time_of_day(clock_ns(CLOCK_REALTIME));
+    data_.ended = (options_.live.targets.pids.size() > 1 ? "have ended at " : "has ended at ") +
+                  format_time_of_day(clock_ns(CLOCK_REALTIME));
     if (session_.targets().command() == nullptr) return;
     status_ = finish(session_.targets(), Event::ended, signals_);
     data_.ended += " with status " + std::to_string(status_);
@@ -119,7 +125,7 @@ class Top {
   }
 
   HistSession& session_;
-  const SnapshotOptions& options_;
+  const Options& options_;
   const StopSignals& signals_;
   Screen& screen_;
   TopState state_;
@@ -129,16 +135,17 @@ class Top {
   std::vector<Error> warnings_;
 };
 
-SnapshotOptions parse(const CommandRow& row, const Words& words, std::optional<ReadyFd>& ready) {
+Options parse(const CommandRow& row, const Words& words, std::optional<ReadyFd>& ready) {
   Parser parser(row);
-  SnapshotOptions options;
-  options.interval_ns = 1'000'000'000;
+  Options options;
+  options.live.interval_ns = 1'000'000'000;
   const TargetOptions targets(parser);
-  add_snapshot_options(parser, options);
+  add_live_options(parser, options.live, "Show what happened in each such interval");
+  add_print_options(parser, options.print);
   ready.emplace(parser);
   parser.parse_words(words);
-  options.targets = targets.choice(words);
-  options.targets.command_is_off_terminal = true;
+  options.live.targets = targets.choice(words);
+  options.live.targets.command_is_off_terminal = true;
   return options;
 }
 
@@ -146,19 +153,15 @@ SnapshotOptions parse(const CommandRow& row, const Words& words, std::optional<R
 
 Result<int> run_top(const CommandRow& row, const Words& words) {
   std::optional<ReadyFd> ready;
-  const SnapshotOptions options = parse(row, words, ready);
+  const Options options = parse(row, words, ready);
   const StopSignals signals;
-  auto opened = HistSession::open(options.targets, Transport::batches, signals.fd());
+  auto opened = HistSession::open(options.live.targets, Transport::batches, signals.fd());
   if (!opened) return opened.error();
   HistSession& session = **opened;
   ready->tell();
   if (auto started = session.targets().start(); !started) return started.error();
-  auto screen = options.json ? nullptr : Screen::open(wanted_colours());
-  if (screen == nullptr) {
-    const auto event = print_snapshots(session, options);
-    const int status = finish(session.targets(), event ? *event : Event::deadline, signals);
-    return event ? Result<int>(status) : event.error();
-  }
+  auto screen = options.print.json ? nullptr : Screen::open(wanted_colours());
+  if (screen == nullptr) return print_live(session, options.live, options.print, signals);
   Top top(session, options, signals, *screen);
   const int status = top.run();
   screen.reset();

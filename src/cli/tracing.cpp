@@ -5,7 +5,7 @@
 
 #include <iostream>
 
-#include "src/cli/report.h"
+#include "src/cli/output.h"
 
 namespace waitprobe::cli {
 

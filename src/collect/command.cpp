@@ -29,7 +29,7 @@ void leave_terminal() {
   }
 }
 
-// Runs in the child. Signals are as the tool found them: it blocks some and ignores SIGPIPE for itself.
+// Runs in the child. Signals are as the tool found them: it blocks some and ignores others for itself.
 [[noreturn]] void become(const std::vector<std::string>& words, const std::string& environment, bool off_terminal, int go,
                          int failed) {
   char byte = 0;
@@ -39,7 +39,7 @@ void leave_terminal() {
   arguments.push_back(nullptr);
   putenv(const_cast<char*>(environment.c_str()));
   if (off_terminal) leave_terminal();
-  signal(SIGPIPE, SIG_DFL);
+  for (const int ignored : {SIGPIPE, SIGXFSZ}) signal(ignored, SIG_DFL);
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);

@@ -101,7 +101,8 @@ Snapshot HistSession::snapshot() {
     copies_.look();
   }
   Snapshot snapshot;
-  snapshot.time_unix_ns = clock_ns(CLOCK_REALTIME);
+  const std::uint64_t ago_ns = targets_->ended_ns() != 0 ? now_ns() - targets_->ended_ns() : 0;
+  snapshot.time_unix_ns = clock_ns(CLOCK_REALTIME) - ago_ns;
   snapshot.elapsed_ns = targets_->elapsed_ns();
   snapshot.series = program_.series();
   snapshot.losses = program_.losses();

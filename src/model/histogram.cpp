@@ -7,6 +7,12 @@
 
 namespace waitprobe {
 
+bool SparseHistogram::add_bucket(std::uint64_t lo_ns, std::uint64_t waits) {
+  const std::uint32_t index = wp_bucket_of(lo_ns);
+  buckets.emplace_back(index, waits);
+  return wp_bucket_lo(index) == lo_ns;
+}
+
 Histogram::Histogram(const wp_hist& totals) : total_ns_(totals.total_ns) {
   std::copy(std::begin(totals.bucket), std::end(totals.bucket), buckets_.begin());
   const auto [first, last] = outermost();
@@ -31,6 +37,16 @@ void Histogram::add(const Histogram& other) {
   min_max_are_bounds_ |= other.min_max_are_bounds_;
   total_ns_ += other.total_ns_;
   for (std::size_t i = 0; i < buckets_.size(); i++) buckets_[i] += other.buckets_[i];
+}
+
+void Histogram::append(const SparseHistogram& next) {
+  if (next.buckets.empty()) return;
+  const bool is_first = count() == 0;
+  min_ns_ = is_first ? next.min_ns : std::min(min_ns_, next.min_ns);
+  max_ns_ = std::max(max_ns_, next.max_ns);
+  if (is_first) min_max_are_bounds_ = next.min_max_are_bounds;
+  total_ns_ += next.total_ns;
+  for (const auto& [index, waits] : next.buckets) buckets_[index] += waits;
 }
 
 Histogram Histogram::since(const Histogram& earlier) const {

@@ -4,10 +4,23 @@
 #include <array>
 #include <cstdint>
 #include <utility>
+#include <vector>
 
 #include "bpf/abi.h"
 
 namespace waitprobe {
+
+// A histogram without what is empty, as recordings keep it.
+struct SparseHistogram {
+  std::uint64_t total_ns = 0;
+  std::uint64_t min_ns = 0;
+  std::uint64_t max_ns = 0;
+  bool min_max_are_bounds = false;
+  std::vector<std::pair<std::uint32_t, std::uint64_t>> buckets;  // index, count
+
+  // Adds a bucket. False: none begins at `lo_ns`.
+  bool add_bucket(std::uint64_t lo_ns, std::uint64_t waits);
+};
 
 // How long the waits of one series took. Buckets are those of bpf/bucket.h. Units: nanoseconds.
 class Histogram {
@@ -19,6 +32,10 @@ class Histogram {
   explicit Histogram(const wp_hist& totals);
 
   void add(const Histogram& other);
+
+  // Adds what since() has told of the waits that came next. The extremes stay exact: those of all time that lie in the
+  // outermost buckets of an interval are told as they are, and bounds are never beyond those of all time.
+  void append(const SparseHistogram& next);
 
   // What came between `earlier` and this. The least and the greatest of an interval are not known: they become the bounds of
   // the outermost buckets that are not empty, or those of all time where they are closer. What went back counts as zero.

@@ -10,21 +10,23 @@
 namespace waitprobe {
 namespace {
 
-auto identity(const Series& s) { return std::tie(s.process_start_ticks, s.pid, s.key, s.key_len, s.distinct); }
+auto identity(const SeriesId& id) { return std::tie(id.host, id.process_start_ticks, id.pid, id.key, id.key_len, id.distinct); }
 
 std::uint64_t growth(std::uint64_t later, std::uint64_t earlier) { return later > earlier ? later - earlier : 0; }
 
 Losses growth(const Losses& later, const Losses& earlier) {
   Losses between;
-  for (const auto loss : all_losses) between.*loss = growth(later.*loss, earlier.*loss);
+  for (const LossRow& loss : all_losses) between.*loss.count = growth(later.*loss.count, earlier.*loss.count);
   return between;
 }
 
 }  // namespace
 
+bool is_before(const SeriesId& a, const SeriesId& b) { return identity(a) < identity(b); }
+
 std::uint64_t Losses::sum() const {
   std::uint64_t sum = 0;
-  for (const auto loss : all_losses) sum += this->*loss;
+  for (const LossRow& loss : all_losses) sum += this->*loss.count;
   return sum;
 }
 
@@ -40,6 +42,7 @@ Snapshot interval(const Snapshot& later, const Snapshot& earlier) {
   Snapshot between;
   between.time_unix_ns = later.time_unix_ns;
   between.elapsed_ns = growth(later.elapsed_ns, earlier.elapsed_ns);
+  between.left_out_cnt = growth(later.left_out_cnt, earlier.left_out_cnt);
   between.losses = growth(later.losses, earlier.losses);
   between.clamped_cnt = growth(later.clamped_cnt, earlier.clamped_cnt);
   std::copy_if(later.attached_late.begin(), later.attached_late.end(), std::back_inserter(between.attached_late),
@@ -69,7 +72,7 @@ void merge_series(std::vector<Series>& series) {
   for (Series& s : series) {
     if (s.histogram.count() != 0) order.push_back(&s);
   }
-  std::stable_sort(order.begin(), order.end(), [](const Series* a, const Series* b) { return identity(*a) < identity(*b); });
+  std::stable_sort(order.begin(), order.end(), [](const Series* a, const Series* b) { return is_before(*a, *b); });
   std::vector<Series> merged;
   merged.reserve(order.size());
   for (Series* s : order) {
@@ -81,6 +84,18 @@ void merge_series(std::vector<Series>& series) {
     }
   }
   series = std::move(merged);
+}
+
+void add_up_processes(std::vector<Series>& series) {
+  for (Series& s : series)
+    static_cast<SeriesId&>(s) = {.host = {},
+                                 .pid = 0,
+                                 .process_start_ticks = 0,
+                                 .comm = {},
+                                 .key = std::move(s.key),
+                                 .key_len = s.key_len,
+                                 .distinct = 0};
+  merge_series(series);
 }
 
 }  // namespace waitprobe

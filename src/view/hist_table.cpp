@@ -4,12 +4,13 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <tuple>
 #include <utility>
 
 #include "src/view/columns.h"
 #include "src/view/escape.h"
 #include "src/view/hist_bars.h"
-#include "src/view/loss_table.h"
+#include "src/view/loss_lines.h"
 #include "src/view/units.h"
 
 namespace waitprobe {
@@ -35,18 +36,27 @@ void print_row(std::ostream& out, const Series& series, std::uint64_t elapsed_ns
   out << '\n';
 }
 
-using Process = std::pair<std::uint64_t, std::uint32_t>;  // start, pid
+using Process = std::tuple<std::string, std::uint64_t, std::uint32_t>;  // host, start, pid
 
 // The processes in the order of their first rows, so that the most important one comes first.
 std::vector<std::vector<const Series*>> by_process(const std::vector<const Series*>& rows) {
   std::vector<std::vector<const Series*>> groups;
   std::map<Process, std::size_t> index;
   for (const Series* row : rows) {
-    const auto [entry, fresh] = index.try_emplace({row->process_start_ticks, row->pid}, groups.size());
+    const auto [entry, fresh] = index.try_emplace({row->host, row->process_start_ticks, row->pid}, groups.size());
     if (fresh) groups.emplace_back();
     groups[entry->second].push_back(row);
   }
   return groups;
+}
+
+bool are_of_several_hosts(const std::vector<Series>& all) {
+  return std::any_of(all.begin(), all.end(), [&](const Series& s) { return s.host != all.front().host; });
+}
+
+std::string process_heading(const Series& one, bool with_host) {
+  const std::string process = shorten(escape(one.comm), 30) + " (" + std::to_string(one.pid) + ")";
+  return with_host ? process + " on " + shorten(escape(one.host), 30) : process;
 }
 
 // Rounded down, so that 100 % is told only when nothing is missing.
@@ -93,7 +103,7 @@ void print_hist(std::ostream& out, const Snapshot& snapshot, const TableOptions&
   const std::size_t key_columns = key_width(options);
   for (const auto& group : groups) {
     const Series& first = *group.front();
-    if (groups.size() > 1) out << shorten(escape(first.comm), 30) << " (" << std::to_string(first.pid) << ")\n";
+    if (groups.size() > 1) out << process_heading(first, are_of_several_hosts(snapshot.series)) << '\n';
     print_header(out, key_columns, options.colours);
     for (const Series* row : group) print_row(out, *row, snapshot.elapsed_ns, key_columns);
     out << '\n';

@@ -6,7 +6,6 @@
 #include "src/view/columns.h"
 #include "src/view/escape.h"
 #include "src/view/frame_text.h"
-#include "src/view/loss_table.h"
 
 namespace waitprobe {
 namespace {
@@ -22,9 +21,35 @@ Json buckets_of(const Histogram& histogram) {
   return buckets;
 }
 
+std::string hex(std::string_view bytes) {
+  constexpr char digits[] = "0123456789abcdef";
+  std::string text;
+  for (const char c : bytes) {
+    const auto byte = static_cast<unsigned char>(c);
+    text += {digits[byte >> 4], digits[byte & 15]};
+  }
+  return text;
+}
+
+// Bytes as text, and where that is not all that there is to them, as hexadecimal digits as well.
+void put_bytes(Json& json, const std::string& name, const std::string& bytes) {
+  std::string text = repair_utf8(bytes);
+  const bool repaired = text != bytes;
+  json[name] = std::move(text);
+  if (repaired) json[name + "_hex"] = hex(bytes);
+}
+
 Json to_json(const Series& series) {
-  Json json = {{"pid", series.pid}, {"comm", repair_utf8(series.comm)}, {"key", repair_utf8(series.key)}};
-  if (series.key_len > series.key.size()) json["key_len"] = series.key_len;
+  Json json = Json::object();
+  if (!series.host.empty()) put_bytes(json, "host", series.host);
+  json["pid"] = series.pid;
+  json["start_ticks"] = series.process_start_ticks;
+  put_bytes(json, "comm", series.comm);
+  put_bytes(json, "key", series.key);
+  if (series.key_len > series.key.size()) {
+    json["key_len"] = series.key_len;
+    json["distinct"] = series.distinct;
+  }
   for (const Figure& figure : figures()) json[figure.json_name] = figure.value(series);
   if (series.histogram.min_max_are_bounds()) json["min_max_are_bounds"] = true;
   json["buckets"] = buckets_of(series.histogram);
@@ -32,8 +57,11 @@ Json to_json(const Series& series) {
 }
 
 Json to_json(const AttachedLate& late) {
-  return {
-      {"pid", late.pid}, {"comm", repair_utf8(late.comm)}, {"file", repair_utf8(late.file)}, {"elapsed_ns", late.elapsed_ns}};
+  Json json = {{"pid", late.pid}};
+  put_bytes(json, "comm", late.comm);
+  put_bytes(json, "file", late.file);
+  json["elapsed_ns"] = late.elapsed_ns;
+  return json;
 }
 
 Json to_json(const Carrier& carrier) {
@@ -89,8 +117,14 @@ Json to_json(const OpenWait& wait) {
 
 Json to_json(const Losses& losses) {
   Json json = Json::object();
-  for (const LossRow& loss : loss_table()) json[loss.name] = losses.*loss.count;
+  for (const LossRow& loss : all_losses) json[loss.name] = losses.*loss.count;
   return json;
+}
+
+Json texts(const std::vector<std::string>& all) {
+  Json array = Json::array();
+  for (const std::string& text : all) array.push_back(repair_utf8(text));
+  return array;
 }
 
 // In ASCII: what is beyond may begin an escape sequence, or turn the direction of text, on the terminal that this is shown on.
@@ -107,6 +141,21 @@ void print_json(std::ostream& out, const Snapshot& snapshot) {
   if (snapshot.clamped_cnt != 0) json["clamped"] = snapshot.clamped_cnt;
   if (!snapshot.attached_late.empty()) json["attached_late"] = array_of(snapshot.attached_late);
   print_line(out, json);
+}
+
+void print_json(std::ostream& out, const RecordingHeader& header) {
+  Json json = {{"waitprobe_recording", recording_format}, {"version", header.version}, {"time_unix_ns", header.time_unix_ns}};
+  put_bytes(json, "host", header.host);
+  json["boot"] = repair_utf8(header.boot);
+  json["kernel"] = repair_utf8(header.kernel);
+  json["machine"] = repair_utf8(header.machine);
+  json["targets"] = texts(header.targets);
+  json["keys"] = texts(header.key_globs);
+  print_line(out, json);
+}
+
+void print_json(std::ostream& out, const RecordingEnd& end) {
+  print_line(out, {{"waitprobe_end", end_names[static_cast<std::size_t>(end)]}});
 }
 
 void print_json(std::ostream& out, const Inventory& inventory) {

@@ -7,7 +7,7 @@
 #include "src/view/escape.h"
 #include "src/view/frame_text.h"
 #include "src/view/hist_table.h"
-#include "src/view/loss_table.h"
+#include "src/view/loss_lines.h"
 #include "src/view/units.h"
 
 namespace waitprobe {

@@ -11,7 +11,6 @@
 #include "src/view/escape.h"
 #include "src/view/hist_bars.h"
 #include "src/view/hist_table.h"
-#include "src/view/loss_table.h"
 #include "src/view/units.h"
 
 namespace waitprobe {
@@ -181,7 +180,7 @@ std::string title_of(const TopState& state, const TopData& data) {
 TopLine summary_of(const TopState& state, const TopData& data) {
   const Losses& losses = shown(state, data).losses;
   TopLine line{coverage_text(shown(state, data)), losses.sum() != 0 ? TopStyle::alert : TopStyle::plain};
-  for (const LossRow& loss : loss_table()) {
+  for (const LossRow& loss : all_losses) {
     if (losses.*loss.count != 0) line.text += std::string(", ") + loss.name + " " + std::to_string(losses.*loss.count);
   }
   return line;

@@ -29,6 +29,14 @@ std::string scaled(double value) {
   return significant(value) + "E";
 }
 
+std::string local_time(std::uint64_t unix_ns, const char* format) {
+  const auto seconds = static_cast<std::time_t>(unix_ns / 1'000'000'000U);
+  std::tm local = {};
+  localtime_r(&seconds, &local);
+  char text[32];
+  return {text, std::strftime(text, sizeof text, format, &local)};
+}
+
 }  // namespace
 
 std::string format_duration(std::uint64_t ns) {
@@ -56,13 +64,8 @@ std::string format_rate(std::uint64_t count, std::uint64_t elapsed_ns) {
   return rate >= 999.5 && rate < 9999.5 ? significant(rate) : scaled(rate);
 }
 
-std::string format_time_of_day(std::uint64_t unix_ns) {
-  const auto seconds = static_cast<std::time_t>(unix_ns / 1'000'000'000U);
-  std::tm local = {};
-  localtime_r(&seconds, &local);
-  char text[16];
-  std::strftime(text, sizeof text, "%H:%M:%S", &local);
-  return text;
-}
+std::string format_time_of_day(std::uint64_t unix_ns) { return local_time(unix_ns, "%H:%M:%S"); }
+
+std::string format_date_and_time(std::uint64_t unix_ns) { return local_time(unix_ns, "%Y-%m-%d %H:%M:%S"); }
 
 }  // namespace waitprobe

@@ -173,7 +173,7 @@ inline Snapshot of_extremes() {
   Snapshot s = snapshot({series(std::string(10'000, '\n'), {1}, UINT32_MAX), series("b", {1})}, UINT64_MAX);
   s.series[0].histogram = Histogram(most);
   s.series[0].comm = std::string(15, '\x1b');
-  for (const auto loss : all_losses) s.losses.*loss = UINT64_MAX / std::size(all_losses);
+  for (const LossRow& loss : all_losses) s.losses.*loss.count = UINT64_MAX / std::size(all_losses);
   s.attached_late = {{UINT32_MAX, std::string(15, '\n'), std::string(4096, '\n'), UINT64_MAX}};
   s.left_out_cnt = 1'234'567'890'123;
   return s;

@@ -62,13 +62,13 @@ TEST(Snapshot, AnIntervalHoldsOnlyWhatIsNew) {
 TEST(Snapshot, AnIntervalTellsEveryLoss) {
   Snapshot early = snapshot({}, 1'000), late = snapshot({}, 3'000);
   std::uint64_t n = 0;
-  for (const auto loss : all_losses) {
+  for (const auto& [name, loss, meaning] : all_losses) {
     early.losses.*loss = 10;
     late.losses.*loss = 10 + ++n;
   }
   const Losses between = interval(late, early).losses;
   n = 0;
-  for (const auto loss : all_losses) EXPECT_EQ(between.*loss, ++n);
+  for (const LossRow& loss : all_losses) EXPECT_EQ(between.*loss.count, ++n);
   EXPECT_EQ(between.sum(), n * (n + 1) / 2);
 }
 

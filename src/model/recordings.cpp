@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT
+#include "src/model/recordings.h"
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+#include <utility>
+
+namespace waitprobe {
+namespace {
+
+struct ById {
+  bool operator()(const SeriesId& a, const SeriesId& b) const { return is_before(a, b); }
+};
+
+struct Stretch {
+  const Recording* recording;
+  std::uint64_t begin_ns;
+  std::uint64_t end_ns;
+};
+
+// From when to when a recording has waits of each of its series.
+std::vector<std::pair<const SeriesId*, Stretch>> stretches_of(const Recording& recording) {
+  std::vector<Stretch> found(recording.series.size(), {&recording, UINT64_MAX, 0});
+  for (const RecordedInterval& interval : recording.intervals) {
+    for (const RecordedWaits& waits : interval.waits) {
+      Stretch& stretch = found[waits.series];
+      stretch.begin_ns = std::min(stretch.begin_ns, interval.end_unix_ns - interval.elapsed_ns);
+      stretch.end_ns = interval.end_unix_ns;
+    }
+  }
+  std::vector<std::pair<const SeriesId*, Stretch>> stretches;
+  for (std::size_t i = 0; i < found.size(); i++) stretches.emplace_back(&recording.series[i], found[i]);
+  return stretches;
+}
+
+// Two tools may have looked at one process at the same time: what they saw must not be added up.
+Result<void> check_apart(const std::vector<Recording>& recordings) {
+  std::map<SeriesId, std::vector<Stretch>, ById> seen;
+  for (const Recording& recording : recordings) {
+    for (const auto& [id, stretch] : stretches_of(recording)) {
+      for (const Stretch& other : seen[*id]) {
+        if (other.recording->header.boot != recording.header.boot) continue;
+        if (stretch.begin_ns >= other.end_ns || other.begin_ns >= stretch.end_ns) continue;
+        return Error{"add up", other.recording->file + " and " + recording.file,
+                     "both hold waits of process " + std::to_string(id->pid) + " (" + id->comm +
+                         ") at the same time, which would count twice",
+                     "report on one of them, or on spans that do not overlap"};
+      }
+      seen[*id].push_back(stretch);
+    }
+  }
+  return {};
+}
+
+void add(Losses& to, const Losses& more) {
+  for (const LossRow& loss : all_losses) to.*loss.count += more.*loss.count;
+}
+
+}  // namespace
+
+Result<Recordings> Recordings::merge(std::vector<Recording> recordings) {
+  if (auto apart = check_apart(recordings); !apart) return apart.error();
+  return Recordings(std::move(recordings));
+}
+
+Recordings::Recordings(std::vector<Recording> recordings) : recordings_(std::move(recordings)) {
+  for (const Recording& recording : recordings_) {
+    begin_ns_ = std::min(begin_ns_, recording.begin_unix_ns());
+    end_ns_ = std::max(end_ns_, recording.end_unix_ns());
+  }
+  rewind();
+}
+
+void Recordings::rewind() {
+  cursors_.clear();
+  for (const Recording& recording : recordings_) cursors_.push_back({0, std::vector<Histogram>(recording.series.size())});
+  so_far_ = {};
+  covered_until_ns_ = begin_ns_;
+}
+
+std::size_t Recordings::earliest() const {
+  std::size_t found = recordings_.size();
+  std::uint64_t end_ns = UINT64_MAX;
+  for (std::size_t i = 0; i < recordings_.size(); i++) {
+    const auto& intervals = recordings_[i].intervals;
+    if (cursors_[i].next == intervals.size() || intervals[cursors_[i].next].end_unix_ns >= end_ns) continue;
+    end_ns = intervals[cursors_[i].next].end_unix_ns;
+    found = i;
+  }
+  return found;
+}
+
+void Recordings::take(std::size_t which) {
+  Cursor& cursor = cursors_[which];
+  const RecordedInterval& interval = recordings_[which].intervals[cursor.next++];
+  for (const RecordedWaits& waits : interval.waits) cursor.histograms[waits.series].append(waits.histogram);
+  const std::uint64_t begin_ns = std::max(interval.end_unix_ns - interval.elapsed_ns, covered_until_ns_);
+  if (interval.end_unix_ns > begin_ns) so_far_.elapsed_ns += interval.end_unix_ns - begin_ns;
+  covered_until_ns_ = std::max(covered_until_ns_, interval.end_unix_ns);
+  so_far_.time_unix_ns = interval.end_unix_ns;
+  so_far_.left_out_cnt += interval.left_out_cnt;
+  add(so_far_.losses, interval.losses);
+  so_far_.clamped_cnt += interval.clamped_cnt;
+  so_far_.attached_late.insert(so_far_.attached_late.end(), interval.attached_late.begin(), interval.attached_late.end());
+}
+
+SnapshotSource::Totals Recordings::totals_at(std::uint64_t elapsed_ns) {
+  const std::uint64_t moment_ns = elapsed_ns > UINT64_MAX - begin_ns_ ? UINT64_MAX : begin_ns_ + elapsed_ns;
+  std::size_t which = earliest();
+  while (which != recordings_.size()) {
+    const RecordedInterval& next = recordings_[which].intervals[cursors_[which].next];
+    if (next.end_unix_ns - next.elapsed_ns / 2 > moment_ns) break;
+    take(which);
+    which = earliest();
+  }
+  Totals totals{so_far_, which == recordings_.size()};
+  for (std::size_t i = 0; i < recordings_.size(); i++) {
+    for (std::size_t k = 0; k < cursors_[i].histograms.size(); k++) {
+      totals.snapshot.series.push_back({recordings_[i].series[k], cursors_[i].histograms[k]});
+    }
+  }
+  merge_series(totals.snapshot.series);
+  return totals;
+}
+
+}  // namespace waitprobe
