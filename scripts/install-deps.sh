@@ -8,6 +8,7 @@ packages=(
   libbpf-dev bpftool systemtap-sdt-dev libelf-dev libdw-dev       # BPF, probes, ELF, stacks
   libseccomp-dev                                                  # names of system calls
   libcli11-dev nlohmann-json3-dev libncurses-dev zlib1g-dev       # command line, JSON, screen; compression in the demo
+  libboost-dev                                                    # Student's t
   libgtest-dev libgmock-dev libbenchmark-dev valgrind             # tests and benchmarks
   bpftrace linux-perf binutils gdb tmux python3                            # other tools that the tests run
   qemu-system-x86 busybox-static cpio kmod xz-utils zstd          # the tests on other kernels

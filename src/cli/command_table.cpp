@@ -50,6 +50,12 @@ constexpr CommandRow table[] = {
      "  waitprobe report web*.jsonl --by-key                 machines together\n"
      "  zstdcat waits.zst | waitprobe report -\n",
      run_report},
+    {"diff", "what has changed between two recordings, and is it more than noise",
+     "  waitprobe diff before.jsonl after.jsonl\n"
+     "  waitprobe diff waits.jsonl --a 14:00..14:05 --b 14:10..14:15\n"
+     "Exit status 3 says that a key got worse, for a check:\n"
+     "  waitprobe diff before.jsonl after.jsonl --gate 10\n",
+     run_diff},
 };
 
 }  // namespace

@@ -28,6 +28,7 @@ struct CommandRow {
 
 std::span<const CommandRow> commands();
 
+Result<int> run_diff(const CommandRow& row, const Words& words);
 Result<int> run_hist(const CommandRow& row, const Words& words);
 Result<int> run_list(const CommandRow& row, const Words& words);
 Result<int> run_record(const CommandRow& row, const Words& words);

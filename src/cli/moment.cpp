@@ -70,4 +70,16 @@ CLI::Option* add_moment(Parser& parser, const std::string& name, std::optional<M
   return parser.add_option_function<std::string>(name, take, description)->type_name("MOMENT");
 }
 
+CLI::Option* add_moment_span(Parser& parser, const std::string& name, MomentSpan& to, const std::string& description) {
+  const auto take = [name, &to](const std::string& text) {
+    const std::size_t dots = text.find("..");
+    const std::string from_text = text.substr(0, dots), to_text = dots == std::string::npos ? "" : text.substr(dots + 2);
+    to = {parse_moment(from_text), parse_moment(to_text)};
+    const bool is_wrong = (!from_text.empty() && !to.from) || (!to_text.empty() && !to.to);
+    if (dots != std::string::npos && !to.is_all() && !is_wrong) return;
+    throw CLI::ValidationError(name + " takes two moments, such as 14:00..14:05 or 60s..120s, and not '" + text + "'");
+  };
+  return parser.add_option_function<std::string>(name, take, description)->type_name("FROM..TO");
+}
+
 }  // namespace waitprobe::cli

@@ -23,6 +23,17 @@ std::optional<Moment> parse_moment(const std::string& text);
 // As nanoseconds after the beginning of a recording. A time of day is the first one after it; what lies before it is 0.
 std::uint64_t after_begin(const Moment& moment, std::uint64_t begin_unix_ns);
 
+// A part of a recording.
+struct MomentSpan {
+  std::optional<Moment> from;
+  std::optional<Moment> to;
+
+  bool is_all() const { return !from && !to; }
+};
+
 CLI::Option* add_moment(Parser& parser, const std::string& name, std::optional<Moment>& to, const std::string& description);
+
+// An option that takes both as FROM..TO, of which one may be left out.
+CLI::Option* add_moment_span(Parser& parser, const std::string& name, MomentSpan& to, const std::string& description);
 
 }  // namespace waitprobe::cli

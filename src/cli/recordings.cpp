@@ -41,4 +41,17 @@ Result<Recordings> read_recordings(const std::vector<std::string>& files) {
   return Recordings::merge(std::move(recordings));
 }
 
+Result<Span> span_of(const Recordings& recordings, const MomentSpan& wanted) {
+  Span span;
+  if (wanted.from) span.from_ns = after_begin(*wanted.from, recordings.begin_unix_ns());
+  if (wanted.to) span.to_ns = after_begin(*wanted.to, recordings.begin_unix_ns());
+  const std::uint64_t length_ns = recordings.end_unix_ns() - recordings.begin_unix_ns();
+  if (span.from_ns >= span.to_ns || (span.from_ns != 0 && span.from_ns >= length_ns)) {
+    return Error{"look at", "this part of " + recordings.all().front().file, "it holds nothing",
+                 "what was recorded is from " + format_date_and_time(recordings.begin_unix_ns()) + " to " +
+                     format_date_and_time(recordings.end_unix_ns()) + ", " + format_duration(length_ns)};
+  }
+  return span;
+}
+
 }  // namespace waitprobe::cli

@@ -17,8 +17,7 @@ namespace {
 
 struct Options {
   std::vector<std::string> files;
-  std::optional<Moment> from;
-  std::optional<Moment> to;
+  MomentSpan span;
   std::uint64_t interval_ns = UINT64_MAX;
   PrintOptions print;
   bool by_key = false;
@@ -29,8 +28,8 @@ Options parse(const CommandRow& row, const Words& words) {
   Options options;
   parser.set_target_usage("FILE...");
   parser.add_option("FILE", options.files, "Recordings; - is the standard input")->required();
-  add_moment(parser, "--from", options.from, "Leave out what was before, as in 90s (after the beginning) or 14:05");
-  add_moment(parser, "--to", options.to, "Leave out what came after");
+  add_moment(parser, "--from", options.span.from, "Leave out what was before, as in 90s (after the beginning) or 14:05");
+  add_moment(parser, "--to", options.span.to, "Leave out what came after");
   add_seconds(parser, "-i", options.interval_ns, "Show what happened in each such interval");
   add_print_options(parser, options.print);
   parser.add_flag("--bars", options.print.table.bars, "A histogram for each key");
@@ -42,28 +41,15 @@ Options parse(const CommandRow& row, const Words& words) {
   return options;
 }
 
-Result<Span> span_of(const Options& options, const Recordings& recordings) {
-  Span span;
-  span.interval_ns = options.interval_ns;
-  if (options.from) span.from_ns = after_begin(*options.from, recordings.begin_unix_ns());
-  if (options.to) span.to_ns = after_begin(*options.to, recordings.begin_unix_ns());
-  const std::uint64_t length_ns = recordings.end_unix_ns() - recordings.begin_unix_ns();
-  if (span.from_ns >= span.to_ns || (span.from_ns != 0 && span.from_ns >= length_ns)) {
-    return Error{"report on", "this span", "it holds nothing",
-                 "what was recorded is from " + format_date_and_time(recordings.begin_unix_ns()) + " to " +
-                     format_date_and_time(recordings.end_unix_ns()) + ", " + format_duration(length_ns)};
-  }
-  return span;
-}
-
 }  // namespace
 
 Result<int> run_report(const CommandRow& row, const Words& words) {
   const Options options = parse(row, words);
   auto recordings = read_recordings(options.files);
   if (!recordings) return recordings.error();
-  const auto span = span_of(options, *recordings);
+  auto span = span_of(*recordings, options.span);
   if (!span) return span.error();
+  span->interval_ns = options.interval_ns;
   if (!options.print.json) {
     std::ostringstream heading;
     print_recordings(heading, recordings->all());
@@ -71,7 +57,7 @@ Result<int> run_report(const CommandRow& row, const Words& words) {
     if (!printed) return printed.error();
     if (!*printed) return 0;
   }
-  const bool is_all = !options.from && !options.to && options.interval_ns == UINT64_MAX;
+  const bool is_all = options.span.is_all() && options.interval_ns == UINT64_MAX;
   const auto printed = for_each_interval(*recordings, *span, [&](Snapshot snapshot) -> Result<bool> {
     if (snapshot.elapsed_ns == 0) return true;  // finer than what was recorded
     if (!is_all && !options.print.json) {

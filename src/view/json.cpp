@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "src/view/columns.h"
+#include "src/view/comparison_lines.h"
 #include "src/view/escape.h"
 #include "src/view/frame_text.h"
 
@@ -83,6 +84,35 @@ Json to_json(const Carrier& carrier) {
   return json;
 }
 
+Json to_json(const ComparedSide& side) {
+  return {{"batches", side.batches},
+          {"elapsed_ns", side.elapsed_ns},
+          {"coverage", {{"observed", side.coverage.observed}, {"lost", side.coverage.lost}}}};
+}
+
+Json to_json(const Change& change) {
+  Json json = {{"a", change.a}, {"b", change.b}};
+  if (change.is_known) {
+    json["ratio"] = change.ratio;
+    json["ratio_least"] = change.least_ratio;
+    json["ratio_greatest"] = change.greatest_ratio;
+  }
+  json["verdict"] = name_of(change.verdict);
+  return json;
+}
+
+Json to_json(const ComparedKey& key) {
+  Json json = Json::object();
+  put_bytes(json, "key", key.key);
+  if (key.key_len > key.key.size()) json["key_len"] = key.key_len;
+  json["verdict"] = name_of(key.verdict);
+  json["a"] = {{"count", key.count_a}, {"total_ns", key.total_a_ns}};
+  json["b"] = {{"count", key.count_b}, {"total_ns", key.total_b_ns}};
+  constexpr const char* names[compared_figures] = {"count_per_s", "total_ns_per_s", "mean_ns", "p50_ns", "p99_ns"};
+  for (std::size_t i = 0; i < compared_figures; i++) json[names[i]] = to_json(key.changes[i]);
+  return json;
+}
+
 Json to_json(const Frame& frame) { return repair_utf8(frame_text(frame)); }
 
 Json to_json(const OpenWait& wait);
@@ -156,6 +186,14 @@ void print_json(std::ostream& out, const RecordingHeader& header) {
 
 void print_json(std::ostream& out, const RecordingEnd& end) {
   print_line(out, {{"waitprobe_end", end_names[static_cast<std::size_t>(end)]}});
+}
+
+void print_json(std::ostream& out, const Comparison& comparison) {
+  Json json = {{"waitprobe_diff", 1}, {"confidence", comparison_confidence}};
+  json["a"] = to_json(comparison.a);
+  json["b"] = to_json(comparison.b);
+  json["keys"] = array_of(comparison.keys);
+  print_line(out, json);
 }
 
 void print_json(std::ostream& out, const Inventory& inventory) {

@@ -8,6 +8,7 @@
 #include <ostream>
 
 #include "src/model/carrier.h"
+#include "src/model/comparison.h"
 #include "src/model/open_wait.h"
 #include "src/model/recording.h"
 #include "src/model/slow_wait.h"
@@ -19,6 +20,7 @@ void print_json(std::ostream& out, const Snapshot& snapshot);
 // The first and the last line of a recording; between them stand snapshots.
 void print_json(std::ostream& out, const RecordingHeader& header);
 void print_json(std::ostream& out, const RecordingEnd& end);
+void print_json(std::ostream& out, const Comparison& comparison);
 void print_json(std::ostream& out, const Inventory& inventory);
 void print_json(std::ostream& out, const SlowWait& wait);
 void print_json(std::ostream& out, const SlowSummary& summary);

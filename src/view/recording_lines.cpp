@@ -8,15 +8,16 @@
 
 namespace waitprobe {
 
+std::string describe_recording(const Recording& recording, std::uint64_t from_unix_ns, std::uint64_t to_unix_ns) {
+  std::string text = recording.header.host + ", " + recording.header.kernel + ", " + format_date_and_time(from_unix_ns) +
+                     " to " + format_time_of_day(to_unix_ns) + " (" + format_duration(to_unix_ns - from_unix_ns) + "):";
+  for (const std::string& word : recording.header.targets) text += " " + word;
+  return text;
+}
+
 void print_recordings(std::ostream& out, const std::vector<Recording>& recordings) {
   for (const Recording& recording : recordings) {
-    const RecordingHeader& header = recording.header;
-    std::string targets;
-    for (const std::string& word : header.targets) targets += " " + word;
-    const std::uint64_t length_ns = recording.end_unix_ns() - recording.begin_unix_ns();
-    out << escape(header.host) << ", " << escape(header.kernel) << ", " << format_date_and_time(recording.begin_unix_ns())
-        << " to " << format_time_of_day(recording.end_unix_ns()) << " (" << format_duration(length_ns)
-        << "):" << escape(targets) << '\n';
+    out << escape(describe_recording(recording, recording.begin_unix_ns(), recording.end_unix_ns())) << '\n';
   }
   out << '\n';
 }

@@ -58,10 +58,13 @@ std::string format_count(std::uint64_t count) {
   return count < 10'000'000 ? std::to_string(count) : scaled(static_cast<double>(count));
 }
 
+std::string format_rate(double per_second) {
+  return per_second >= 999.5 && per_second < 9999.5 ? significant(per_second) : scaled(per_second);
+}
+
 std::string format_rate(std::uint64_t count, std::uint64_t elapsed_ns) {
   if (elapsed_ns == 0) return "-";
-  const double rate = static_cast<double>(count) * 1e9 / static_cast<double>(elapsed_ns);
-  return rate >= 999.5 && rate < 9999.5 ? significant(rate) : scaled(rate);
+  return format_rate(static_cast<double>(count) * 1e9 / static_cast<double>(elapsed_ns));
 }
 
 std::string format_time_of_day(std::uint64_t unix_ns) { return local_time(unix_ns, "%H:%M:%S"); }

@@ -15,6 +15,7 @@ std::string format_duration(std::uint64_t ns);
 std::string format_count(std::uint64_t count);
 
 // Events a second, at most 6 columns: "0.25", "12.3", "1234", "45.6k".
+std::string format_rate(double per_second);
 std::string format_rate(std::uint64_t count, std::uint64_t elapsed_ns);
 
 // "12:34:56" in the time zone of whoever reads it.

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MIT
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <iostream>
+#include <sstream>
+#include <utility>
+
+#include "src/cli/command_table.h"
+#include "src/cli/moment.h"
+#include "src/cli/output.h"
+#include "src/cli/parser.h"
+#include "src/cli/recordings.h"
+#include "src/cli/snapshots.h"
+#include "src/cli/terminal.h"
+#include "src/view/comparison_lines.h"
+#include "src/view/escape.h"
+#include "src/view/json.h"
+#include "src/view/recording_lines.h"
+#include "src/view/units.h"
+
+namespace waitprobe::cli {
+namespace {
+
+constexpr int gate_is_shut = 3;
+
+struct Options {
+  std::vector<std::string> files;
+  MomentSpan a;
+  MomentSpan b;
+  std::vector<std::string> key_globs;
+  std::optional<double> gate_percent;
+  bool json = false;
+};
+
+void add_gate(Parser& parser, std::optional<double>& to) {
+  const auto take = [&to](const std::string& text) {
+    double percent = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), percent);
+    if (error != std::errc() || end != text.data() + text.size() || !(percent >= 0) || !std::isfinite(percent)) {
+      throw CLI::ValidationError("--gate takes a percentage from 0 on, such as 10, and not '" + text + "'");
+    }
+    to = percent;
+  };
+  parser.add_option_function<std::string>("--gate", take, "Exit with 3 if a key got worse by more than that, beyond noise")
+      ->type_name("PERCENT");
+}
+
+Options parse(const CommandRow& row, const Words& words) {
+  Parser parser(row);
+  Options options;
+  parser.set_target_usage("A [B]");
+  parser.add_option("FILE", options.files, "One recording or two; - is the standard input")->required()->expected(1, 2);
+  add_moment_span(parser, "--a", options.a, "Which part of the first is A, as in 14:00..14:05 or 0..60s");
+  add_moment_span(parser, "--b", options.b, "Which part of the second is B; of the first, if there is only one");
+  add_key_globs(parser, options.key_globs);
+  add_gate(parser, options.gate_percent);
+  parser.add_flag("--json", options.json, "One object, for a program to read");
+  parser.parse_words(words);
+  if (words.has_command) throw CLI::ValidationError("diff starts no command; leave out what follows --");
+  if (options.files.size() == 1 && (options.a.is_all() || options.b.is_all())) {
+    throw CLI::ValidationError(
+        "there is nothing to compare with: give a second recording, or two parts of this one with --a and --b");
+  }
+  return options;
+}
+
+// In how many pieces a span is cut: as many as were recorded if there are few, and of several each if there are many.
+std::size_t batches_of(const Recordings& recordings, const Span& span) {
+  std::size_t recorded = 0;
+  for (const Recording& recording : recordings.all()) {
+    recorded +=
+        static_cast<std::size_t>(std::count_if(recording.intervals.begin(), recording.intervals.end(), [&](const auto& one) {
+          const std::uint64_t middle_ns = one.end_unix_ns - one.elapsed_ns / 2 - recordings.begin_unix_ns();
+          return middle_ns > span.from_ns && middle_ns <= span.to_ns;
+        }));
+  }
+  constexpr std::size_t few = 20;
+  return recorded <= few ? recorded : std::clamp(recorded / 2, few, most_batches);
+}
+
+struct Side {
+  std::string what;
+  std::vector<Snapshot> batches;
+};
+
+Result<Side> side_of(Recordings& recordings, const MomentSpan& wanted, const std::vector<std::string>& key_globs) {
+  auto span = span_of(recordings, wanted);
+  if (!span) return span.error();
+  span->to_ns = std::min(span->to_ns, recordings.end_unix_ns() - recordings.begin_unix_ns());
+  const std::size_t batch_cnt = batches_of(recordings, *span);
+  // Rounded up, so that no piece is left over at the end.
+  span->interval_ns = batch_cnt == 0 ? UINT64_MAX : (span->to_ns - span->from_ns + batch_cnt - 1) / batch_cnt;
+  Side side;
+  recordings.rewind();
+  const auto cut = for_each_interval(recordings, *span, [&](Snapshot batch) -> Result<bool> {
+    keep_keys(batch, key_globs);
+    if (batch.elapsed_ns != 0) side.batches.push_back(std::move(batch));
+    return true;
+  });
+  if (!cut) return cut.error();
+  const std::uint64_t begin_ns = recordings.begin_unix_ns();
+  side.what = recordings.all().front().file + ", " +
+              describe_recording(recordings.all().front(), begin_ns + span->from_ns, begin_ns + span->to_ns);
+  return side;
+}
+
+// Both sides, of two recordings or of one.
+Result<std::vector<Side>> sides_of(const Options& options) {
+  std::vector<Side> sides;
+  for (const std::string& file : options.files) {
+    auto recordings = read_recordings({file});
+    if (!recordings) return recordings.error();
+    const std::size_t wanted = options.files.size() == 1 ? 2 : sides.size() + 1;
+    while (sides.size() < wanted) {
+      auto side = side_of(*recordings, sides.empty() ? options.a : options.b, options.key_globs);
+      if (!side) return side.error();
+      sides.push_back(std::move(*side));
+    }
+  }
+  return sides;
+}
+
+// Says which keys shut the gate. Returns the exit status.
+int pass_gate(const Comparison& comparison, double percent) {
+  int status = 0;
+  for (const ComparedKey& key : comparison.keys) {
+    const auto worst = worsened_beyond(key, percent);
+    if (!worst) continue;
+    status = gate_is_shut;
+    std::cerr << "waitprobe: gate: " << shown_key(key.key, key.key_len) << ": " << name_of(*worst) << " is worse by "
+              << change_text(key[*worst].ratio) << "\n";
+  }
+  return status;
+}
+
+}  // namespace
+
+Result<int> run_diff(const CommandRow& row, const Words& words) {
+  const Options options = parse(row, words);
+  const auto sides = sides_of(options);
+  if (!sides) return sides.error();
+  const Side &a = sides->front(), &b = sides->back();
+  const Comparison comparison = compare(a.batches, b.batches);
+  std::ostringstream out;
+  if (options.json) {
+    print_json(out, comparison);
+  } else {
+    print_comparison(out, comparison, {a.what, b.what, output_width(), wanted_colours()});
+  }
+  const auto printed = write_output(out.view());
+  if (!printed) return printed.error();
+  return options.gate_percent ? pass_gate(comparison, *options.gate_percent) : 0;
+}
+
+}  // namespace waitprobe::cli

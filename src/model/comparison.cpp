@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: MIT
+#include "src/model/comparison.h"
+
+#include <algorithm>
+#include <boost/math/distributions/students_t.hpp>
+#include <cmath>
+#include <map>
+#include <numeric>
+#include <set>
+#include <utility>
+
+#include "bpf/bucket.h"
+
+namespace waitprobe {
+namespace {
+
+// A figure of fewer is a matter of chance; as is a quantile with fewer waits beyond it.
+constexpr double least_waits = 10;
+// What is less is less than buckets can tell, or than machines keep steady.
+constexpr double least_quantile_change = 1.0625;
+constexpr double least_mean_change = 1.02;
+constexpr double most_correlation = 0.9;
+// With less, Student's t would tell of nothing but changes by orders of magnitude.
+constexpr double least_freedom = 2;
+
+// The waits of one key in a batch or several. Counts are signed, so that a batch can be taken out again.
+struct Waits {
+  std::vector<double> buckets = std::vector<double>(WP_BUCKETS);
+  double count = 0;
+  double total_ns = 0;
+  double elapsed_ns = 0;
+
+  void add(const Waits& other, double sign) {
+    for (std::size_t i = 0; i < buckets.size(); i++) buckets[i] += sign * other.buckets[i];
+    count += sign * other.count;
+    total_ns += sign * other.total_ns;
+    elapsed_ns += sign * other.elapsed_ns;
+  }
+};
+
+// As Histogram::quantile_ns(), but a wait more or less moves it a little and not by a bucket.
+double smooth_quantile_ns(const Waits& waits, double q) {
+  double rank = q * waits.count;
+  for (std::uint32_t i = 0; i < WP_BUCKETS; i++) {
+    if (waits.buckets[i] <= 0) continue;
+    if (rank > waits.buckets[i]) {
+      rank -= waits.buckets[i];
+      continue;
+    }
+    const auto lo = static_cast<double>(wp_bucket_lo(i));
+    if (i == WP_BUCKETS - 1) return lo;
+    return lo + (static_cast<double>(wp_bucket_hi(i)) - lo) * rank / waits.buckets[i];
+  }
+  return 0;
+}
+
+double value_of(const Waits& waits, ComparedFigure figure) {
+  switch (figure) {
+    case ComparedFigure::rate:
+      return 1e9 * waits.count / waits.elapsed_ns;
+    case ComparedFigure::total:
+      return 1e9 * waits.total_ns / waits.elapsed_ns;
+    case ComparedFigure::mean:
+      return waits.total_ns / waits.count;
+    case ComparedFigure::p50:
+      return smooth_quantile_ns(waits, 0.5);
+    case ComparedFigure::p99:
+      return smooth_quantile_ns(waits, 0.99);
+  }
+  return 0;
+}
+
+// One key on one side.
+struct Side {
+  std::vector<Waits> batches;
+  Waits all;
+
+  void add(Waits batch) {
+    all.add(batch, 1);
+    batches.push_back(std::move(batch));
+  }
+};
+
+double share_below(const Waits& waits, double ns) {
+  double below = 0;
+  for (std::uint32_t i = 0; i < WP_BUCKETS; i++) {
+    const auto lo = static_cast<double>(wp_bucket_lo(i)), hi = static_cast<double>(wp_bucket_hi(i));
+    below += waits.buckets[i] * std::clamp((ns - lo) / (hi - lo), 0.0, 1.0);
+  }
+  return below;
+}
+
+// 0: not a quantile.
+double quantile_of(ComparedFigure figure) {
+  return figure == ComparedFigure::p50 ? 0.5 : figure == ComparedFigure::p99 ? 0.99 : 0;
+}
+
+// What each batch does to the figure: to the logarithm of a mean or a rate, as seen when it is left out; of a quantile, to the
+// share of waits below it. Their mean is 0. Empty if there is too little to tell.
+std::vector<double> deviations_of(const Side& side, ComparedFigure figure) {
+  const auto n = static_cast<double>(side.batches.size());
+  const double q = quantile_of(figure);
+  if (side.batches.size() < least_batches || side.all.count * (1 - q) < least_waits) return {};
+  const double value = value_of(side.all, figure);
+  std::vector<double> deviations;
+  Waits rest = side.all;
+  for (const Waits& batch : side.batches) {
+    if (q != 0) {
+      deviations.push_back((share_below(batch, value) - q * batch.count) * n / side.all.count);
+      continue;
+    }
+    rest.add(batch, -1);
+    deviations.push_back((n - 1) * std::log(value / value_of(rest, figure)));
+    rest.add(batch, 1);
+  }
+  const double mean = std::accumulate(deviations.begin(), deviations.end(), 0.0) / n;
+  for (double& deviation : deviations) deviation -= mean;
+  return deviations;
+}
+
+double square_sum(const std::vector<double>& values) {
+  return std::inner_product(values.begin(), values.end(), values.begin(), 0.0);
+}
+
+// How alike batches are that follow each other, on both sides. 0 where they differ more than by chance.
+double correlation(const std::vector<double>& a, const std::vector<double>& b) {
+  double seen = 0;
+  for (const std::vector<double>* side : {&a, &b}) {
+    const double squares = square_sum(*side);
+    if (squares != 0) seen += std::inner_product(side->begin() + 1, side->end(), side->begin(), 0.0) / squares / 2;
+  }
+  const double n = static_cast<double>(a.size() + b.size()) / 2;
+  return std::clamp((seen + 1 / n) / (1 - 4 / n), 0.0, most_correlation);
+}
+
+// How far the mean of the deviations may be off; `error`: how likely it is off by more.
+double reach_of(const std::vector<double>& deviations, double alike, double error) {
+  const auto n = static_cast<double>(deviations.size());
+  const double independent = n * (1 - alike) / (1 + alike);
+  const double variance = square_sum(deviations) / (n - 1) / independent;
+  const boost::math::students_t distribution(std::max(independent - 1, least_freedom));
+  return boost::math::quantile(boost::math::complement(distribution, error / 2)) * std::sqrt(variance);
+}
+
+// The logarithm of a figure, and how low and how high it may be.
+struct Estimate {
+  double log_value;
+  double least;
+  double greatest;
+
+  bool is_known() const { return std::isfinite(log_value) && std::isfinite(least) && std::isfinite(greatest); }
+};
+
+Estimate estimate(const Side& side, ComparedFigure figure, double reach) {
+  const double q = quantile_of(figure), log_value = std::log(value_of(side.all, figure));
+  if (q == 0) return {log_value, log_value - reach, log_value + reach};
+  const bool has_bounds = q - reach > 0 && q + reach < 1;
+  const auto log_quantile = [&](double at) { return has_bounds ? std::log(smooth_quantile_ns(side.all, at)) : NAN; };
+  return {log_value, log_quantile(q - reach), log_quantile(q + reach)};
+}
+
+Verdict verdict_of(const Change& change, ComparedFigure figure) {
+  const bool is_quantile = figure == ComparedFigure::p50 || figure == ComparedFigure::p99;
+  const double least = is_quantile ? least_quantile_change : least_mean_change;
+  if (change.least_ratio > 1 && change.ratio >= least) return is_duration(figure) ? Verdict::worse : Verdict::more;
+  if (change.greatest_ratio < 1 && change.ratio <= 1 / least) return is_duration(figure) ? Verdict::better : Verdict::less;
+  return Verdict::no_change;
+}
+
+// `error`: how likely this interval alone may miss.
+Change change_of(const Side& a, const Side& b, ComparedFigure figure, double error) {
+  Change change;
+  if (a.all.count > 0) change.a = value_of(a.all, figure);
+  if (b.all.count > 0) change.b = value_of(b.all, figure);
+  const std::vector<double> deviations_a = deviations_of(a, figure), deviations_b = deviations_of(b, figure);
+  if (deviations_a.empty() || deviations_b.empty()) return change;
+  const double alike = correlation(deviations_a, deviations_b);
+  const Estimate of_a = estimate(a, figure, reach_of(deviations_a, alike, error));
+  const Estimate of_b = estimate(b, figure, reach_of(deviations_b, alike, error));
+  if (!of_a.is_known() || !of_b.is_known()) return change;
+  const double difference = of_b.log_value - of_a.log_value;
+  change.is_known = true;
+  change.ratio = std::exp(difference);
+  change.least_ratio = std::exp(difference - std::hypot(of_b.log_value - of_b.least, of_a.greatest - of_a.log_value));
+  change.greatest_ratio = std::exp(difference + std::hypot(of_b.greatest - of_b.log_value, of_a.log_value - of_a.least));
+  change.verdict = verdict_of(change, figure);
+  return change;
+}
+
+Verdict verdict_of(const ComparedKey& key) {
+  Verdict verdict = Verdict::unknown;
+  for (const ComparedFigure figure : {ComparedFigure::mean, ComparedFigure::p50, ComparedFigure::p99}) {
+    const Verdict of_figure = key[figure].verdict;
+    if (of_figure == Verdict::worse) return Verdict::worse;
+    if (of_figure == Verdict::better || verdict == Verdict::unknown) verdict = of_figure;
+  }
+  return verdict;
+}
+
+using KeyId = std::pair<std::string, std::uint64_t>;
+
+struct Batch {
+  std::map<KeyId, Histogram> histograms;
+  std::uint64_t elapsed_ns;
+};
+
+std::vector<Batch> by_key(const std::vector<Snapshot>& snapshots) {
+  std::vector<Batch> batches;
+  for (const Snapshot& snapshot : snapshots) {
+    Batch batch{{}, snapshot.elapsed_ns};
+    for (const Series& s : snapshot.series) batch.histograms[{s.key, s.key_len}].add(s.histogram);
+    batches.push_back(std::move(batch));
+  }
+  return batches;
+}
+
+Waits waits_of(const Histogram& histogram, std::uint64_t elapsed_ns) {
+  Waits waits;
+  for (std::uint32_t i = 0; i < WP_BUCKETS; i++) waits.buckets[i] = static_cast<double>(histogram.bucket(i));
+  waits.count = static_cast<double>(histogram.count());
+  waits.total_ns = static_cast<double>(histogram.total_ns());
+  waits.elapsed_ns = static_cast<double>(elapsed_ns);
+  return waits;
+}
+
+// A batch in which the key has no waits is one of its batches as well.
+Side side_of_key(const std::vector<Batch>& batches, const KeyId& id) {
+  Side side;
+  for (const Batch& batch : batches) {
+    const auto found = batch.histograms.find(id);
+    side.add(waits_of(found != batch.histograms.end() ? found->second : Histogram(), batch.elapsed_ns));
+  }
+  return side;
+}
+
+std::set<KeyId> keys_of(const std::vector<Batch>& batches) {
+  std::set<KeyId> keys;
+  for (const Batch& batch : batches) {
+    for (const auto& [id, histogram] : batch.histograms) keys.insert(id);
+  }
+  return keys;
+}
+
+ComparedKey compare_key(const KeyId& id, const Side& a, const Side& b, double error) {
+  ComparedKey key;
+  key.key = id.first;
+  key.key_len = id.second;
+  key.count_a = static_cast<std::uint64_t>(a.all.count);
+  key.count_b = static_cast<std::uint64_t>(b.all.count);
+  key.total_a_ns = static_cast<std::uint64_t>(a.all.total_ns);
+  key.total_b_ns = static_cast<std::uint64_t>(b.all.total_ns);
+  for (std::size_t i = 0; i < compared_figures; i++) key.changes[i] = change_of(a, b, static_cast<ComparedFigure>(i), error);
+  key.verdict = verdict_of(key);
+  return key;
+}
+
+ComparedSide side_of(const std::vector<Snapshot>& batches) {
+  ComparedSide side;
+  side.batches = batches.size();
+  for (const Snapshot& batch : batches) {
+    const Coverage coverage = batch.coverage();
+    side.elapsed_ns += batch.elapsed_ns;
+    side.coverage.observed += coverage.observed;
+    side.coverage.lost += coverage.lost;
+  }
+  return side;
+}
+
+// What matters most: that it changed at all, then by how much time more or less is waited.
+std::pair<int, double> importance(const ComparedKey& key) {
+  const Change& total = key[ComparedFigure::total];
+  const int rank = key.verdict == Verdict::worse       ? 3
+                   : key.verdict == Verdict::better    ? 2
+                   : key.verdict == Verdict::no_change ? 1
+                                                       : 0;
+  return {rank, std::abs(total.b - total.a)};
+}
+
+}  // namespace
+
+Comparison compare(const std::vector<Snapshot>& a, const std::vector<Snapshot>& b) {
+  const std::vector<Batch> batches_a = by_key(a), batches_b = by_key(b);
+  const std::set<KeyId> keys_a = keys_of(batches_a), keys_b = keys_of(batches_b);
+  std::set<KeyId> keys = keys_a;
+  keys.insert(keys_b.begin(), keys_b.end());
+  // Of the keys that both have: each is as many chances to be wrong as it has figures.
+  const auto compared_cnt = std::max<std::size_t>(1, keys_a.size() + keys_b.size() - keys.size()) * compared_figures;
+  const double error = (1 - comparison_confidence) / static_cast<double>(compared_cnt);
+  Comparison comparison{side_of(a), side_of(b), {}};
+  for (const KeyId& id : keys) {
+    comparison.keys.push_back(compare_key(id, side_of_key(batches_a, id), side_of_key(batches_b, id), error));
+  }
+  std::stable_sort(comparison.keys.begin(), comparison.keys.end(),
+                   [](const ComparedKey& x, const ComparedKey& y) { return importance(x) > importance(y); });
+  return comparison;
+}
+
+std::optional<ComparedFigure> worsened_beyond(const ComparedKey& key, double percent) {
+  std::optional<ComparedFigure> worst;
+  for (const ComparedFigure figure : {ComparedFigure::mean, ComparedFigure::p50, ComparedFigure::p99}) {
+    if (key[figure].verdict != Verdict::worse || key[figure].ratio <= 1 + percent / 100) continue;
+    if (!worst || key[figure].ratio > key[*worst].ratio) worst = figure;
+  }
+  return worst;
+}
+
+}  // namespace waitprobe

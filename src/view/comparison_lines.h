@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <ostream>
+#include <string>
+
+#include "src/model/comparison.h"
+#include "src/view/emphasis.h"
+
+namespace waitprobe {
+
+struct ComparisonOptions {
+  std::string a;  // what the sides are, a line each; any bytes
+  std::string b;
+  std::size_t width = 80;
+  Colours colours = Colours::no;
+};
+
+// Names of figures and verdicts, in text and JSON.
+const char* name_of(ComparedFigure figure);
+const char* name_of(Verdict verdict);
+
+// "+59.5 %"; "x 12.3" when it is many times as much.
+std::string change_text(double ratio);
+
+// A block for each key: the figures of both sides, how they changed, between which bounds, and whether that is more than noise.
+void print_comparison(std::ostream& out, const Comparison& comparison, const ComparisonOptions& options);
+
+}  // namespace waitprobe

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: MIT
+"""What has really changed is called a change, and what has not is not, a hundred times."""
+
+import json
+import os
+import shutil
+import tempfile
+
+import harness
+from harness import TOOL, TestCase, run
+
+FIGURES = ("count_per_s", "total_ns_per_s", "mean_ns", "p50_ns", "p99_ns")
+
+
+class Diff(TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.mkdtemp(prefix="waitprobe-diff-")
+        cls.addClassCleanup(shutil.rmtree, cls.folder)
+
+    @classmethod
+    def recorded(cls, name, hold_ns, seconds, interval_s=0.02):
+        """A recording of waits that take so long."""
+        file = os.path.join(cls.folder, name)
+        if not os.path.exists(file):
+            tool = run(TOOL, "record", "-o", file, "-i", interval_s, "--", harness.built("waitprobe-workload"), "--threads", 2, "--keys", 3,
+                       "--loop", seconds, "--pattern", "spin", "--hold-ns", hold_ns)
+            assert tool.process.returncode == 0, tool
+        return file
+
+    def diff(self, *words, status=0):
+        program = run(TOOL, "diff", *words)
+        self.assertEqual(program.process.returncode, status, program)
+        return program
+
+    def compared(self, *words):
+        return json.loads(self.diff(*words, "--json").out)
+
+    def quick(self):
+        return self.recorded("quick", 50_000, 2)
+
+    def slow(self):
+        return self.recorded("slow", 100_000, 2)
+
+
+class NoChange(Diff):
+    def test_a_hundred_times(self):
+        spans, length_s = 101, 0.2
+        file = self.recorded("steady", 50_000, 21)
+        part = [f"{i * length_s:.1f}..{(i + 1) * length_s:.1f}" for i in range(spans)]
+        alarms = []
+        for a, b in zip(part, part[1:]):
+            compared = self.compared(file, "--a", a, "--b", b)
+            self.assertEqual(len(compared["keys"]), 3)
+            self.assertGreaterEqual(compared["a"]["batches"], 9)
+            self.assertNotEqual({key["mean_ns"]["verdict"] for key in compared["keys"]}, {"unknown"}, "they are compared")
+            found = [(a, key["key"], figure, key[figure]) for key in compared["keys"] for figure in FIGURES
+                     if key[figure]["verdict"] not in ("no change", "unknown")]
+            if found:
+                alarms.append(found)
+        self.assertLessEqual(len(alarms), 5, alarms)
+
+
+class Changes(Diff):
+    def test_waits_that_take_twice_as_long(self):
+        compared = self.compared(self.quick(), self.slow())
+        self.assertEqual(len(compared["keys"]), 3)
+        for key in compared["keys"]:
+            self.assertEqual(key["verdict"], "worse", key)
+            for figure in ("mean_ns", "p50_ns"):
+                self.assertEqual(key[figure]["verdict"], "worse", key)
+                self.assertTrue(1.6 < key[figure]["ratio_least"] < 2.05 < key[figure]["ratio_greatest"] * 1.1, key)
+            self.assertEqual(key["count_per_s"]["verdict"], "less", key)
+        back = self.compared(self.slow(), self.quick())
+        self.assertEqual({key["verdict"] for key in back["keys"]}, {"better"})
+
+    def test_as_text_with_the_worst_first(self):
+        out = self.diff(self.quick(), self.slow(), "-k", "work.[01]").out
+        self.assertRegex(out, r"\nwork\.[01] +worse\n  count +\d+ +\d+\n  count/s .*  less\n  total/s .*\n  mean .* worse\n  p50 .* worse\n")
+        self.assertIn("keys: 2 worse, 0 better, 0 without a change beyond noise", out)
+        self.assertNotIn("work.2", out)
+
+    def test_a_gate_is_shut_by_what_got_worse_by_more(self):
+        shut = self.diff(self.quick(), self.slow(), "--gate", "10", status=3)
+        self.assertEqual(shut.err.count("waitprobe: gate: work."), 3, shut)
+        self.assertRegex(shut.err, r"gate: work\.0: (mean|p50|p99) is worse by \+\d+\.\d %")
+        self.assertEqual(self.diff(self.quick(), self.slow(), "--gate", "300").err, "")
+        self.diff(self.slow(), self.quick(), "--gate", "0")
+        self.diff(self.quick(), self.quick(), "--gate", "0")
+
+    def test_two_parts_of_one_recording(self):
+        with open(self.quick(), encoding="ascii") as quick, open(self.slow(), encoding="ascii") as slow:
+            lines, more = quick.readlines(), slow.readlines()
+        both = os.path.join(self.folder, "both")
+        with open(both, "w", encoding="ascii") as file:
+            file.writelines(lines[:-1] + more[1:])
+        middle = (json.loads(lines[-2])["time_unix_ns"] - json.loads(lines[0])["time_unix_ns"]) / 1e9
+        compared = self.compared(both, "--a", f"..{middle}", "--b", f"{middle + 0.1}..")
+        self.assertEqual({key["verdict"] for key in compared["keys"]}, {"worse"})
+
+    def test_keys_of_one_side(self):
+        other = os.path.join(self.folder, "renamed")
+        with open(self.slow(), encoding="ascii") as slow, open(other, "w", encoding="ascii") as file:
+            file.write(slow.read().replace("work.2", "\\u001b[31m"))
+        out = self.diff(self.quick(), other).out
+        self.assertRegex(out, r"\nwork\.2 +only in A\n  count +\d+ +-\n")
+        self.assertRegex(out, r"\n\\x1b\[31m +only in B\n  count +- +\d+\n")
+        self.assertIn("1 only in A, 1 only in B", out)
+
+    def test_too_little_cannot_be_told(self):
+        compared = self.compared(self.quick(), "--a", "0..0.06", "--b", "0.1..0.16")
+        self.assertEqual({key["verdict"] for key in compared["keys"]}, {"unknown"})
+        self.assertIn("cannot tell", self.diff(self.quick(), "--a", "0..0.06", "--b", "0.1..0.16", "--gate", "0").out)
+
+    def test_what_cannot_be_understood(self):
+        for status, pattern, words in (
+                (2, "FILE", []),
+                (2, "nothing to compare with: give a second recording, or two parts", [self.quick()]),
+                (2, "nothing to compare with", [self.quick(), "--a", "0..1"]),
+                (2, "--a takes two moments, such as .* and not '5'", [self.quick(), self.slow(), "--a", "5"]),
+                (2, "--b takes two moments, such as .* and not '5..x'", [self.quick(), self.slow(), "--b", "5..x"]),
+                (2, "--gate takes a percentage from 0 on.* and not '-1'", [self.quick(), self.slow(), "--gate=-1"]),
+                (1, "cannot look at this part of .*quick: it holds nothing\n  what was recorded is from", [self.quick(), self.slow(), "--a", "1h.."]),
+                (1, "cannot open /nowhere", [self.quick(), "/nowhere"])):
+            with self.subTest(words=words):
+                program = self.diff(*words, status=status)
+                self.assertRegex(program.err, pattern)
+                self.assertEqual(program.out, "")
+
+
+if __name__ == "__main__":
+    harness.main()
