@@ -48,6 +48,7 @@ constexpr CommandRow table[] = {
      "  waitprobe report waits.jsonl --from 14:05 --to 14:10 five minutes of it\n"
      "  waitprobe report waits.jsonl -i 60 -k 'db.*'         each minute, some keys\n"
      "  waitprobe report web*.jsonl --by-key                 machines together\n"
+     "  waitprobe report waits.jsonl --html waits.html       a page with pictures\n"
      "  zstdcat waits.zst | waitprobe report -\n",
      run_report},
     {"diff", "what has changed between two recordings, and is it more than noise",

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <algorithm>
 #include <sstream>
 #include <utility>
 
@@ -9,6 +10,7 @@
 #include "src/cli/recordings.h"
 #include "src/cli/snapshots.h"
 #include "src/cli/terminal.h"
+#include "src/view/page.h"
 #include "src/view/recording_lines.h"
 #include "src/view/units.h"
 
@@ -21,7 +23,11 @@ struct Options {
   std::uint64_t interval_ns = UINT64_MAX;
   PrintOptions print;
   bool by_key = false;
+  std::string page;  // file for a page of HTML; empty: none
 };
+
+// More columns would be narrower than a pixel on a telephone.
+constexpr std::size_t most_columns = 96;
 
 Options parse(const CommandRow& row, const Words& words) {
   Parser parser(row);
@@ -34,11 +40,80 @@ Options parse(const CommandRow& row, const Words& words) {
   add_print_options(parser, options.print);
   parser.add_flag("--bars", options.print.table.bars, "A histogram for each key");
   parser.add_flag("--by-key", options.by_key, "Add up the processes");
+  parser.add_option("--html", options.page, "Write a page with pictures instead; - is the standard output")
+      ->type_name("PAGE")
+      ->excludes("--json")
+      ->excludes("--bars")
+      ->excludes("--by-key");
   parser.parse_words(words);
   if (words.has_command) throw CLI::ValidationError("report starts no command; leave out what follows --");
   options.print.table.width = output_width();
   options.print.table.colours = wanted_colours();
   return options;
+}
+
+Result<bool> print_heading(const Recordings& recordings) {
+  std::ostringstream heading;
+  print_recordings(heading, recordings.all());
+  return write_output(heading.view());
+}
+
+// As tables, or for a program.
+Result<void> print_report(Recordings& recordings, const Span& span, const Options& options) {
+  const bool is_all = options.span.is_all() && options.interval_ns == UINT64_MAX;
+  if (!options.print.json) {
+    const auto told = print_heading(recordings);
+    if (!told) return told.error();
+    if (!*told) return {};
+  }
+  return for_each_interval(recordings, span, [&](Snapshot snapshot) -> Result<bool> {
+    if (snapshot.elapsed_ns == 0) return true;  // finer than what was recorded
+    if (!is_all && !options.print.json) {
+      const auto told = write_output(format_time_of_day(snapshot.time_unix_ns - snapshot.elapsed_ns) + " to " +
+                                     format_time_of_day(snapshot.time_unix_ns) + "\n");
+      if (!told || !*told) return told;
+    }
+    if (options.by_key) add_up_processes(snapshot.series);
+    return print_snapshot(options.print, std::move(snapshot));
+  });
+}
+
+// How long a column of a page is: a whole number of the intervals that were recorded, unless it was asked for.
+std::uint64_t column_ns(const Recordings& recordings, const Span& span) {
+  if (span.interval_ns != UINT64_MAX) return span.interval_ns;
+  std::size_t recorded = 1;
+  for (const Recording& recording : recordings.all()) recorded = std::max(recorded, recording.intervals.size());
+  const std::uint64_t all_ns = recordings.end_unix_ns() - recordings.begin_unix_ns();
+  const std::uint64_t interval_ns = std::max<std::uint64_t>(all_ns / recorded, 1);
+  const std::uint64_t span_ns = std::min(span.to_ns, all_ns) - span.from_ns;
+  const std::uint64_t intervals = span_ns / interval_ns + 1;
+  return interval_ns * ((intervals + most_columns - 1) / most_columns);
+}
+
+Result<void> write_report_page(Recordings& recordings, Span span, const Options& options) {
+  History history;
+  const std::uint64_t each_ns = column_ns(recordings, span);
+  span.interval_ns = UINT64_MAX;
+  const auto all = for_each_interval(recordings, span, [&](Snapshot snapshot) -> Result<bool> {
+    keep_keys(snapshot, options.print.key_globs);
+    history = begin_history(std::move(snapshot));
+    return true;
+  });
+  if (!all) return all.error();
+  recordings.rewind();
+  span.interval_ns = each_ns;
+  const auto columns = for_each_interval(recordings, span, [&](Snapshot snapshot) -> Result<bool> {
+    if (snapshot.elapsed_ns != 0) add_column(history, std::move(snapshot));
+    return true;
+  });
+  if (!columns) return columns.error();
+  PageOptions page{{}, options.print.table.sort};
+  for (const Recording& recording : recordings.all()) {
+    page.headings.push_back(describe_recording(recording, recording.begin_unix_ns(), recording.end_unix_ns()));
+  }
+  std::ostringstream out;
+  print_page(out, history, page);
+  return write_page(options.page, out.view());
 }
 
 }  // namespace
@@ -50,24 +125,8 @@ Result<int> run_report(const CommandRow& row, const Words& words) {
   auto span = span_of(*recordings, options.span);
   if (!span) return span.error();
   span->interval_ns = options.interval_ns;
-  if (!options.print.json) {
-    std::ostringstream heading;
-    print_recordings(heading, recordings->all());
-    const auto printed = write_output(heading.view());
-    if (!printed) return printed.error();
-    if (!*printed) return 0;
-  }
-  const bool is_all = options.span.is_all() && options.interval_ns == UINT64_MAX;
-  const auto printed = for_each_interval(*recordings, *span, [&](Snapshot snapshot) -> Result<bool> {
-    if (snapshot.elapsed_ns == 0) return true;  // finer than what was recorded
-    if (!is_all && !options.print.json) {
-      const auto told = write_output(format_time_of_day(snapshot.time_unix_ns - snapshot.elapsed_ns) + " to " +
-                                     format_time_of_day(snapshot.time_unix_ns) + "\n");
-      if (!told || !*told) return told;
-    }
-    if (options.by_key) add_up_processes(snapshot.series);
-    return print_snapshot(options.print, std::move(snapshot));
-  });
+  const auto printed =
+      options.page.empty() ? print_report(*recordings, *span, options) : write_report_page(*recordings, *span, options);
   return printed ? Result<int>(0) : printed.error();
 }
 

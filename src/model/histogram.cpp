@@ -49,6 +49,14 @@ void Histogram::append(const SparseHistogram& next) {
   for (const auto& [index, waits] : next.buckets) buckets_[index] += waits;
 }
 
+SparseHistogram Histogram::sparse() const {
+  SparseHistogram all{total_ns_, min_ns_, max_ns_, min_max_are_bounds_, {}};
+  for (std::uint32_t i = 0; i < WP_BUCKETS; i++) {
+    if (buckets_[i] != 0) all.buckets.emplace_back(i, buckets_[i]);
+  }
+  return all;
+}
+
 Histogram Histogram::since(const Histogram& earlier) const {
   if (earlier.count() == 0) return *this;
   Histogram between;

@@ -42,6 +42,8 @@ class Histogram {
   // REQUIRES: `earlier` is an earlier state of the same series.
   Histogram since(const Histogram& earlier) const;
 
+  SparseHistogram sparse() const;
+
   std::uint64_t count() const;
   std::uint64_t total_ns() const { return total_ns_; }
   std::uint64_t bucket(std::uint32_t index) const { return buckets_[index]; }

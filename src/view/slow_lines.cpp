@@ -20,11 +20,6 @@ std::size_t key_width(std::size_t width) {
   return std::max(width, others + least_key_width) - others;
 }
 
-std::string milliseconds(std::uint64_t unix_ns) {
-  const std::string digits = std::to_string(unix_ns / 1'000'000U % 1000);
-  return std::string(3 - digits.size(), '0') + digits;
-}
-
 }  // namespace
 
 void print_slow_header(std::ostream& out, const SlowOptions& options) {
@@ -36,10 +31,9 @@ void print_slow_header(std::ostream& out, const SlowOptions& options) {
 }
 
 void print_slow(std::ostream& out, const SlowWait& wait, const SlowOptions& options) {
-  out << format_time_of_day(wait.time_unix_ns) << '.' << milliseconds(wait.time_unix_ns) << ' '
-      << align_right(format_duration(wait.duration_ns), duration_width) << ' '
-      << emphasised(pad(shown_key(wait.key, wait.key_len), key_width(options.width)), Emphasis::bold, options.colours) << ' '
-      << pad(escape(wait.comm), name_width) << ' ' << align_right(std::to_string(wait.pid), number_width) << ' '
+  out << format_time_of_day_ms(wait.time_unix_ns) << ' ' << align_right(format_duration(wait.duration_ns), duration_width)
+      << ' ' << emphasised(pad(shown_key(wait.key, wait.key_len), key_width(options.width)), Emphasis::bold, options.colours)
+      << ' ' << pad(escape(wait.comm), name_width) << ' ' << align_right(std::to_string(wait.pid), number_width) << ' '
       << pad(escape(wait.thread), name_width) << ' ' << align_right(std::to_string(wait.tid), number_width) << '\n';
   print_frames(out, wait.stack, 4, options.width, options.colours);
   if (!wait.stack.empty()) out << '\n';

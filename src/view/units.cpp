@@ -69,6 +69,11 @@ std::string format_rate(std::uint64_t count, std::uint64_t elapsed_ns) {
 
 std::string format_time_of_day(std::uint64_t unix_ns) { return local_time(unix_ns, "%H:%M:%S"); }
 
+std::string format_time_of_day_ms(std::uint64_t unix_ns) {
+  const std::string digits = std::to_string(1000 + unix_ns / 1'000'000 % 1000);
+  return format_time_of_day(unix_ns) + "." + digits.substr(1);
+}
+
 std::string format_date_and_time(std::uint64_t unix_ns) { return local_time(unix_ns, "%Y-%m-%d %H:%M:%S"); }
 
 }  // namespace waitprobe

@@ -21,6 +21,9 @@ std::string format_rate(std::uint64_t count, std::uint64_t elapsed_ns);
 // "12:34:56" in the time zone of whoever reads it.
 std::string format_time_of_day(std::uint64_t unix_ns);
 
+// "12:34:56.789" there.
+std::string format_time_of_day_ms(std::uint64_t unix_ns);
+
 // "2026-11-25 12:34:56" there.
 std::string format_date_and_time(std::uint64_t unix_ns);
 
