@@ -8,41 +8,57 @@ constexpr CommandRow table[] = {
     {"list", "which processes carry probes; are they armed; their keys",
      "  waitprobe list                 every process on the machine\n"
      "  waitprobe list -p 1234 --json  one process, for a program to read\n",
-     run_list},
+     "A process that carries the probes of waitprobe can be asked what it waits for. This lists them all: process, file, "
+     "whether anybody listens at this moment (armed), which clock its guards read, and the keys of its waits so far. Nothing "
+     "is attached. Without the right to read a process's memory there is a ? in the place of what is in it.",
+     nullptr, run_list},
     {"hist", "how long do waits take: count, rate, total and quantiles by key",
      "  waitprobe hist -p 1234                until Ctrl-C, or until it ends\n"
      "  waitprobe hist -p 1234 -d 10 --bars   ten seconds, with histograms\n"
      "  waitprobe hist -a -i 1                the whole machine, each second\n"
      "  waitprobe hist -f ./server -k 'db.*'  all processes of a file, some keys\n"
      "  waitprobe hist -- ./server --port 80  start it, and miss no wait\n",
-     run_hist},
+     "Attaches to the targets, adds their waits up in the kernel as one histogram a key, and shows them in the end, or after "
+     "each interval (-i). All waits that end meanwhile are counted; what was lost is told by cause. Quantiles are off by 6.25 "
+     "% at the most; count, total, min and max are exact. ~ marks a bound.",
+     nullptr, run_hist},
     {"top", "the same, live, sorted, on a terminal",
      "  waitprobe top -p 1234             each second; ? shows its keys\n"
      "  waitprobe top -a -i 5             the whole machine\n"
      "  waitprobe top --sort p99 -- ./server   what it prints is not shown\n"
      "  waitprobe top -a --json | jq .    not on a terminal: as hist -i 1\n",
-     run_top},
+     "What hist -i 1 shows, on a screen that is drawn over: sort, filter, pause; ? shows the keys. The terminal belongs to the "
+     "screen: what a command started with -- prints is not shown. Where there is no terminal, it prints as hist does.",
+     nullptr, run_top},
     {"slow", "each wait that took longer than --min, with its stack",
      "  waitprobe slow -p 1234 --min 5ms           until Ctrl-C, or until it ends\n"
      "  waitprobe slow -p 1234 --min 5ms --stack   and what the thread was doing\n"
      "  waitprobe slow -a --min 1s -n 1            the next one on this machine\n"
      "  waitprobe slow -k 'db.*' -- ./server       of a program it starts\n",
-     run_slow},
+     "Prints a line for each wait that took at least as long as --min (1 ms), when it ends. Shorter waits pass the probe by. "
+     "With --stack it shows what the thread was doing: registers and 32 KiB of its stack are copied in the kernel and unwound "
+     "afterwards, without frame pointers.",
+     nullptr, run_slow},
     {"stuck", "what is waited for right now, and since when",
      "  waitprobe stuck -p 1234                     open for a second or more\n"
      "  waitprobe stuck -p 1234 --older 10s --stack and what its threads are doing\n"
      "  waitprobe stuck -a --ignore '*.idle'        but for keys meant to last\n"
      "  waitprobe stuck -f ./server --watch         and again every second\n"
      "  waitprobe stuck --core core.1234 --stack    of a process that has died\n"
-     "Exit status 3 says that something is stuck:\n"
      "  waitprobe stuck -p 1234 > stuck.txt || mail -s stuck ops < stuck.txt\n",
-     run_stuck},
+     "Reads the waits that have begun and not ended from the memory of processes, or of a core dump, and shows the oldest "
+     "first. Waits that began while nobody listened are not known, unless the process runs with WAITPROBE_TRACK=1. Waits that "
+     "are meant to last (workers without work, keys of --ignore) are told apart.",
+     "something is stuck", run_stuck},
     {"record", "keep snapshots in a file, to be looked at later",
      "  waitprobe record -o waits.jsonl -p 1234          until Ctrl-C, or until it ends\n"
      "  waitprobe record -o waits.jsonl -a -i 10 -d 3600 an hour, in pieces of 10 s\n"
      "  waitprobe record -o waits.jsonl -- ./server      of a program it starts\n"
      "  waitprobe record -o - -a | zstd > waits.zst      small\n",
-     run_record},
+     "Writes a line of JSON for each interval to a file: what hist -i --json prints, between a line that says what was looked "
+     "at and one that says why it ended. Each line is whole, whatever ends the recording; a full disk leaves all lines before. "
+     "An existing file is not touched unless --overwrite is given. docs/recording.md describes the format.",
+     nullptr, run_record},
     {"report", "what recordings hold: the same tables as hist shows live",
      "  waitprobe report waits.jsonl --bars                  all of it\n"
      "  waitprobe report waits.jsonl --from 14:05 --to 14:10 five minutes of it\n"
@@ -50,17 +66,48 @@ constexpr CommandRow table[] = {
      "  waitprobe report web*.jsonl --by-key                 machines together\n"
      "  waitprobe report waits.jsonl --html waits.html       a page with pictures\n"
      "  zstdcat waits.zst | waitprobe report -\n",
-     run_report},
+     "Reads recordings and shows them as hist shows what is live. Several are added up: of several machines, of several runs; "
+     "processes stay apart unless --by-key is given. A recording that was cut off is read up to its last whole line. With "
+     "--html it writes one page with pictures that needs nothing else.",
+     nullptr, run_report},
     {"diff", "what has changed between two recordings, and is it more than noise",
      "  waitprobe diff before.jsonl after.jsonl\n"
      "  waitprobe diff waits.jsonl --a 14:00..14:05 --b 14:10..14:15\n"
-     "Exit status 3 says that a key got worse, for a check:\n"
      "  waitprobe diff before.jsonl after.jsonl --gate 10\n",
-     run_diff},
+     "Compares two recordings, or two parts of one (--a, --b), key by key, and tells whether a change is larger than the noise "
+     "within the recordings: each figure gets a confidence interval, all of which hold at once with 99 %. A key is worse when "
+     "its waits take longer, not when there are more of them. docs/recording.md has the method and its sources.",
+     "a key got worse by more than --gate lets pass", run_diff},
+    {"help", "how a command is used",
+     "  waitprobe help       all commands\n"
+     "  waitprobe help hist  one of them\n",
+     "The same as waitprobe COMMAND --help.", nullptr, run_help},
+    {"man", "the manual page of a command", "  waitprobe man hist | man -l -\n",
+     "Prints the page for man to show; without a command, that of waitprobe itself. cmake --install puts all of them where man "
+     "looks.",
+     nullptr, run_man},
+    {"completion", "what a shell needs to complete commands and options",
+     "  source <(waitprobe completion bash)\n"
+     "  waitprobe completion zsh > ~/.zfunc/_waitprobe\n"
+     "  waitprobe completion fish > ~/.config/fish/completions/waitprobe.fish\n",
+     "Prints a script for bash, zsh or fish. cmake --install puts all of them where shells look.", nullptr, run_completion},
 };
 
 }  // namespace
 
 std::span<const CommandRow> commands() { return table; }
+
+const CommandRow* find_command(std::string_view name) {
+  for (const CommandRow& row : table) {
+    if (name == row.name) return &row;
+  }
+  return nullptr;
+}
+
+Error no_such_command(const std::string& name) {
+  std::string known;
+  for (const CommandRow& row : table) known += std::string(known.empty() ? "" : ", ") + row.name;
+  return {"run", "command " + name, "there is no such command", "the commands are: " + known};
+}
 
 }  // namespace waitprobe::cli

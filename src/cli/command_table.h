@@ -5,6 +5,7 @@
 
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "src/model/result.h"
@@ -15,22 +16,32 @@ namespace waitprobe::cli {
 struct Words {
   std::vector<std::string> options;
   std::vector<std::string> command;
-  bool has_command = false;  // there was a "--"
+  bool has_command = false;     // there was a "--"
+  bool is_description = false;  // nothing is to be run: see description.h
 };
 
 struct CommandRow {
   const char* name;
   const char* summary;   // completes "waitprobe NAME: ..."
   const char* examples;  // lines that can be pasted
+  const char* about;     // for its man page: what is worth knowing before one uses it
+  const char* status_3;  // what exit status 3 says; nullptr: it has none
   // Returns the exit status. Errors: usage errors are thrown as CLI::ParseError.
   Result<int> (*run)(const CommandRow& row, const Words& words);
 };
 
 std::span<const CommandRow> commands();
 
+// nullptr: there is none of that name.
+const CommandRow* find_command(std::string_view name);
+Error no_such_command(const std::string& name);
+
+Result<int> run_completion(const CommandRow& row, const Words& words);
 Result<int> run_diff(const CommandRow& row, const Words& words);
+Result<int> run_help(const CommandRow& row, const Words& words);
 Result<int> run_hist(const CommandRow& row, const Words& words);
 Result<int> run_list(const CommandRow& row, const Words& words);
+Result<int> run_man(const CommandRow& row, const Words& words);
 Result<int> run_record(const CommandRow& row, const Words& words);
 Result<int> run_report(const CommandRow& row, const Words& words);
 Result<int> run_slow(const CommandRow& row, const Words& words);

@@ -50,7 +50,10 @@ Options parse(const CommandRow& row, const Words& words) {
   Parser parser(row);
   Options options;
   parser.set_target_usage("A [B]");
-  parser.add_option("FILE", options.files, "One recording or two; - is the standard input")->required()->expected(1, 2);
+  parser.add_option("FILE", options.files, "One recording or two; - is the standard input")
+      ->type_name("")
+      ->required()
+      ->expected(1, 2);
   add_moment_span(parser, "--a", options.a, "Which part of the first is A, as in 14:00..14:05 or 0..60s");
   add_moment_span(parser, "--b", options.b, "Which part of the second is B; of the first, if there is only one");
   add_key_globs(parser, options.key_globs);

@@ -4,13 +4,11 @@
 #include <signal.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
-#include <cstdio>
-#include <iomanip>
 #include <iostream>
 
 #include "src/cli/command_table.h"
 #include "src/cli/parser.h"
+#include "src/cli/help.h"
 #include "src/cli/output.h"
 
 namespace waitprobe::cli {
@@ -18,20 +16,6 @@ namespace {
 
 constexpr int failed = 1;
 constexpr int wrong_usage = 2;
-
-void print_overview(std::ostream& out) {
-  out << "waitprobe: what does a C++ program wait for, and for how long?\n\n"
-         "Usage: waitprobe COMMAND [TARGET] [OPTIONS]\n\nCommands:\n";
-  for (const CommandRow& row : commands()) out << "  " << std::left << std::setw(8) << row.name << row.summary << "\n";
-  out << "\nwaitprobe COMMAND --help tells more, with examples.\n";
-}
-
-int unknown_command(const std::string& name) {
-  std::string known;
-  for (const CommandRow& row : commands()) known += std::string(known.empty() ? "" : ", ") + row.name;
-  report(std::cerr, Error{"run", "command " + name, "there is no such command", "the commands are: " + known});
-  return wrong_usage;
-}
 
 int run(const CommandRow& row, const Words& words) {
   try {
@@ -53,22 +37,21 @@ int main_of(const std::vector<std::string>& arguments) {
   signal(SIGPIPE, SIG_IGN);  // a reader who has seen enough is no error
   signal(SIGXFSZ, SIG_IGN);  // nor is a limit a reason to leave half a line behind
   if (arguments.empty()) {
-    print_overview(std::cerr);
+    std::cerr << overview();
     return wrong_usage;
   }
   const std::string& name = arguments[0];
-  if (name == "--help" || name == "-h" || name == "help") {
-    print_overview(std::cout);
+  if (name == "--help" || name == "-h") {
+    std::cout << overview();
     return 0;
   }
   if (name == "--version") {
     std::cout << "waitprobe " WAITPROBE_VERSION "\n";
     return 0;
   }
-  for (const CommandRow& row : commands()) {
-    if (name == row.name) return run(row, split_words({arguments.begin() + 1, arguments.end()}));
-  }
-  return unknown_command(name);
+  if (const CommandRow* row = find_command(name)) return run(*row, split_words({arguments.begin() + 1, arguments.end()}));
+  report(std::cerr, no_such_command(name));
+  return wrong_usage;
 }
 
 }  // namespace

@@ -53,17 +53,45 @@ Words split_words(const std::vector<std::string>& arguments) {
 
 Parser::Parser(const CommandRow& row)
     : CLI::App("waitprobe " + std::string(row.name) + ": " + row.summary, "waitprobe " + std::string(row.name)) {
-  footer("Examples:\n" + std::string(row.examples));
+  footer("Examples:\n" + std::string(row.examples) +
+         (row.status_3 != nullptr ? "\nExit status 3: " + std::string(row.status_3) + ".\n" : ""));
   set_target_usage("");
 }
 
 void Parser::set_target_usage(const std::string& targets) {
+  targets_ = targets;
   const auto usage = std::make_shared<UsageFormatter>(targets);
   usage->column_width(24);
   formatter(usage);
 }
 
+void Parser::restrict(CLI::Option* option, std::vector<std::string> choices, const std::string& kind) {
+  choices_[option] = choices;
+  option->check([choices = std::move(choices), kind](const std::string& word) -> std::string {
+    if (std::find(choices.begin(), choices.end(), word) != choices.end()) return "";
+    return "there is no " + kind + " '" + word + "'; there are " + CLI::detail::join(choices, ", ");
+  });
+}
+
+Description Parser::describe() const {
+  Description description{targets_, {}, {}};
+  for (const CLI::Option* option : get_options()) {
+    OptionDescription one{{}, option->get_type_name(), {}, option->get_description()};
+    for (const std::string& name : option->get_snames()) one.names.push_back("-" + name);
+    for (const std::string& name : option->get_lnames()) one.names.push_back("--" + name);
+    if (const auto known = choices_.find(option); known != choices_.end()) one.choices = known->second;
+    if (!option->get_positional()) {
+      description.options.push_back(std::move(one));
+    } else {
+      one.names = {option->get_name(true)};
+      description.positionals.push_back(std::move(one));
+    }
+  }
+  return description;
+}
+
 void Parser::parse_words(const Words& words) {
+  if (words.is_description) throw Described{describe()};
   std::vector<std::string> reversed(words.options.rbegin(), words.options.rend());
   try {
     parse(std::move(reversed));

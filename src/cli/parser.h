@@ -4,6 +4,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -18,6 +19,25 @@ struct HelpWanted {
   std::string text;
 };
 
+struct OptionDescription {
+  std::vector<std::string> names;    // "-p", "--json"; the first of a positional is what stands in its place
+  std::string value;                 // what it takes: "PID"; empty: nothing
+  std::vector<std::string> choices;  // all it may be; empty: anything
+  std::string text;
+};
+
+// What a command line may hold.
+struct Description {
+  std::string targets;  // as they are written in the line of usage
+  std::vector<OptionDescription> options;
+  std::vector<OptionDescription> positionals;
+};
+
+// Thrown when a description is asked for (Words::is_description).
+struct Described {
+  Description description;
+};
+
 Words split_words(const std::vector<std::string>& arguments);
 
 // A parser that opens its help with what the command answers, and ends it with examples that can be pasted.
@@ -28,8 +48,17 @@ class Parser : public CLI::App {
   // How the targets are written, for the line of usage.
   void set_target_usage(const std::string& targets);
 
-  // Errors: throws HelpWanted or CLI::ParseError.
+  // One of several words. Errors: the message says what there is to choose from.
+  void restrict(CLI::Option* option, std::vector<std::string> choices, const std::string& kind);
+
+  // Errors: throws HelpWanted, Described or CLI::ParseError.
   void parse_words(const Words& words);
+
+ private:
+  Description describe() const;
+
+  std::string targets_;
+  std::map<const CLI::Option*, std::vector<std::string>> choices_;
 };
 
 // -p PID, repeatable.

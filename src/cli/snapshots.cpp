@@ -11,16 +11,6 @@
 #include "src/view/json.h"
 
 namespace waitprobe::cli {
-namespace {
-
-std::string check_sort(const std::string& name) {
-  const auto names = sort_names();
-  if (std::find(names.begin(), names.end(), name) != names.end()) return "";
-  return "there is no column '" + name + "'; the columns are " + CLI::detail::join(names, ", ");
-}
-
-}  // namespace
-
 Result<void> for_each_interval(SnapshotSource& source, const Span& span, const std::function<Result<bool>(Snapshot)>& take) {
   Snapshot before;
   if (span.from_ns != 0) before = source.totals_at(span.from_ns).snapshot;
@@ -36,9 +26,9 @@ Result<void> for_each_interval(SnapshotSource& source, const Span& span, const s
 
 void add_print_options(Parser& parser, PrintOptions& options) {
   add_key_globs(parser, options.key_globs);
-  parser.add_option("--sort", options.table.sort, "One of " + CLI::detail::join(sort_names(), ", "))
-      ->type_name("COLUMN")
-      ->check(check_sort);
+  const auto sort = parser.add_option("--sort", options.table.sort, "One of " + CLI::detail::join(sort_names(), ", "));
+  sort->type_name("COLUMN");
+  parser.restrict(sort, sort_names(), "column");
   parser.add_flag("--json", options.json, "One object a line, for a program to read");
 }
 

@@ -142,7 +142,7 @@ class Writing(TestCase):
         text = self.report("--html", "-", "-k", "nothing").out
         self.assertEqual(len(re.findall("<section class=\"key\"", text)), 0)
         self.assertIn("no waits in ", text)
-        self.assertIn("--json excludes --html", self.report("--html", "-", "--json").err)
+        self.assertIn("leave out --json, --bars and --by-key", self.report("--html", "-", "--json").err)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+#include "src/cli/man_page.h"
+
+#include <cctype>
+
+#include "src/cli/help.h"
+
+namespace waitprobe::cli {
+namespace {
+
+void print_title(std::ostream& out, std::string name, const std::string& summary) {
+  std::string title = name;
+  for (char& c : title) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  out << ".TH " << title << " 1 \"\" \"waitprobe " WAITPROBE_VERSION "\" \"User Commands\"\n"
+      << ".SH NAME\n"
+      << name << " \\- " << roff(summary) << "\n";
+}
+
+void print_status(std::ostream& out, const char* status_3) {
+  out << ".SH EXIT STATUS\n.TP\n.B 0\nDone. With \\-\\- CMD, that of CMD.\n.TP\n.B 1\nFailed.\n.TP\n.B 2\nWrong usage.\n";
+  if (status_3 != nullptr) out << ".TP\n.B 3\n" << roff(status_3) << ".\n";
+}
+
+void print_option(std::ostream& out, const OptionDescription& option) {
+  out << ".TP\n";
+  for (std::size_t i = 0; i < option.names.size(); i++)
+    out << (i != 0 ? ", " : "") << "\\fB" << roff(option.names[i]) << "\\fR";
+  if (!option.value.empty()) out << " \\fI" << roff(option.value) << "\\fR";
+  out << "\n" << roff(option.text) << ".\n";
+}
+
+}  // namespace
+
+std::string roff(std::string_view text) {
+  std::string escaped;
+  bool at_line_start = true;
+  for (const char c : text) {
+    // A line that begins with one of these is a request.
+    if (at_line_start && (c == '.' || c == '\'')) escaped += "\\&";
+    at_line_start = c == '\n';
+    if (c == '\\') {
+      escaped += "\\e";
+    } else if (c == '-') {
+      escaped += "\\-";  // and not a hyphen, which cannot be pasted
+    } else if (c == '\'') {
+      escaped += "\\(aq";
+    } else if (c == '~') {
+      escaped += "\\(ti";
+    } else if (c == '^') {
+      escaped += "\\(ha";
+    } else {
+      escaped += c;
+    }
+  }
+  return escaped;
+}
+
+void print_man_page(std::ostream& out) {
+  print_title(out, "waitprobe", "what does a C++ program wait for, and for how long?");
+  out << ".SH SYNOPSIS\n.B waitprobe\n.I COMMAND\n.RI [ TARGET ]\n.RI [ OPTIONS ]\n"
+         ".SH DESCRIPTION\nGuards stand around the waits of a program. They cost next to nothing until somebody looks; then "
+         "their start and\n"
+         "stop fire USDT probes, and BPF programs add the waits up in the kernel, as one histogram a key. Nothing is "
+         "restarted,\n"
+         "rebuilt or configured in between.\n.SH COMMANDS\n";
+  for (const CommandRow& row : commands()) out << ".TP\n.BR waitprobe\\-" << row.name << " (1)\n" << roff(row.summary) << ".\n";
+  out << ".SH TARGETS\n.TP\n.BI \\-p \" PID\"\nThe process with this number; repeatable.\n.TP\n.B \\-a\nEvery process on the "
+         "machine, those that "
+         "start later too.\n.TP\n.BI \\-f \" FILE\"\nEvery process that maps this file, now or later.\n.TP\n.BI \\-\\- \" CMD "
+         "ARGS...\"\nStart it, count it "
+         "from its first wait, and exit with its status.\n"
+         ".SH ENVIRONMENT\nOf the programs that are looked at:\n.TP\n.B WAITPROBE_TRACK=1\nKeep track of open waits from the "
+         "start, for stuck.\n.TP\n"
+         ".B WAITPROBE_CLOCK=monotonic\nRead the clock and not the cycle counter.\n.PP\nOf waitprobe itself:\n.TP\n.B "
+         "NO_COLOR\nNo colours.\n";
+  print_status(out, nullptr);
+}
+
+void print_man_page(std::ostream& out, const CommandRow& row, const Description& description) {
+  const std::string name = "waitprobe-" + std::string(row.name);
+  print_title(out, name, row.summary);
+  out << ".SH SYNOPSIS\n.B waitprobe " << row.name << "\n"
+      << roff(description.targets) << (description.targets.empty() ? "" : "\n") << ".RI [ OPTIONS ]\n";
+  out << ".SH DESCRIPTION\n" << roff(row.about) << "\n.SH OPTIONS\n";
+  for (const OptionDescription& positional : description.positionals) print_option(out, positional);
+  for (const OptionDescription& option : description.options) print_option(out, option);
+  out << ".SH EXAMPLES\n.nf\n" << roff(row.examples) << ".fi\n";
+  print_status(out, row.status_3);
+  out << ".SH SEE ALSO\n.BR waitprobe (1)\n";
+}
+
+}  // namespace waitprobe::cli
