@@ -305,6 +305,14 @@ struct wp_slow_config {
 };
 WP_ASSERT_SIZE(struct wp_slow_config, 16);
 
+/* What doctor.bpf.c has seen of the probe that the tool fires on itself. */
+struct wp_self_test {
+  __u64 hits;
+  __u64 number; /* the first argument */
+  __u64 read;   /* what the second one points to */
+};
+WP_ASSERT_SIZE(struct wp_self_test, 24);
+
 /* Set by the tool before it loads the programs. */
 struct wp_config {
   __u8 filter_targets; /* count only processes in map `targets` */

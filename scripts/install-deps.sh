@@ -10,7 +10,7 @@ packages=(
   libcli11-dev nlohmann-json3-dev libncurses-dev zlib1g-dev       # command line, JSON, screen; compression in the demo
   libboost-dev                                                    # Student's t
   libgtest-dev libgmock-dev libbenchmark-dev valgrind             # tests and benchmarks
-  bpftrace linux-perf binutils gdb tmux python3                   # other tools that the tests run
+  bpftrace linux-perf binutils gdb strace tmux python3            # other tools that the tests run
   man-db groff zsh fish                                           # manual pages and completion
   chromium fonts-dejavu-core                                      # the page with pictures, in a browser
   qemu-system-x86 busybox-static cpio kmod xz-utils zstd          # the tests on other kernels

@@ -78,6 +78,18 @@ constexpr CommandRow table[] = {
      "within the recordings: each figure gets a confidence interval, all of which hold at once with 99 %. A key is worse when "
      "its waits take longer, not when there are more of them. docs/recording.md has the method and its sources.",
      "a key got worse by more than --gate lets pass", run_diff},
+    {"doctor", "can this machine and this user trace, and what is missing",
+     "  waitprobe doctor               this machine\n"
+     "  waitprobe doctor -p 1234       and a process\n"
+     "  waitprobe doctor -f ./server   and a file\n"
+     "  waitprobe doctor -- ./start.sh and what a command would start\n"
+     "  waitprobe doctor && waitprobe record -o waits.jsonl -a\n",
+     "Looks at everything that tracing needs, one line each, and below what is missing stands the command that mends it. It "
+     "attaches a small program to itself and sees whether that gets what it should, and loads the programs of hist and slow. "
+     "Of a target it tells the probes, the library's version, its namespaces, who listens, and who is in the way. It warns of "
+     "USDT probes, of any provider, that this kernel would turn into calls which overwrite the red zone: tracing these "
+     "corrupts the program. Nothing else is attached to and nothing is changed. Exit status 0: tracing will work.",
+     nullptr, run_doctor},
     {"help", "how a command is used",
      "  waitprobe help       all commands\n"
      "  waitprobe help hist  one of them\n",

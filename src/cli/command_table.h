@@ -38,6 +38,7 @@ Error no_such_command(const std::string& name);
 
 Result<int> run_completion(const CommandRow& row, const Words& words);
 Result<int> run_diff(const CommandRow& row, const Words& words);
+Result<int> run_doctor(const CommandRow& row, const Words& words);
 Result<int> run_help(const CommandRow& row, const Words& words);
 Result<int> run_hist(const CommandRow& row, const Words& words);
 Result<int> run_list(const CommandRow& row, const Words& words);

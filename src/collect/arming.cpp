@@ -31,7 +31,7 @@ void Arming::arm(const Copy& copy) {
 Result<FileDescriptor> Arming::open_event(const Copy& copy) const {
   const std::string what = "listen to probe waitprobe:wait_block of";
   const auto type = read_proc_file("/sys/bus/event_source/devices/uprobe/type");
-  const ProbeSite* site = copy.probes->find("wait_block");
+  const UsdtSite* site = copy.probes->find("wait_block");
   if (!type) return Error{what, copy.path, "this kernel has no uprobes", ""};
   if (site == nullptr)
     return Error{what, copy.path, "the file does not have it", "it was built with another version of waitprobe"};

@@ -52,7 +52,7 @@ Result<void> Attachments::attach(const ProbeFile& file, const FileDescriptor& op
 Result<Attachments::Link> Attachments::attach(const ProbeProgram& program, const ProbeFile& file, const std::string& path,
                                               const std::string& shown_as) {
   const std::string what = "attach to probe waitprobe:" + std::string(program.probe) + " of";
-  const ProbeSite* site = file.find(program.probe);
+  const UsdtSite* site = file.find(program.probe);
   if (site == nullptr)
     return Error{what, shown_as, "the file does not have it", "it was built with another version of waitprobe"};
   bpf_link* link = bpf_program__attach_usdt(program.program, -1, path.c_str(), "waitprobe", program.probe, nullptr);

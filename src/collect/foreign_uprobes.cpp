@@ -21,8 +21,10 @@ bool same_file(const std::string& a, const std::string& b) {
   return stat(a.c_str(), &x) == 0 && stat(b.c_str(), &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
+}  // namespace
+
 // Lines such as "p:group/event /path/to/file:0x1234 key=%di"; with a semaphore "file:0x1234(0x5678)".
-std::vector<std::string> in_tracefs(const std::string& path, const ProbeSite& site) {
+std::vector<std::string> foreign_uprobes_of_tracefs(const std::string& path, const UsdtSite& site) {
   std::vector<std::string> found;
   std::ifstream events("/sys/kernel/tracing/uprobe_events");
   for (std::string line; std::getline(events, line);) {
@@ -42,7 +44,7 @@ std::vector<std::string> in_tracefs(const std::string& path, const ProbeSite& si
 
 // BPF programs on uprobes of perf_event_open, which tracers such as bpftrace use. Only the place is told, not whether it has a
 // semaphore; this is asked only after the kernel has refused.
-std::vector<std::string> in_processes(const std::string& path, const ProbeSite& site) {
+std::vector<std::string> foreign_programs(const std::string& path, const UsdtSite& site) {
   std::vector<std::string> found;
   for (const std::uint32_t pid : all_pids()) {
     std::error_code error;
@@ -60,11 +62,9 @@ std::vector<std::string> in_processes(const std::string& path, const ProbeSite& 
   return found;
 }
 
-}  // namespace
-
-void explain_foreign_uprobe(const std::string& path, const ProbeSite& site, Error& error) {
-  std::vector<std::string> found = in_tracefs(path, site);
-  for (std::string& one : in_processes(path, site)) found.push_back(std::move(one));
+void explain_foreign_uprobe(const std::string& path, const UsdtSite& site, Error& error) {
+  std::vector<std::string> found = foreign_uprobes_of_tracefs(path, site);
+  for (std::string& one : foreign_programs(path, site)) found.push_back(std::move(one));
   if (found.empty()) {
     error.hint = "another tracer may sit on the same instruction without the probe's semaphore; end it and try again";
     return;

@@ -2,138 +2,36 @@
 #include "src/collect/probe_notes.h"
 
 #include <fcntl.h>
-#include <gelf.h>
-#include <libelf.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include <cstring>
-#include <memory>
-#include <string_view>
+#include <cerrno>
+#include <utility>
 
 namespace waitprobe {
-namespace {
 
-constexpr std::uint32_t sdt_note_type = 3;
-constexpr std::uint64_t most_bytes = 16 << 20;  // of a section that is read; a file may say anything
-
-struct ElfEnd {
-  void operator()(Elf* elf) const { elf_end(elf); }
-};
-using ElfHandle = std::unique_ptr<Elf, ElfEnd>;
-
-// Whether the header's counts are plain numbers. The extended ones, of 32 bits, let a small file ask for gigabytes of memory;
-// real programs have neither. True for what is no ELF file: that is told elsewhere.
-bool is_modest(int fd) {
-  Elf64_Ehdr header;
-  if (pread(fd, &header, sizeof header, 0) != static_cast<ssize_t>(sizeof header)) return true;
-  if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0) return true;
-  return (header.e_shnum != 0 || header.e_shoff == 0) && header.e_phnum != PN_XNUM;
-}
-
-struct Segments {
-  std::vector<GElf_Phdr> loads;
-
-  // 0 when the address is in no segment.
-  std::uint64_t to_offset(std::uint64_t address) const {
-    for (const GElf_Phdr& load : loads) {
-      if (address >= load.p_vaddr && address - load.p_vaddr < load.p_filesz) return address - load.p_vaddr + load.p_offset;
-    }
-    return 0;
-  }
-};
-
-Segments load_segments(Elf* elf) {
-  Segments segments;
-  std::size_t count = 0;
-  elf_getphdrnum(elf, &count);
-  for (std::size_t i = 0; i < count; i++) {
-    GElf_Phdr header;
-    if (gelf_getphdr(elf, static_cast<int>(i), &header) != nullptr && header.p_type == PT_LOAD)
-      segments.loads.push_back(header);
-  }
-  return segments;
-}
-
-struct Section {
-  Elf_Scn* scn = nullptr;
-  GElf_Shdr header = {};
-};
-
-Section find_section(Elf* elf, std::string_view wanted) {
-  std::size_t names = 0;
-  GElf_Shdr of_names;
-  if (elf_getshdrstrndx(elf, &names) != 0 || gelf_getshdr(elf_getscn(elf, names), &of_names) == nullptr) return {};
-  if (of_names.sh_size > most_bytes || (of_names.sh_flags & SHF_COMPRESSED) != 0) return {};
-  for (Elf_Scn* scn = nullptr; (scn = elf_nextscn(elf, scn)) != nullptr;) {
-    GElf_Shdr header;
-    if (gelf_getshdr(scn, &header) == nullptr) continue;
-    const char* name = elf_strptr(elf, names, header.sh_name);
-    if (name != nullptr && wanted == name) return {scn, header};
-  }
-  return {};
-}
-
-// A note holds three addresses (probe, base, semaphore), then provider, name and arguments, each ending in a zero byte. `slide`
-// is how far the file was moved after the notes were written (prelink): where the section .stapsdt.base is now, less `base`.
-std::optional<ProbeSite> parse_note(std::string_view desc, std::uint64_t base_now, const Segments& segments) {
-  std::uint64_t addresses[3];
-  if (desc.size() < sizeof addresses) return std::nullopt;
-  std::memcpy(addresses, desc.data(), sizeof addresses);
-  desc.remove_prefix(sizeof addresses);
-  const std::size_t provider_end = desc.find('\0');
-  if (desc.substr(0, provider_end) != "waitprobe" || provider_end == std::string_view::npos) return std::nullopt;
-  desc.remove_prefix(provider_end + 1);
-  const std::uint64_t slide = base_now != 0 ? base_now - addresses[1] : 0;
-  ProbeSite site;
-  site.name = desc.substr(0, desc.find('\0'));
-  site.offset = segments.to_offset(addresses[0] + slide);
-  site.semaphore_offset = addresses[2] != 0 ? segments.to_offset(addresses[2] + slide) : 0;
-  return site;
-}
-
-}  // namespace
-
-const ProbeSite* ProbeFile::find(const std::string& name) const {
-  for (const ProbeSite& site : sites) {
+const UsdtSite* ProbeFile::find(const std::string& name) const {
+  for (const UsdtSite& site : sites) {
     if (site.name == name) return &site;
   }
   return nullptr;
 }
 
 std::uint64_t ProbeFile::root_offset() const {
-  const ProbeSite* stop = find("wait_stop");
+  const UsdtSite* stop = find("wait_stop");
   return stop != nullptr ? stop->semaphore_offset : 0;
 }
 
 Result<std::optional<ProbeFile>> read_probe_notes(int fd, const std::string& file_name) {
-  if (!is_modest(fd)) return std::optional<ProbeFile>();
-  elf_version(EV_CURRENT);
-  // Read, not mapped: a file that is cut off meanwhile would end the tool.
-  const ElfHandle elf(elf_begin(fd, ELF_C_READ, nullptr));
-  if (elf == nullptr || elf_kind(elf.get()) != ELF_K_ELF || gelf_getclass(elf.get()) != ELFCLASS64) {
-    return Error{"find probes in", file_name, "it is not an executable or shared library of 64 bits", ""};
-  }
-  const Section notes = find_section(elf.get(), ".note.stapsdt");
-  const bool plausible = notes.scn != nullptr && notes.header.sh_size <= most_bytes;
-  Elf_Data* data = plausible ? elf_getdata(notes.scn, nullptr) : nullptr;
-  if (data == nullptr) return std::optional<ProbeFile>();
-
-  const Segments segments = load_segments(elf.get());
-  const std::uint64_t base_now = find_section(elf.get(), ".stapsdt.base").header.sh_addr;
+  auto sites = read_usdt_sites(fd, file_name);
+  if (!sites) return sites.error();
   ProbeFile file;
   struct stat status;
   if (fstat(fd, &status) == 0) file.on_disk = {status.st_dev, status.st_ino};
-  GElf_Nhdr header;
-  std::size_t name = 0, desc = 0;
-  for (std::size_t at = 0; (at = gelf_getnote(data, at, &header, &name, &desc)) > 0;) {
-    if (header.n_type != sdt_note_type) continue;
-    const std::string_view text(static_cast<const char*>(data->d_buf) + desc, header.n_descsz);
-    auto site = parse_note(text, base_now, segments);
-    if (!site) continue;
+  for (UsdtSite& site : sites->value_or(std::vector<UsdtSite>())) {
+    if (site.provider != "waitprobe") continue;
     // Each stands once. A file that says otherwise would be attached to as often as it likes.
-    if (file.find(site->name) != nullptr) return std::optional<ProbeFile>();
-    file.sites.push_back(std::move(*site));
+    if (file.find(site.name) != nullptr) return std::optional<ProbeFile>();
+    file.sites.push_back(std::move(site));
   }
   if (file.sites.empty()) return std::optional<ProbeFile>();
   return std::optional<ProbeFile>(std::move(file));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Which probes a file carries, from its ELF notes (section .note.stapsdt). Needs no symbol table.
+// Which probes of provider `waitprobe` a file carries.
 #pragma once
 
 #include <cstdint>
@@ -10,24 +10,18 @@
 
 #include "src/collect/file_descriptor.h"
 #include "src/collect/process.h"
+#include "src/collect/usdt_sites.h"
 #include "src/model/result.h"
 
 namespace waitprobe {
 
-// One probe of provider `waitprobe`. Units: offsets in the file, which is what uprobes count by.
-struct ProbeSite {
-  std::string name;
-  std::uint64_t offset = 0;            // of its instruction
-  std::uint64_t semaphore_offset = 0;  // 0: none
-};
-
 struct ProbeFile {
   FileId on_disk;  // as stat() names it
-  std::vector<ProbeSite> sites;
+  std::vector<UsdtSite> sites;
 
   // Of struct wp_root: where the semaphore of wait_stop is.
   std::uint64_t root_offset() const;
-  const ProbeSite* find(const std::string& name) const;
+  const UsdtSite* find(const std::string& name) const;
 };
 
 // The waitprobe probes of an open file, or nothing if it is an ELF file without them. Errors: not an ELF file of 64 bits.

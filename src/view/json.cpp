@@ -5,6 +5,7 @@
 
 #include "src/view/columns.h"
 #include "src/view/comparison_lines.h"
+#include "src/view/doctor_lines.h"
 #include "src/view/escape.h"
 #include "src/view/frame_text.h"
 
@@ -84,6 +85,15 @@ Json to_json(const Carrier& carrier) {
   return json;
 }
 
+Json to_json(const Check& check) {
+  Json json = {
+      {"name", check.name}, {"status", name_of(check.status)}, {"needed", check.needed}, {"found", repair_utf8(check.found)}};
+  if (!check.fix.empty()) json["fix"] = repair_utf8(check.fix);
+  return json;
+}
+
+Json to_json(const Findings& findings);
+
 Json to_json(const ComparedSide& side) {
   return {{"batches", side.batches},
           {"elapsed_ns", side.elapsed_ns},
@@ -122,6 +132,10 @@ Json array_of(const std::vector<T>& values) {
   Json array = Json::array();
   for (const T& value : values) array.push_back(to_json(value));
   return array;
+}
+
+Json to_json(const Findings& findings) {
+  return {{"subject", repair_utf8(findings.subject)}, {"checks", array_of(findings.checks)}};
 }
 
 // Null where it is not known.
@@ -194,6 +208,10 @@ void print_json(std::ostream& out, const Comparison& comparison) {
   json["b"] = to_json(comparison.b);
   json["keys"] = array_of(comparison.keys);
   print_line(out, json);
+}
+
+void print_json(std::ostream& out, const Diagnosis& diagnosis) {
+  print_line(out, {{"waitprobe", 1}, {"will_work", diagnosis.will_work()}, {"findings", array_of(diagnosis.findings)}});
 }
 
 void print_json(std::ostream& out, const Inventory& inventory) {

@@ -9,6 +9,7 @@
 
 #include "src/model/carrier.h"
 #include "src/model/comparison.h"
+#include "src/model/diagnosis.h"
 #include "src/model/open_wait.h"
 #include "src/model/recording.h"
 #include "src/model/slow_wait.h"
@@ -21,6 +22,7 @@ void print_json(std::ostream& out, const Snapshot& snapshot);
 void print_json(std::ostream& out, const RecordingHeader& header);
 void print_json(std::ostream& out, const RecordingEnd& end);
 void print_json(std::ostream& out, const Comparison& comparison);
+void print_json(std::ostream& out, const Diagnosis& diagnosis);
 void print_json(std::ostream& out, const Inventory& inventory);
 void print_json(std::ostream& out, const SlowWait& wait);
 void print_json(std::ostream& out, const SlowSummary& summary);

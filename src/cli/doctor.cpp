@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+#include <set>
+#include <sstream>
+
+#include "src/cli/command_table.h"
+#include "src/cli/output.h"
+#include "src/cli/parser.h"
+#include "src/cli/terminal.h"
+#include "src/collect/copies.h"
+#include "src/collect/machine_checks.h"
+#include "src/collect/self_test.h"
+#include "src/collect/target_checks.h"
+#include "src/view/doctor_lines.h"
+#include "src/view/json.h"
+
+namespace waitprobe::cli {
+namespace {
+
+constexpr int will_not_work = 1;
+
+struct Options {
+  TargetChoice targets;
+  bool json = false;
+};
+
+Options parse(const CommandRow& row, const Words& words) {
+  Parser parser(row);
+  Options options;
+  const TargetOptions targets(parser);
+  parser.set_target_usage("[-p PID | -a | -f FILE | -- CMD ARGS...]");
+  parser.add_flag("--json", options.json, "One object, for a program to read");
+  parser.parse_words(words);
+  if (targets.has_any() || words.has_command) options.targets = targets.choice(words);
+  return options;
+}
+
+Findings examine_machine() {
+  Findings findings{"this machine and this user", check_machine()};
+  for (Check& check : run_self_test()) findings.checks.push_back(std::move(check));
+  return findings;
+}
+
+// Errors: a target that was named is not there.
+Result<void> examine_targets(const TargetChoice& targets, Diagnosis& diagnosis) {
+  const auto add = [&](Result<Findings> findings) -> Result<void> {
+    if (!findings) return findings.error();
+    diagnosis.findings.push_back(std::move(*findings));
+    return {};
+  };
+  if (!targets.file.empty()) return add(check_file(targets.file));
+  if (!targets.command.empty()) return add(check_command(targets.command.front()));
+  for (const std::uint32_t pid : targets.pids) {
+    if (auto added = add(check_process(pid)); !added) return added;
+  }
+  if (!targets.all) return {};
+  const auto found = CopyFinder().find_all({});
+  if (!found) return found.error();
+  std::set<std::uint32_t> pids;
+  for (const Copy& copy : found->copies) pids.insert(copy.pid);
+  for (const std::uint32_t pid : pids) (void)add(check_process(pid));  // it may have ended meanwhile
+  return {};
+}
+
+}  // namespace
+
+Result<int> run_doctor(const CommandRow& row, const Words& words) {
+  const Options options = parse(row, words);
+  Diagnosis diagnosis;
+  diagnosis.findings.push_back(examine_machine());
+  if (auto examined = examine_targets(options.targets, diagnosis); !examined) return examined.error();
+  std::ostringstream out;
+  if (options.json) {
+    print_json(out, diagnosis);
+  } else {
+    print_diagnosis(out, diagnosis, output_width(), wanted_colours());
+  }
+  const auto printed = write_output(out.view());
+  if (!printed) return printed.error();
+  return diagnosis.will_work() ? 0 : will_not_work;
+}
+
+}  // namespace waitprobe::cli

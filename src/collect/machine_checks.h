@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+//
+// What this machine and this user have of what tracing needs. Each check takes the text that it judges.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "src/model/diagnosis.h"
+
+namespace waitprobe {
+
+using FileText = std::optional<std::string>;  // nothing: it could not be read
+
+// Of /proc/self/status: which capabilities are in force, bit by bit.
+std::uint64_t effective_capabilities(const std::string& proc_status);
+
+Check check_capabilities(std::uint64_t capabilities);
+// Those that are needed for processes of others, and for files of containers.
+Check check_reading_rights(std::uint64_t capabilities);
+Check check_type_information(bool is_there);
+Check check_tracefs(bool is_there);
+Check check_pid_namespace(std::uint64_t inode);
+Check check_uprobes(bool has_uprobes, bool has_semaphores);
+// Of /sys/kernel/security/lockdown.
+Check check_lockdown(const FileText& lockdown);
+// Of /proc/sys/kernel.
+Check check_perf_paranoia(const FileText& perf_event_paranoid, std::uint64_t capabilities);
+Check check_unprivileged_bpf(const FileText& unprivileged_bpf_disabled, std::uint64_t capabilities);
+// Of /proc/sys/kernel/yama.
+Check check_ptrace_scope(const FileText& ptrace_scope);
+// Of /proc/self/status.
+Check check_seccomp(const std::string& proc_status);
+
+// Without the first of these nothing is to be tried: they are looked at before each tracing.
+std::vector<Check> check_first_needs();
+// All of them.
+std::vector<Check> check_machine();
+
+}  // namespace waitprobe

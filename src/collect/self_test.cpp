@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+#include "src/collect/self_test.h"
+
+#include <bpf/libbpf.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <memory>
+
+#include "bpf/abi.h"
+#include "doctor.skel.h"
+#include "src/collect/hist_program.h"
+#include "src/collect/self_test_probe.h"
+#include "src/collect/slow_program.h"
+#include "src/collect/tracing_rights.h"
+#include "src/model/result.h"
+
+namespace waitprobe {
+namespace {
+
+constexpr std::uint64_t shots = 3;
+constexpr std::uint64_t told_number = 0x5eed'0000'0001;
+
+struct Destroy {
+  void operator()(doctor_bpf* skeleton) const { doctor_bpf__destroy(skeleton); }
+  void operator()(bpf_link* link) const { bpf_link__destroy(link); }
+};
+
+Result<void> judge(const wp_self_test& seen, std::uint64_t pointed_to, bool was_armed) {
+  const std::string what = "attach to";
+  if (!was_armed)
+    return Error{what, "", "the kernel did not raise the semaphore of the probe",
+                 "use a kernel built with CONFIG_UPROBE_EVENTS=y"};
+  if (seen.hits != shots)
+    return Error{
+        what, "",
+        "the probe fired " + std::to_string(shots) + " times, and the program ran " + std::to_string(seen.hits) + " times", ""};
+  if (seen.number != told_number) {
+    return Error{what, "", "the arguments of probes arrive as something else",
+                 "build waitprobe with the usdt.bpf.h of the libbpf that it runs with"};
+  }
+  if (seen.read != pointed_to)
+    return Error{what, "", "the memory of the process cannot be read", "lockdown may forbid it: boot with lockdown=integrity"};
+  return {};
+}
+
+// Of rights there are checks of their own, which say more than libbpf.
+Error refusal(int error_number, const std::string& log) {
+  if (error_number == EPERM || error_number == EACCES)
+    return {"attach", "", errno_text(error_number), "mend what is missing above"};
+  return load_error(error_number, log);
+}
+
+Result<void> attach_to_itself() {
+  const LibbpfLog log;
+  errno = 0;
+  const std::unique_ptr<doctor_bpf, Destroy> skeleton(doctor_bpf__open_and_load());
+  if (skeleton == nullptr) return refusal(errno, log.text());
+  std::unique_ptr<bpf_link, Destroy> link(bpf_program__attach_usdt(skeleton->progs.on_self_test, getpid(), "/proc/self/exe",
+                                                                   "waitprobe_doctor", "self_test", nullptr));
+  if (link == nullptr) return refusal(errno, log.text());
+  const bool was_armed = self_test_is_armed();
+  const std::uint64_t pointed_to = ~told_number;
+  for (std::uint64_t i = 0; i < shots; i++) fire_self_test(told_number, &pointed_to);
+  link.reset();
+  return judge(skeleton->bss->self_test, pointed_to, was_armed);
+}
+
+Check check_of(const char* name, const Result<void>& result, const char* found) {
+  if (result) return {name, CheckStatus::ok, true, found, ""};
+  return {name, CheckStatus::missing, true, result.error().why, result.error().hint};
+}
+
+template <class T>
+Result<void> without_value(const Result<T>& result) {
+  return result ? Result<void>() : Result<void>(result.error());
+}
+
+}  // namespace
+
+std::vector<Check> run_self_test() {
+  constexpr std::uint64_t any_min_ns = 1'000'000;
+  return {check_of("attaching", attach_to_itself(), "a program was attached to this tool and saw what it should"),
+          check_of("hist's programs", without_value(HistProgram::load({}, Transport::batches)), "the kernel takes them"),
+          check_of("slow's programs", without_value(SlowProgram::load({}, any_min_ns, true)), "the kernel takes them")};
+}
+
+}  // namespace waitprobe

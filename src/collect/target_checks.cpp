@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: MIT
+#include "src/collect/target_checks.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <sstream>
+
+#include "bpf/abi.h"
+#include "src/collect/copies.h"
+#include "src/collect/foreign_uprobes.h"
+#include "src/collect/process_memory.h"
+
+namespace waitprobe {
+namespace {
+
+constexpr const char* all_probes[] = {"wait_start",      "wait_stop",     "wait_slow_1us",  "wait_slow_10us",
+                                      "wait_slow_100us", "wait_slow_1ms", "wait_slow_10ms", "wait_slow_100ms",
+                                      "wait_slow_1s",    "wait_block",    "wait_batch"};
+constexpr std::size_t most_named = 5;  // of what is listed; how many more there are is told
+
+// "a, b and 3 more".
+std::string listed(const std::vector<std::string>& names) {
+  std::string text;
+  for (std::size_t i = 0; i < std::min(names.size(), most_named); i++) text += (i != 0 ? ", " : "") + names[i];
+  if (names.size() > most_named) text += " and " + std::to_string(names.size() - most_named) + " more";
+  return text;
+}
+
+Check check_probes(const std::string& file, const ProbeFile& probes) {
+  std::vector<std::string> missing;
+  for (const char* name : all_probes) {
+    if (probes.find(name) == nullptr) missing.emplace_back(name);
+  }
+  if (missing.empty()) return {"probes", CheckStatus::ok, true, file + ": all " + std::to_string(probes.sites.size()), ""};
+  return {"probes", CheckStatus::missing, true, file + " lacks " + listed(missing),
+          "link it with the libwaitprobe of this version"};
+}
+
+// The beginning of struct wp_root, which no version may change.
+struct RootHead {
+  wp_armed armed;
+  __u64 magic;
+  __u32 version;
+};
+
+Check check_version(const std::string& file, const std::optional<RootHead>& root) {
+  if (!root) return {"library version", CheckStatus::unknown, true, file + " cannot be read there", ""};
+  if (root->magic != WP_ROOT_MAGIC)
+    return {"library version", CheckStatus::missing, true, file + " has something else in the place of the library's root",
+            "link it anew with libwaitprobe"};
+  const std::string found = file + ": ABI " + std::to_string(root->version);
+  if (root->version == WP_ABI_VERSION) return {"library version", CheckStatus::ok, true, found, ""};
+  return {"library version", CheckStatus::missing, true, found + ", and this tool knows " + std::to_string(WP_ABI_VERSION),
+          "use the waitprobe that belongs to the program, or link that anew"};
+}
+
+std::optional<RootHead> root_of_file(int fd, const ProbeFile& probes) {
+  RootHead root;
+  const auto offset = static_cast<off_t>(probes.root_offset());
+  if (offset == 0 || pread(fd, &root, sizeof root, offset) != static_cast<ssize_t>(sizeof root)) return std::nullopt;
+  return root;
+}
+
+// `events`, `batch`: the semaphores in the process; nothing where there is only a file. A program that sits on a probe while
+// its semaphore is down has brought none.
+Check check_foreign(const std::string& file, const ProbeFile& probes, const std::optional<wp_armed>& armed) {
+  std::vector<std::string> found;
+  for (const UsdtSite& site : probes.sites) {
+    for (const std::string& one : foreign_uprobes_of_tracefs(file, site)) found.push_back(one + " on " + site.name);
+    const bool is_of_batch = site.name == "wait_block" || site.name == "wait_batch";
+    if (!armed || (is_of_batch ? armed->batch : armed->events) != 0) continue;
+    for (const std::string& one : foreign_programs(file, site)) found.push_back(one + " on " + site.name);
+  }
+  if (found.empty()) return {"foreign uprobes", CheckStatus::ok, true, "none without the probes' semaphore", ""};
+  return {"foreign uprobes", CheckStatus::missing, true,
+          listed(found) + ": without the probe's semaphore, and the kernel takes only one kind",
+          "end them, or remove those of tracefs: echo '-:GROUP/NAME' >> /sys/kernel/tracing/uprobe_events"};
+}
+
+Check check_armed(const std::optional<RootHead>& root) {
+  if (!root) return {"armed", CheckStatus::unknown, false, "its memory cannot be read", "run it as root"};
+  const wp_armed& armed = root->armed;
+  std::vector<std::string> by;
+  if (armed.events != 0) by.emplace_back("a tracer of single waits");
+  if (armed.batch != 0) by.emplace_back("a tracer of batches");
+  if (armed.backends != 0) by.emplace_back("its own backends");
+  if (armed.self != 0) by.emplace_back("itself (WAITPROBE_TRACK)");
+  return {"armed", CheckStatus::ok, false, by.empty() ? "nobody listens" : "by " + listed(by), ""};
+}
+
+// Sites that a kernel may turn into calls, in one file.
+std::vector<std::string> endangered_sites(int fd, const std::string& file) {
+  std::vector<std::string> found;
+  const auto sites = read_usdt_sites(fd, file);
+  if (!sites || !sites->has_value()) return found;
+  for (const UsdtSite& site : **sites) {
+    char code[6];
+    const ssize_t got = site.offset != 0 ? pread(fd, code, sizeof code, static_cast<off_t>(site.offset)) : 0;
+    if (got <= 0 || !may_become_call({code, static_cast<std::size_t>(got)})) continue;
+    char offset[32];
+    std::snprintf(offset, sizeof offset, "0x%llx", static_cast<unsigned long long>(site.offset));
+    found.push_back(site.provider + ":" + site.name + " at " + offset + " of " + file);
+  }
+  return found;
+}
+
+Check check_red_zone(const std::vector<std::string>& endangered) {
+  const auto does = makes_calls_of_nops();
+  const char* const name = "red zone";
+  if (endangered.empty()) return {name, CheckStatus::ok, false, "no USDT probe is a five-byte nop", ""};
+  if (does == std::optional(false)) return {name, CheckStatus::ok, false, "this kernel makes no calls of five-byte nops", ""};
+  return {name, does ? CheckStatus::warning : CheckStatus::unknown, false,
+          listed(endangered) + ": traced, " + (does ? "this kernel turns" : "a kernel may turn") +
+              " the nop into a call, which overwrites variables of functions that use the red zone",
+          "do not trace these; build that file with -mno-red-zone, or with the one-byte nop of sys/sdt.h"};
+}
+
+struct Namespace {
+  const char* name;
+  const char* meaning;  // of being in another one
+};
+constexpr Namespace namespaces[] = {
+    {"pid", "it is shown by the number that it has here"},
+    {"mnt", "its files are opened as it sees them"},
+    {"user", "its root is not this machine's"},
+    {"time", "ages of its open waits may be shifted"},
+};
+
+Check check_namespaces(std::uint32_t pid) {
+  std::vector<std::string> others;
+  for (const auto& [name, meaning] : namespaces) {
+    std::error_code error, own_error;
+    const auto its = std::filesystem::read_symlink("/proc/" + std::to_string(pid) + "/ns/" + name, error);
+    const auto ours = std::filesystem::read_symlink(std::string("/proc/self/ns/") + name, own_error);
+    if (error) return {"namespaces", CheckStatus::unknown, false, "they cannot be read", "run it as root"};
+    if (!own_error && its != ours) others.push_back(std::string(name) + " of its own (" + meaning + ")");
+  }
+  return {"namespaces", CheckStatus::ok, false, others.empty() ? "ours" : listed(others), ""};
+}
+
+// As execvp() does.
+std::string find_in_path(const std::string& name) {
+  if (name.find('/') != std::string::npos) return access(name.c_str(), X_OK) == 0 ? name : "";
+  const char* const folders = std::getenv("PATH");
+  std::istringstream all(folders != nullptr ? folders : "/bin:/usr/bin");
+  for (std::string folder; std::getline(all, folder, ':');) {
+    const std::string path = (folder.empty() ? "." : folder) + "/" + name;
+    if (access(path.c_str(), X_OK) == 0) return path;
+  }
+  return "";
+}
+
+void check_copy(const Copy& copy, std::vector<Check>& checks) {
+  const ProcessMemory memory(copy.pid);
+  RootHead head;
+  const auto root = memory.read(copy.root_address, &head, sizeof head) ? std::optional(head) : std::nullopt;
+  checks.push_back(check_probes(copy.path, *copy.probes));
+  checks.push_back(check_version(copy.path, root));
+  checks.push_back(check_armed(root));
+  const FileDescriptor file = CopyFinder::open_copy(copy);
+  const std::string path = "/proc/self/fd/" + std::to_string(file.get());
+  checks.push_back(check_foreign(file.ok() ? path : copy.path, *copy.probes, root ? std::optional(root->armed) : std::nullopt));
+}
+
+std::vector<std::string> endangered_sites(std::uint32_t pid, const std::vector<Mapping>& mappings) {
+  std::map<FileId, const Mapping*> files;
+  for (const Mapping& mapping : mappings) {
+    if (mapping.executable) files.emplace(mapping.file, &mapping);
+  }
+  std::vector<std::string> found;
+  for (const auto& [id, mapping] : files) {
+    const FileDescriptor file = CopyFinder::open_mapped(pid, *mapping);
+    if (!file.ok()) continue;
+    for (std::string& one : endangered_sites(file.get(), mapping->path)) found.push_back(std::move(one));
+  }
+  return found;
+}
+
+}  // namespace
+
+Result<Findings> check_process(std::uint32_t pid) {
+  if (auto exists = check_exists(pid); !exists) return exists.error();
+  const auto mappings = file_mappings(pid);
+  if (!mappings) return mappings.error();
+  CopyFinder finder;
+  const auto copies = finder.find(pid);
+  if (!copies) return copies.error();
+  Findings findings{describe_process(pid), {}};
+  if (copies->empty()) {
+    const Error none = no_probes_error(pid);
+    findings.checks.push_back({"probes", CheckStatus::missing, true, none.why, none.hint});
+  }
+  for (const Copy& copy : *copies) check_copy(copy, findings.checks);
+  findings.checks.push_back(check_namespaces(pid));
+  findings.checks.push_back(check_red_zone(endangered_sites(pid, *mappings)));
+  return findings;
+}
+
+Result<Findings> check_file(const std::string& path) {
+  const FileDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!file.ok()) return Error{"open", path, errno_text(errno), ""};
+  const auto probes = read_probe_notes(file.get(), path);
+  if (!probes) return probes.error();
+  Findings findings{path, {}};
+  if (probes->has_value()) {
+    findings.checks.push_back(check_probes(path, **probes));
+    findings.checks.push_back(check_version(path, root_of_file(file.get(), **probes)));
+    findings.checks.push_back(check_foreign(path, **probes, std::nullopt));
+  } else {
+    findings.checks.push_back({"probes", CheckStatus::missing, true, "it carries no probes of waitprobe",
+                               "link it with libwaitprobe, or name the library that is"});
+  }
+  findings.checks.push_back(check_red_zone(endangered_sites(file.get(), path)));
+  return findings;
+}
+
+Result<Findings> check_command(const std::string& name) {
+  const std::string path = find_in_path(name);
+  if (path.empty()) return Error{"start", name, "there is no such command in PATH", ""};
+  auto findings = check_file(path);
+  const bool has_probes = findings && findings->checks.front().status == CheckStatus::ok;
+  if (has_probes) return findings;
+  // A script, or a program that loads a library with probes: it will tell when it runs.
+  return Findings{path, {{"probes", CheckStatus::unknown, true, "it carries none itself; what it starts or loads may", ""}}};
+}
+
+}  // namespace waitprobe

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+#include "src/view/doctor_lines.h"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "src/view/escape.h"
+
+namespace waitprobe {
+namespace {
+
+constexpr std::size_t status_width = 15, name_width = 18;
+
+// Lines of words, each as long as there is room. A word that is longer has a line of its own.
+std::vector<std::string> wrapped(const std::string& text, std::size_t width) {
+  std::vector<std::string> lines(1);
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find(' ', at), text.size());
+    const std::string word = text.substr(at, end - at);
+    if (!lines.back().empty() && display_width(lines.back()) + 1 + display_width(word) > width) lines.emplace_back();
+    lines.back() += (lines.back().empty() ? "" : " ") + word;
+    at = end + 1;
+  }
+  return lines;
+}
+
+std::string shown(CheckStatus status) { return status == CheckStatus::unknown ? "could not tell" : name_of(status); }
+
+std::string emphasised_status(const Check& check, Colours colours) {
+  const std::string text = pad(shown(check.status), status_width);
+  if (check.status == CheckStatus::ok) return text;
+  const bool is_alert = check.status == CheckStatus::warning || (check.status == CheckStatus::missing && check.needed);
+  return emphasised(text, is_alert ? Emphasis::alert : Emphasis::bold, colours);
+}
+
+void print_check(std::ostream& out, const Check& check, std::size_t width, Colours colours) {
+  const bool is_missed = check.status == CheckStatus::missing && !check.needed;
+  const std::string found = escape(check.found) + (is_missed ? " (it works without)" : "");
+  const std::string indent(status_width + name_width + 2, ' ');
+  bool is_first = true;
+  for (const std::string& line : wrapped(found, width - indent.size())) {
+    out << (is_first ? "  " + emphasised_status(check, colours) + pad(check.name, name_width) : indent) << line << '\n';
+    is_first = false;
+  }
+  for (std::size_t at = 0; at < check.fix.size();) {
+    const std::size_t end = std::min(check.fix.find('\n', at), check.fix.size());
+    out << std::string(status_width + 2, ' ') << (at == 0 ? "-> " : "   ") << escape(check.fix.substr(at, end - at)) << '\n';
+    at = end + 1;
+  }
+}
+
+}  // namespace
+
+const char* name_of(CheckStatus status) {
+  constexpr const char* names[] = {"ok", "missing", "unknown", "warning"};
+  return names[static_cast<std::size_t>(status)];
+}
+
+void print_diagnosis(std::ostream& out, const Diagnosis& diagnosis, std::size_t width, Colours colours) {
+  for (const Findings& findings : diagnosis.findings) {
+    out << emphasised(escape(findings.subject), Emphasis::bold, colours) << '\n';
+    for (const Check& check : findings.checks) print_check(out, check, width, colours);
+    out << '\n';
+  }
+  out << (diagnosis.will_work() ? "tracing will work" : emphasised("tracing will not work", Emphasis::alert, colours)) << '\n';
+}
+
+}  // namespace waitprobe

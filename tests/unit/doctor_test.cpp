@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+//
+// What is made of what the kernel says of itself.
+#include <gtest/gtest.h>
+#include <linux/capability.h>
+
+#include <sstream>
+
+#include "src/collect/machine_checks.h"
+#include "src/collect/usdt_sites.h"
+#include "src/view/doctor_lines.h"
+#include "src/view/json.h"
+#include "tests/unit/golden.h"
+
+namespace waitprobe {
+namespace {
+
+constexpr std::uint64_t bit(int capability) { return std::uint64_t{1} << capability; }
+constexpr std::uint64_t tracer = bit(CAP_BPF) | bit(CAP_PERFMON);
+
+TEST(Doctor, ReadsCapabilities) {
+  EXPECT_EQ(effective_capabilities("Name:\tx\nCapInh:\t01\nCapEff:\t000001ffffffffff\nCapBnd:\t02\n"), 0x1ffffffffffU);
+  EXPECT_EQ(effective_capabilities("CapEff:\t0000000000000010\n"), 16U);
+  EXPECT_EQ(effective_capabilities("Name:\tCapEff\n"), 0U);
+  EXPECT_EQ(effective_capabilities(""), 0U);
+}
+
+TEST(Doctor, NamesTheCapabilitiesThatAreLacking) {
+  EXPECT_EQ(check_capabilities(tracer).status, CheckStatus::ok);
+  EXPECT_EQ(check_capabilities(bit(CAP_SYS_ADMIN)).status, CheckStatus::ok) << "the old one for all";
+  const Check lacking = check_capabilities(bit(CAP_BPF));
+  EXPECT_EQ(lacking.status, CheckStatus::missing);
+  EXPECT_EQ(lacking.found, "this user lacks CAP_PERFMON");
+  EXPECT_NE(lacking.fix.find("setcap"), std::string::npos);
+  const Check reading = check_reading_rights(bit(CAP_SYS_ADMIN) | bit(CAP_SYS_PTRACE));
+  EXPECT_FALSE(reading.needed);
+  EXPECT_EQ(reading.found, "without CAP_DAC_READ_SEARCH some processes and files of others are out of reach");
+}
+
+TEST(Doctor, ReadsLockdown) {
+  EXPECT_EQ(check_lockdown("[none] integrity confidentiality\n").status, CheckStatus::ok);
+  EXPECT_EQ(check_lockdown("none [integrity] confidentiality\n").found, "integrity");
+  EXPECT_EQ(check_lockdown("none integrity [confidentiality]\n").status, CheckStatus::missing);
+  for (const char* text : {"", "none", "]["}) EXPECT_EQ(check_lockdown(text).status, CheckStatus::unknown) << text;
+  EXPECT_EQ(check_lockdown(std::nullopt).status, CheckStatus::unknown);
+  EXPECT_NE(check_lockdown(std::nullopt).fix.find("mount -t securityfs"), std::string::npos);
+}
+
+TEST(Doctor, SettingsMatterToThoseWhoLackCapabilities) {
+  for (const auto check : {check_perf_paranoia, check_unprivileged_bpf}) {
+    EXPECT_EQ(check("3\n", tracer).status, CheckStatus::ok);
+    EXPECT_EQ(check("-1\n", 0).status, CheckStatus::warning);
+    EXPECT_EQ(check(std::nullopt, tracer).status, CheckStatus::unknown);
+    EXPECT_EQ(check("many", tracer).status, CheckStatus::unknown);
+    EXPECT_FALSE(check("3\n", 0).needed) << "it is the capability that is missing";
+  }
+}
+
+TEST(Doctor, ReadsWhatElseMayBeInTheWay) {
+  EXPECT_EQ(check_ptrace_scope(std::nullopt).status, CheckStatus::ok);
+  EXPECT_EQ(check_ptrace_scope("2\n").status, CheckStatus::ok);
+  EXPECT_EQ(check_ptrace_scope("3\n").status, CheckStatus::missing);
+  EXPECT_EQ(check_seccomp("Seccomp:\t0\nSeccomp_filters:\t0\n").status, CheckStatus::ok);
+  EXPECT_EQ(check_seccomp("Seccomp:\t2\nSeccomp_filters:\t1\n").status, CheckStatus::unknown);
+  EXPECT_EQ(check_seccomp("").status, CheckStatus::unknown);
+  EXPECT_EQ(check_pid_namespace(0xEFFFFFFC).status, CheckStatus::ok);
+  EXPECT_EQ(check_pid_namespace(0xF0000001).status, CheckStatus::missing);
+  EXPECT_EQ(check_pid_namespace(0).status, CheckStatus::unknown);
+  EXPECT_EQ(check_uprobes(true, true).status, CheckStatus::ok);
+  EXPECT_EQ(check_uprobes(true, false).status, CheckStatus::missing);
+  EXPECT_EQ(check_tracefs(false).fix, "mount -t tracefs tracefs /sys/kernel/tracing");
+  EXPECT_EQ(check_type_information(false).status, CheckStatus::missing);
+}
+
+TEST(Doctor, KnowsTheNopsThatBecomeCalls) {
+  const std::string five("\x0f\x1f\x44\x00\x00", 5);
+  EXPECT_TRUE(may_become_call(five));
+  EXPECT_TRUE(may_become_call(five + "\xc3"));
+  EXPECT_TRUE(may_become_call("\x90" + five));
+  EXPECT_FALSE(may_become_call("\x90"));
+  EXPECT_FALSE(may_become_call("\x90\x90" + five)) << "it is not the next instruction";
+  EXPECT_FALSE(may_become_call(five.substr(0, 4)));
+  EXPECT_FALSE(may_become_call(std::string("\x66\x0f\x1f\x44\x00\x00", 6))) << "six bytes";
+  EXPECT_FALSE(may_become_call(std::string("\x0f\x1f\x44\x00\x08", 5)));
+  EXPECT_FALSE(may_become_call(""));
+}
+
+Diagnosis ill() {
+  Diagnosis diagnosis;
+  diagnosis.findings.push_back(
+      {"this machine and this user",
+       {check_tracefs(false),
+        check_lockdown(std::nullopt),
+        check_ptrace_scope("1\n"),
+        {"news of ends", CheckStatus::missing, false, "others take their place", "a newer kernel has them"}}});
+  diagnosis.findings.push_back(
+      {"process 17 (\x1b[31m)",
+       {{"red zone", CheckStatus::warning, false, "a \xff of /opt/server and many more that have long names", "do not"}}});
+  return diagnosis;
+}
+
+TEST(Doctor, TellsWhatMendsIt) {
+  std::ostringstream out;
+  print_diagnosis(out, ill(), 80, Colours::no);
+  expect_golden("doctor.txt", out.str());
+}
+
+TEST(Doctor, WorksUnlessWhatIsNeededIsMissing) {
+  Diagnosis diagnosis = ill();
+  EXPECT_FALSE(diagnosis.will_work());
+  diagnosis.findings[0].checks[0] = check_tracefs(true);
+  EXPECT_TRUE(diagnosis.will_work());
+  std::ostringstream out;
+  print_json(out, diagnosis);
+  EXPECT_NE(out.str().find("{\"waitprobe\":1,\"will_work\":true,\"findings\":[{\"subject\":"), std::string::npos) << out.str();
+  EXPECT_NE(out.str().find("{\"name\":\"news of ends\",\"status\":\"missing\",\"needed\":false,\"found\":"), std::string::npos);
+  for (const char c : out.str()) ASSERT_TRUE(c == '\n' || (c >= 0x20 && c < 0x7f));
+}
+
+}  // namespace
+}  // namespace waitprobe
