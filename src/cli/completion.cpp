@@ -19,12 +19,6 @@ Kind kind_of(const OptionDescription& option) {
   return option.value.empty() ? Kind::none : Kind::nothing;
 }
 
-std::string joined(const std::vector<std::string>& words, const char* between = " ") {
-  std::string text;
-  for (const std::string& word : words) text += (text.empty() ? "" : between) + word;
-  return text;
-}
-
 // Between single quotes.
 std::string quoted(const std::string& text) {
   std::string quoted = "'";

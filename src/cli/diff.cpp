@@ -38,32 +38,28 @@ void add_gate(Parser& parser, std::optional<double>& to) {
     double percent = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), percent);
     if (error != std::errc() || end != text.data() + text.size() || !(percent >= 0) || !std::isfinite(percent)) {
-      throw CLI::ValidationError("--gate takes a percentage from 0 on, such as 10, and not '" + text + "'");
+      throw UsageError{"--gate takes a percentage from 0 on, such as 10, and not '" + text + "'"};
     }
     to = percent;
   };
-  parser.add_option_function<std::string>("--gate", take, "Exit with 3 if a key got worse by more than that, beyond noise")
-      ->type_name("PERCENT");
+  parser.add_value("--gate", "PERCENT", "Exit with 3 if a key got worse by more than that, beyond noise", take);
 }
 
 Options parse(const CommandRow& row, const Words& words) {
   Parser parser(row);
   Options options;
   parser.set_target_usage("A [B]");
-  parser.add_option("FILE", options.files, "One recording or two; - is the standard input")
-      ->type_name("")
-      ->required()
-      ->expected(1, 2);
+  parser.add_texts("FILE", options.files, "", "One recording or two; - is the standard input", Parser::Need::required);
   add_moment_span(parser, "--a", options.a, "Which part of the first is A, as in 14:00..14:05 or 0..60s");
   add_moment_span(parser, "--b", options.b, "Which part of the second is B; of the first, if there is only one");
   add_key_globs(parser, options.key_globs);
   add_gate(parser, options.gate_percent);
   parser.add_flag("--json", options.json, "One object, for a program to read");
   parser.parse_words(words);
-  if (words.has_command) throw CLI::ValidationError("diff starts no command; leave out what follows --");
+  if (words.has_command) throw UsageError{"diff starts no command; leave out what follows --"};
+  if (options.files.size() > 2) throw UsageError{"there are more than two recordings; report adds several up"};
   if (options.files.size() == 1 && (options.a.is_all() || options.b.is_all())) {
-    throw CLI::ValidationError(
-        "there is nothing to compare with: give a second recording, or two parts of this one with --a and --b");
+    throw UsageError{"there is nothing to compare with: give a second recording, or two parts of this one with --a and --b"};
   }
   return options;
 }

@@ -12,14 +12,14 @@
 namespace waitprobe::cli {
 namespace {
 
-// The command that is named, or none. Errors: throws CLI::ParseError where there is no such command.
+// The command that is named, or none. Errors: throws UsageError where there is no such command.
 const CommandRow* parse_command(const CommandRow& row, const Words& words) {
   Parser parser(row);
   std::string name;
   std::vector<std::string> names;
   for (const CommandRow& one : commands()) names.emplace_back(one.name);
   parser.set_target_usage("[COMMAND]");
-  parser.restrict(parser.add_option("COMMAND", name, "Which")->type_name(""), names, "command");
+  parser.add_choice("COMMAND", name, "", "Which", names, "command");
   parser.parse_words(words);
   return name.empty() ? nullptr : find_command(name);
 }
@@ -71,8 +71,7 @@ Result<int> run_completion(const CommandRow& row, const Words& words) {
   Parser parser(row);
   std::string shell;
   parser.set_target_usage("SHELL");
-  const auto option = parser.add_option("SHELL", shell, "bash, zsh or fish")->type_name("")->required();
-  parser.restrict(option, shells(), "completion for");
+  parser.add_choice("SHELL", shell, "", "bash, zsh or fish", shells(), "completion for", Parser::Need::required);
   parser.parse_words(words);
   std::ostringstream out;
   print_completion(out, shell);

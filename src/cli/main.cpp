@@ -3,7 +3,6 @@
 // Looks up the command, and is the one place that prints errors and exits. Exit status: 0 done, 1 failed, 2 wrong usage.
 #include <signal.h>
 
-#include <CLI/CLI.hpp>
 #include <iostream>
 
 #include "src/cli/command_table.h"
@@ -26,8 +25,8 @@ int run(const CommandRow& row, const Words& words) {
   } catch (const HelpWanted& help) {
     std::cout << help.text;
     return 0;
-  } catch (const CLI::ParseError& error) {
-    report(std::cerr, Error{"understand", "the options of waitprobe " + std::string(row.name), error.what(),
+  } catch (const UsageError& error) {
+    report(std::cerr, Error{"understand", "the options of waitprobe " + std::string(row.name), error.text,
                             "waitprobe " + std::string(row.name) + " --help shows them"});
     return wrong_usage;
   }

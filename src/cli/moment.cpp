@@ -58,28 +58,28 @@ std::uint64_t after_begin(const Moment& moment, std::uint64_t begin_unix_ns) {
   return wanted_ns > begin_unix_ns ? wanted_ns - begin_unix_ns : 0;
 }
 
-CLI::Option* add_moment(Parser& parser, const std::string& name, std::optional<Moment>& to, const std::string& description) {
+void add_moment(Parser& parser, const std::string& name, std::optional<Moment>& to, const std::string& description) {
   const auto take = [name, &to](const std::string& text) {
     to = parse_moment(text);
     if (to) return;
-    throw CLI::ValidationError(name +
-                               " takes a moment such as 90s or 5m after the beginning, 14:05, 14:05:30 or 2026-11-25T14:05:30, "
-                               "and not '" +
-                               text + "'");
+    throw UsageError{name +
+                     " takes a moment such as 90s or 5m after the beginning, 14:05, 14:05:30 or 2026-11-25T14:05:30, "
+                     "and not '" +
+                     text + "'"};
   };
-  return parser.add_option_function<std::string>(name, take, description)->type_name("MOMENT");
+  parser.add_value(name, "MOMENT", description, take);
 }
 
-CLI::Option* add_moment_span(Parser& parser, const std::string& name, MomentSpan& to, const std::string& description) {
+void add_moment_span(Parser& parser, const std::string& name, MomentSpan& to, const std::string& description) {
   const auto take = [name, &to](const std::string& text) {
     const std::size_t dots = text.find("..");
     const std::string from_text = text.substr(0, dots), to_text = dots == std::string::npos ? "" : text.substr(dots + 2);
     to = {parse_moment(from_text), parse_moment(to_text)};
     const bool is_wrong = (!from_text.empty() && !to.from) || (!to_text.empty() && !to.to);
     if (dots != std::string::npos && !to.is_all() && !is_wrong) return;
-    throw CLI::ValidationError(name + " takes two moments, such as 14:00..14:05 or 60s..120s, and not '" + text + "'");
+    throw UsageError{name + " takes two moments, such as 14:00..14:05 or 60s..120s, and not '" + text + "'"};
   };
-  return parser.add_option_function<std::string>(name, take, description)->type_name("FROM..TO");
+  parser.add_value(name, "FROM..TO", description, take);
 }
 
 }  // namespace waitprobe::cli

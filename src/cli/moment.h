@@ -31,9 +31,9 @@ struct MomentSpan {
   bool is_all() const { return !from && !to; }
 };
 
-CLI::Option* add_moment(Parser& parser, const std::string& name, std::optional<Moment>& to, const std::string& description);
+void add_moment(Parser& parser, const std::string& name, std::optional<Moment>& to, const std::string& description);
 
 // An option that takes both as FROM..TO, of which one may be left out.
-CLI::Option* add_moment_span(Parser& parser, const std::string& name, MomentSpan& to, const std::string& description);
+void add_moment_span(Parser& parser, const std::string& name, MomentSpan& to, const std::string& description);
 
 }  // namespace waitprobe::cli

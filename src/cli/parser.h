@@ -3,8 +3,9 @@
 // What the command lines of all commands have in common.
 #pragma once
 
-#include <CLI/CLI.hpp>
-#include <map>
+#include <cstdint>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -16,6 +17,11 @@ namespace waitprobe::cli {
 
 // Thrown when --help is asked for.
 struct HelpWanted {
+  std::string text;
+};
+
+// Thrown when a command line cannot be understood.
+struct UsageError {
   std::string text;
 };
 
@@ -40,25 +46,46 @@ struct Described {
 
 Words split_words(const std::vector<std::string>& arguments);
 
-// A parser that opens its help with what the command answers, and ends it with examples that can be pasted.
-class Parser : public CLI::App {
+// The command line of a command. Its help opens with what the command answers, and ends with examples that can be pasted.
+// CLI11 stays behind it: its header takes longer to read than most of our files to compile. What is added must outlive it.
+class Parser {
  public:
   explicit Parser(const CommandRow& row);
+  ~Parser();
+  Parser(const Parser&) = delete;
+  Parser& operator=(const Parser&) = delete;
 
   // How the targets are written, for the line of usage.
   void set_target_usage(const std::string& targets);
 
-  // One of several words. Errors: the message says what there is to choose from.
-  void restrict(CLI::Option* option, std::vector<std::string> choices, const std::string& kind);
+  enum class Need { optional, required };
 
-  // Errors: throws HelpWanted, Described or CLI::ParseError.
+  // Names with a dash are options, others stand for words without one. `value` is what the option takes, such as "FILE".
+  void add_flag(const std::string& name, bool& to, const std::string& text);
+  void add_text(const std::string& name, std::string& to, const std::string& value, const std::string& text,
+                Need need = Need::optional);
+  // Repeatable.
+  void add_texts(const std::string& name, std::vector<std::string>& to, const std::string& value, const std::string& text,
+                 Need need = Need::optional);
+  // One of several words. `kind` says of what: "column".
+  void add_choice(const std::string& name, std::string& to, const std::string& value, const std::string& text,
+                  std::vector<std::string> choices, const std::string& kind, Need need = Need::optional);
+  // Called with the word that is given; throws UsageError where it is none.
+  using Take = std::function<void(const std::string&)>;
+  void add_value(const std::string& name, const std::string& value, const std::string& text, const Take& take);
+  // Repeatable.
+  void add_values(const std::string& name, const std::string& value, const std::string& text, const Take& take);
+
+  // Errors: throws HelpWanted, Described or UsageError.
   void parse_words(const Words& words);
+  // REQUIRES: parsed.
+  bool was_given(const std::string& name) const;
 
  private:
+  struct App;
   Description describe() const;
 
-  std::string targets_;
-  std::map<const CLI::Option*, std::vector<std::string>> choices_;
+  std::unique_ptr<App> app_;
 };
 
 // -p PID, repeatable.
@@ -69,7 +96,7 @@ class TargetOptions {
  public:
   explicit TargetOptions(Parser& parser);
 
-  // REQUIRES: the parser has parsed. Errors: throws CLI::ParseError unless exactly one kind of target was given.
+  // REQUIRES: the parser has parsed. Errors: throws UsageError unless exactly one kind of target was given.
   TargetChoice choice(const Words& words) const;
   // Whether one of -p, -a and -f was given.
   bool has_any() const { return !choice_.pids.empty() || choice_.all || !choice_.file.empty(); }
@@ -79,19 +106,22 @@ class TargetOptions {
 };
 
 // An option that takes a time in seconds, such as 0.5. Units: `to` is in nanoseconds.
-CLI::Option* add_seconds(Parser& parser, const std::string& name, std::uint64_t& to, const std::string& description);
+void add_seconds(Parser& parser, const std::string& name, std::uint64_t& to, const std::string& description);
 
 // A time with its unit, such as 5ms, 2s or 0; a bare number is seconds. Nothing if it is none. Units: nanoseconds.
 std::optional<std::uint64_t> parse_duration(const std::string& text);
 
 // An option that takes such a time. Units: `to` is in nanoseconds.
-CLI::Option* add_duration(Parser& parser, const std::string& name, std::uint64_t& to, const std::string& description);
+void add_duration(Parser& parser, const std::string& name, std::uint64_t& to, const std::string& description);
 
 // -k GLOB, repeatable.
 void add_key_globs(Parser& parser, std::vector<std::string>& globs);
 
-// A check for options that take a number of things, 1 or more.
-std::string check_count(const std::string& text);
+// An option that takes a number of things, 1 or more.
+void add_count(Parser& parser, const std::string& name, std::uint64_t& to, const std::string& description);
+
+// "a b c"
+std::string joined(const std::vector<std::string>& words, const char* between = " ");
 
 // --ready-fd N: one byte is written to N once everything is attached. REQUIRES: parsed.
 class ReadyFd {
@@ -100,7 +130,7 @@ class ReadyFd {
   void tell() const;
 
  private:
-  int fd_ = -1;
+  std::shared_ptr<int> fd_;  // of the option, which outlives a move
 };
 
 }  // namespace waitprobe::cli

@@ -31,7 +31,7 @@ Options parse(const CommandRow& row, const Words& words, std::optional<ReadyFd>&
   Options options;
   options.live.interval_ns = 1'000'000'000;
   const TargetOptions targets(parser);
-  parser.add_option("-o", options.file, "Where to; - is the standard output")->type_name("FILE")->required();
+  parser.add_text("-o", options.file, "FILE", "Where to; - is the standard output", Parser::Need::required);
   parser.add_flag("--overwrite", options.overwrite, "Even if there is such a file");
   add_live_options(parser, options.live, "Keep a snapshot of each such interval; 1 if it is not given");
   add_key_globs(parser, options.key_globs);

@@ -134,7 +134,7 @@ Options parse(const CommandRow& row, const Words& words, std::optional<ReadyFd>&
   const TargetOptions targets(parser);
   add_duration(parser, "--min", options.min_ns, "At least so long: 5ms, 100us, 2s; 0 for all (1ms)");
   parser.add_flag("--stack", options.stacks, "With the functions that the thread was in");
-  parser.add_option("-n", options.most_cnt, "End after so many waits")->type_name("COUNT")->check(check_count);
+  add_count(parser, "-n", options.most_cnt, "End after so many waits");
   add_seconds(parser, "-d", options.duration_ns, "Stop after this time, and end the command (SIGTERM)");
   add_key_globs(parser, options.key_globs);
   parser.add_flag("--json", options.json, "One object a line, for a program to read");

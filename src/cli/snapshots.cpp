@@ -26,9 +26,7 @@ Result<void> for_each_interval(SnapshotSource& source, const Span& span, const s
 
 void add_print_options(Parser& parser, PrintOptions& options) {
   add_key_globs(parser, options.key_globs);
-  const auto sort = parser.add_option("--sort", options.table.sort, "One of " + CLI::detail::join(sort_names(), ", "));
-  sort->type_name("COLUMN");
-  parser.restrict(sort, sort_names(), "column");
+  parser.add_choice("--sort", options.table.sort, "COLUMN", "One of " + joined(sort_names(), ", "), sort_names(), "column");
   parser.add_flag("--json", options.json, "One object a line, for a program to read");
 }
 

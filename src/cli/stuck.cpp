@@ -37,27 +37,24 @@ Options parse(const CommandRow& row, const Words& words, std::optional<ReadyFd>&
   Parser parser(row);
   Options options;
   const TargetOptions targets(parser);
-  parser.add_option("--core", options.core_file, "A core dump, instead of living processes")->type_name("FILE");
+  parser.add_text("--core", options.core_file, "FILE", "A core dump, instead of living processes");
   add_duration(parser, "--older", options.stuck.older_ns, "Open for at least so long: 500ms, 10s, 2m (1s)");
   parser.add_flag("--stack", options.stuck.stacks, "What their threads are doing; stops each for a moment");
-  parser.add_option("--ignore", options.stuck.ignore_globs, "Keys whose waits are meant to last; repeatable")
-      ->type_name("GLOB")
-      ->allow_extra_args(false);
+  parser.add_texts("--ignore", options.stuck.ignore_globs, "GLOB", "Keys whose waits are meant to last; repeatable");
   add_key_globs(parser, options.stuck.key_globs);
   parser.add_flag("--watch", options.watch, "Again and again, until Ctrl-C");
-  const auto interval = add_seconds(parser, "-i", options.interval_ns, "With --watch: so often (1)");
+  add_seconds(parser, "-i", options.interval_ns, "With --watch: so often (1)");
   parser.add_flag("--json", options.json, "One object a line, for a program to read");
   ready.emplace(parser);
   parser.set_target_usage("(-p PID | -a | -f FILE | --core FILE)");
   parser.parse_words(words);
-  if (words.has_command) throw CLI::ValidationError("stuck starts no command; leave out what follows --");
-  if (interval->count() != 0 && !options.watch)
-    throw CLI::ValidationError("-i says how often --watch looks; give that as well");
-  if (options.watch && !options.core_file.empty()) throw CLI::ValidationError("a core dump does not change; leave out --watch");
+  if (words.has_command) throw UsageError{"stuck starts no command; leave out what follows --"};
+  if (parser.was_given("-i") && !options.watch) throw UsageError{"-i says how often --watch looks; give that as well"};
+  if (options.watch && !options.core_file.empty()) throw UsageError{"a core dump does not change; leave out --watch"};
   if (options.core_file.empty()) {
     options.targets = targets.choice(words);
   } else if (targets.has_any()) {
-    throw CLI::ValidationError("there is more than one kind of target: give --core FILE alone");
+    throw UsageError{"there is more than one kind of target: give --core FILE alone"};
   }
   options.table = {output_width(), wanted_colours()};
   return options;

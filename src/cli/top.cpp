@@ -34,7 +34,7 @@ constexpr std::uint64_t first_ns = 250'000'000;
 std::string describe(const TargetChoice& targets) {
   if (targets.all) return "all processes";
   if (!targets.file.empty()) return targets.file;
-  if (!targets.command.empty()) return CLI::detail::join(targets.command, " ");
+  if (!targets.command.empty()) return joined(targets.command);
   if (targets.pids.size() == 1) return describe_process(targets.pids[0]);
   return std::to_string(targets.pids.size()) + " processes";
 }
