@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# What the tool itself costs while it shows 1,000 series each second, as `top` and as `hist -i 1`: live.sh [SECONDS]. As root.
+# What the tool itself costs while it shows 1,000 series each second, as `top`, as `hist -i 1` and as `record`: live.sh [SECONDS]. As root.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/build.sh -DWAITPROBE_BUILD_BENCH=ON waitprobe waitprobe-workload

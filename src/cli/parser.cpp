@@ -205,7 +205,7 @@ void add_duration(Parser& parser, const std::string& name, std::uint64_t& to, co
 }
 
 void add_key_globs(Parser& parser, std::vector<std::string>& globs) {
-  parser.add_texts("-k", globs, "GLOB", "Only keys that match, as in -k 'db.*'; repeatable");
+  parser.add_texts("-k,--key", globs, "GLOB", "Only keys that match, as in -k 'db.*'; repeatable");
 }
 
 void add_count(Parser& parser, const std::string& name, std::uint64_t& to, const std::string& description) {

@@ -112,7 +112,10 @@ Result<int> run_record(const CommandRow& row, const Words& words) {
   }
   HistSession& session = **opened;
   ready->tell();
-  if (auto started = session.targets().start(); !started) return started.error();
+  if (auto started = session.targets().start(); !started) {
+    file->remove();
+    return started.error();
+  }
   LiveSource source(session, options.live.duration_ns);
   const auto recorded = record(source, options, *file);
   const int status = finish(session.targets(), source.event(), signals);

@@ -89,6 +89,19 @@ std::uint64_t column_ns(const Recordings& recordings, const Span& span) {
   return interval_ns * ((intervals + most_columns - 1) / most_columns);
 }
 
+// Columns for a time in which nothing was recorded, between two runs.
+void add_gap(History& history, std::uint64_t until_unix_ns, std::uint64_t column_ns) {
+  if (history.columns.empty()) return;
+  const std::uint64_t from_unix_ns = history.columns.back().end_unix_ns;
+  if (until_unix_ns < from_unix_ns) return;
+  const std::uint64_t missing = std::min<std::uint64_t>((until_unix_ns - from_unix_ns) / column_ns, most_columns);
+  for (std::uint64_t i = 1; i <= missing; i++) {
+    Snapshot nothing;
+    nothing.time_unix_ns = from_unix_ns + i * column_ns;
+    add_column(history, std::move(nothing));
+  }
+}
+
 Result<void> write_report_page(Recordings& recordings, Span span, const Options& options) {
   History history;
   const std::uint64_t each_ns = column_ns(recordings, span);
@@ -102,7 +115,9 @@ Result<void> write_report_page(Recordings& recordings, Span span, const Options&
   recordings.rewind();
   span.interval_ns = each_ns;
   const auto columns = for_each_interval(recordings, span, [&](Snapshot snapshot) -> Result<bool> {
-    if (snapshot.elapsed_ns != 0) add_column(history, std::move(snapshot));
+    if (snapshot.elapsed_ns == 0) return true;
+    add_gap(history, snapshot.time_unix_ns - snapshot.elapsed_ns, each_ns);
+    add_column(history, std::move(snapshot));
     return true;
   });
   if (!columns) return columns.error();

@@ -21,6 +21,8 @@ Result<void> for_each_interval(SnapshotSource& source, const Span& span, const s
     if (!taken) return taken.error();
     if (at_end || now.is_last || !*taken) return {};
     before = std::move(now.snapshot);
+    // Over a gap, which may be years where a clock was set, in one step.
+    if (now.next_ns > next_ns) next_ns += (now.next_ns - next_ns) / span.interval_ns * span.interval_ns;
   }
 }
 

@@ -114,6 +114,8 @@ std::vector<double> deviations_of(const Side& side, ComparedFigure figure) {
     rest.add(batch, 1);
   }
   const double mean = std::accumulate(deviations.begin(), deviations.end(), 0.0) / n;
+  // Without the one batch that has waits, or with durations of 0 alone, there is no figure.
+  if (!std::isfinite(mean)) return {};
   for (double& deviation : deviations) deviation -= mean;
   return deviations;
 }

@@ -14,7 +14,8 @@ class SnapshotSource {
 
   struct Totals {
     Snapshot snapshot;
-    bool is_last = false;  // nothing comes after it
+    bool is_last = false;       // nothing comes after it
+    std::uint64_t next_ns = 0;  // nothing comes before this moment; 0: that is not known
   };
 
   // All waits from the beginning of the source up to a moment so much later (nanoseconds), or up to its end if that comes

@@ -219,6 +219,7 @@ void print_time_axis(std::ostream& out, const History& history) {
 std::string column_text(const HistoryColumn& column, const Histogram& histogram) {
   const auto time = column.elapsed_ns < 1'000'000'000 ? format_time_of_day_ms : format_time_of_day;
   std::string text = time(column.end_unix_ns - column.elapsed_ns) + " to " + time(column.end_unix_ns) + ": ";
+  if (column.elapsed_ns == 0) return format_time_of_day(column.end_unix_ns) + ": nothing was recorded";
   if (histogram.count() == 0) return text + "no waits";
   text += format_count(histogram.count()) + (histogram.count() == 1 ? " wait" : " waits");
   for (const auto& [name, q] : quantile_lines)

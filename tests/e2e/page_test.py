@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 
 import harness
 from harness import TOOL, TestCase, run
@@ -131,6 +132,16 @@ class Writing(TestCase):
         self.assertIn("waits.jsonl: there is a file that is no page\n  name another, or remove it", refused.err)
         self.assertEqual(self.report().process.returncode, 0, "it is still there")
         self.assertEqual(sorted(os.listdir(self.folder)), ["page", "waits.jsonl"])
+
+    def test_a_time_without_recording_is_left_free(self):
+        workload = self.started(harness.Workload("--threads", 1, "--loop", 60, "--pattern", "sleep", "--hold-ns", 1_000_000))
+        workload.go()
+        for name in ("one", "two"):
+            run(TOOL, "record", "-o", os.path.join(self.folder, name), "-i", "0.05", "-d", "0.5", "-p", workload.pid)
+            time.sleep(0.5)  # the gap itself
+        page = run(TOOL, "report", os.path.join(self.folder, "one"), os.path.join(self.folder, "two"), "--html", "-").out
+        self.assertGreater(page.count(": nothing was recorded"), 3)
+        self.assertGreater(page.count(" waits, p50 "), 6)
 
     def test_a_full_disk_is_told(self):
         full = self.report("--html", "/dev/full")

@@ -210,6 +210,19 @@ class Reports(Recordings):
             late = self.report(self.path(), "--from", until, status=1)
             self.assertRegex(late.err, "cannot look at this part of .*: it holds nothing\n  what was recorded is from ")
 
+    def test_a_clock_that_is_set_by_years_makes_a_gap_and_no_delay(self):
+        truth = self.record_workload(work=("--loop", 1))
+        years = 50 * 365 * 86_400 * 10**9
+        head, *snapshots, end = self.lines()
+        half = len(snapshots) // 2
+        with open(self.path("jump"), "w", encoding="ascii") as file:
+            for line in [head, *snapshots[:half], *({**one, "time_unix_ns": one["time_unix_ns"] + years} for one in snapshots[half:]), end]:
+                file.write(json.dumps(line) + "\n")
+        pieces = self.reported(self.path("jump"), "-i", "0.1")
+        self.assertGreater(len(pieces), 2)
+        self.assertEqual(sum(piece["coverage"]["observed"] for piece in pieces), sum(truth.values()))
+        self.report(self.path("jump"), "--html", self.path("page"))
+
     def test_several_are_merged(self):
         truths = [self.record_workload(name=name) for name in ("one", "two")]
         together = {key: truths[0][key] + truths[1][key] for key in truths[0]}

@@ -173,6 +173,12 @@ TEST(Comparison, TooLittleIsToldAsSuch) {
   EXPECT_FALSE(few[ComparedFigure::p99].is_known) << "four waits are beyond it";
   EXPECT_TRUE(few[ComparedFigure::p50].is_known);
   EXPECT_EQ(few.verdict, Verdict::no_change);
+  std::vector<Snapshot> burst(batch_cnt, snapshot({}, second_ns));
+  burst[3].series.push_back(series("a", std::vector<std::uint64_t>(1'000, 5'000)));
+  for (const Change& change : compare(burst, burst).keys[0].changes)
+    EXPECT_NE(change.verdict, Verdict::worse) << "of one batch";
+  const std::vector<Snapshot> zeros(batch_cnt, snapshot({series("a", std::vector<std::uint64_t>(100, 0))}, second_ns));
+  EXPECT_FALSE(compare(zeros, zeros).keys[0][ComparedFigure::mean].is_known) << "there is no ratio of nothing to nothing";
   const ComparedKey hardly_any = of(steady(0.1), batch_cnt);
   for (const Change& change : hardly_any.changes) EXPECT_FALSE(change.is_known);
 }

@@ -264,7 +264,9 @@ TEST_F(RecordingTest, AnIntervalBelongsToTheMomentThatIsNearest) {
   live[0].elapsed_ns += 1'000'000;  // a little late, as they are
   live[0].time_unix_ns += 1'000'000;
   Recordings recorded = source(written(live));
-  EXPECT_EQ(recorded.totals_at(second_ns / 4).snapshot.elapsed_ns, 0U);
+  const auto nothing = recorded.totals_at(second_ns / 4);
+  EXPECT_EQ(nothing.snapshot.elapsed_ns, 0U);
+  EXPECT_EQ(nothing.next_ns, second_ns / 2 + 500'000) << "the middle of the first";
   EXPECT_EQ(recorded.totals_at(second_ns).snapshot.series[0].histogram.count(), 2U);
 }
 
