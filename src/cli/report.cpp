@@ -80,10 +80,13 @@ Result<void> print_report(Recordings& recordings, const Span& span, const Option
 // How long a column of a page is: a whole number of the intervals that were recorded, unless it was asked for.
 std::uint64_t column_ns(const Recordings& recordings, const Span& span) {
   if (span.interval_ns != UINT64_MAX) return span.interval_ns;
-  std::size_t recorded = 1;
-  for (const Recording& recording : recordings.all()) recorded = std::max(recorded, recording.intervals.size());
+  std::uint64_t interval_ns = 1;
+  for (const Recording& recording : recordings.all()) {
+    std::uint64_t elapsed_ns = 0;
+    for (const RecordedInterval& interval : recording.intervals) elapsed_ns += interval.elapsed_ns;
+    if (elapsed_ns != 0) interval_ns = std::max(interval_ns, elapsed_ns / recording.intervals.size());
+  }
   const std::uint64_t all_ns = recordings.end_unix_ns() - recordings.begin_unix_ns();
-  const std::uint64_t interval_ns = std::max<std::uint64_t>(all_ns / recorded, 1);
   const std::uint64_t span_ns = std::min(span.to_ns, all_ns) - span.from_ns;
   const std::uint64_t intervals = span_ns / interval_ns + 1;
   return interval_ns * ((intervals + most_columns - 1) / most_columns);

@@ -140,8 +140,8 @@ class Writing(TestCase):
             run(TOOL, "record", "-o", os.path.join(self.folder, name), "-i", "0.05", "-d", "0.5", "-p", workload.pid)
             time.sleep(0.5)  # the gap itself
         page = run(TOOL, "report", os.path.join(self.folder, "one"), os.path.join(self.folder, "two"), "--html", "-").out
-        self.assertGreater(page.count(": nothing was recorded"), 3)
-        self.assertGreater(page.count(" waits, p50 "), 6)
+        self.assertGreaterEqual(page.count(": nothing was recorded"), 4)
+        self.assertGreaterEqual(page.count(" waits, p50 "), 10)
 
     def test_a_full_disk_is_told(self):
         full = self.report("--html", "/dev/full")
