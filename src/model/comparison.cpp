@@ -74,10 +74,20 @@ double value_of(const Waits& waits, ComparedFigure figure) {
 struct Side {
   std::vector<Waits> batches;
   Waits all;
+  // As they were counted.
+  std::uint64_t count = 0;
+  std::uint64_t total_ns = 0;
 
-  void add(Waits batch) {
+  void add(const Histogram& histogram, std::uint64_t elapsed_ns) {
+    Waits batch;
+    for (std::uint32_t i = 0; i < WP_BUCKETS; i++) batch.buckets[i] = static_cast<double>(histogram.bucket(i));
+    batch.count = static_cast<double>(histogram.count());
+    batch.total_ns = static_cast<double>(histogram.total_ns());
+    batch.elapsed_ns = static_cast<double>(elapsed_ns);
     all.add(batch, 1);
     batches.push_back(std::move(batch));
+    count += histogram.count();
+    total_ns += histogram.total_ns();
   }
 };
 
@@ -216,21 +226,12 @@ std::vector<Batch> by_key(const std::vector<Snapshot>& snapshots) {
   return batches;
 }
 
-Waits waits_of(const Histogram& histogram, std::uint64_t elapsed_ns) {
-  Waits waits;
-  for (std::uint32_t i = 0; i < WP_BUCKETS; i++) waits.buckets[i] = static_cast<double>(histogram.bucket(i));
-  waits.count = static_cast<double>(histogram.count());
-  waits.total_ns = static_cast<double>(histogram.total_ns());
-  waits.elapsed_ns = static_cast<double>(elapsed_ns);
-  return waits;
-}
-
 // A batch in which the key has no waits is one of its batches as well.
 Side side_of_key(const std::vector<Batch>& batches, const KeyId& id) {
   Side side;
   for (const Batch& batch : batches) {
     const auto found = batch.histograms.find(id);
-    side.add(waits_of(found != batch.histograms.end() ? found->second : Histogram(), batch.elapsed_ns));
+    side.add(found != batch.histograms.end() ? found->second : Histogram(), batch.elapsed_ns);
   }
   return side;
 }
@@ -247,10 +248,10 @@ ComparedKey compare_key(const KeyId& id, const Side& a, const Side& b, double er
   ComparedKey key;
   key.key = id.first;
   key.key_len = id.second;
-  key.count_a = static_cast<std::uint64_t>(a.all.count);
-  key.count_b = static_cast<std::uint64_t>(b.all.count);
-  key.total_a_ns = static_cast<std::uint64_t>(a.all.total_ns);
-  key.total_b_ns = static_cast<std::uint64_t>(b.all.total_ns);
+  key.count_a = a.count;
+  key.count_b = b.count;
+  key.total_a_ns = a.total_ns;
+  key.total_b_ns = b.total_ns;
   for (std::size_t i = 0; i < compared_figures; i++) key.changes[i] = change_of(a, b, static_cast<ComparedFigure>(i), error);
   key.verdict = verdict_of(key);
   return key;

@@ -16,7 +16,8 @@ constexpr std::size_t value_width = 9, change_width = 11, bound_width = 10;
 
 std::string value_text(double value, ComparedFigure figure) {
   if (figure == ComparedFigure::rate) return format_rate(value);
-  return format_duration(static_cast<std::uint64_t>(std::llround(value)));
+  constexpr double most_ns = 9e18;  // beyond, whatever it is, it is not a number of nanoseconds any more
+  return format_duration(static_cast<std::uint64_t>(std::llround(std::min(value, most_ns))));
 }
 
 bool is_change(Verdict verdict) { return verdict != Verdict::unknown && verdict != Verdict::no_change; }
