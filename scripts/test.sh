@@ -27,4 +27,5 @@ build build
 build build/asan -DWAITPROBE_SANITIZE=address,undefined -DWAITPROBE_TEST_PREFIX=asan.
 build build/tsan -DWAITPROBE_SANITIZE=thread -DWAITPROBE_TEST_PREFIX=tsan. -DWAITPROBE_BUILD_TOOLS=OFF
 
-ctest --test-dir build --output-on-failure --no-tests=error -LE slow "$@"
+# Those that look at the whole machine run alone.
+ctest --test-dir build -j "$(nproc)" --output-on-failure --no-tests=error -LE slow "$@"
