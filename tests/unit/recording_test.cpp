@@ -141,10 +141,13 @@ TEST_F(RecordingTest, RemembersThatKeysWereLeftOut) {
 }
 
 TEST_F(RecordingTest, IsReadAsFarAsItGoesWhereverItWasCutOff) {
-  const std::string text = written(session());
+  // A small one: it is read as often as it has bytes.
+  std::vector<Snapshot> totals = session();
+  for (Snapshot& one : totals) one.series.resize(2);
+  const std::string text = written({totals[0], totals[1], totals[2]});
   std::vector<std::size_t> line_ends;
   for (std::size_t at = 0; (at = text.find('\n', at)) != std::string::npos; at++) line_ends.push_back(at + 1);
-  ASSERT_EQ(line_ends.size(), 8U);
+  ASSERT_EQ(line_ends.size(), 5U);
   for (std::size_t bytes = 0; bytes < text.size(); bytes++) {
     const auto recording = read(text.substr(0, bytes));
     if (bytes < line_ends[0] - 1) {
