@@ -80,7 +80,7 @@ std::size_t batches_of(const Recordings& recordings, const Span& span) {
 
 struct Side {
   std::string what;
-  std::vector<Snapshot> batches;
+  History batches;
 };
 
 Result<Side> side_of(Recordings& recordings, const MomentSpan& wanted, const std::vector<std::string>& key_globs) {
@@ -90,18 +90,12 @@ Result<Side> side_of(Recordings& recordings, const MomentSpan& wanted, const std
   const std::size_t batch_cnt = batches_of(recordings, *span);
   // Rounded up, so that no piece is left over at the end.
   span->interval_ns = batch_cnt == 0 ? UINT64_MAX : (span->to_ns - span->from_ns + batch_cnt - 1) / batch_cnt;
-  Side side;
-  recordings.rewind();
-  const auto cut = for_each_interval(recordings, *span, [&](Snapshot batch) -> Result<bool> {
-    keep_keys(batch, key_globs);
-    if (batch.elapsed_ns != 0) side.batches.push_back(std::move(batch));
-    return true;
-  });
-  if (!cut) return cut.error();
+  auto batches = history_of(recordings, *span, key_globs, false);
+  if (!batches) return batches.error();
   const std::uint64_t begin_ns = recordings.begin_unix_ns();
-  side.what = recordings.all().front().file + ", " +
-              describe_recording(recordings.all().front(), begin_ns + span->from_ns, begin_ns + span->to_ns);
-  return side;
+  return Side{recordings.all().front().file + ", " +
+                  describe_recording(recordings.all().front(), begin_ns + span->from_ns, begin_ns + span->to_ns),
+              std::move(*batches)};
 }
 
 // Both sides, of two recordings or of one.
@@ -120,8 +114,14 @@ Result<std::vector<Side>> sides_of(const Options& options) {
   return sides;
 }
 
-// Says which keys shut the gate. Returns the exit status.
-int pass_gate(const Comparison& comparison, double percent) {
+// Says which keys shut the gate. Returns the exit status. Errors: there is nothing that it could judge.
+Result<int> pass_gate(const Comparison& comparison, double percent) {
+  const bool can_judge = std::any_of(comparison.keys.begin(), comparison.keys.end(),
+                                     [](const ComparedKey& key) { return key.verdict != Verdict::unknown; });
+  if (!can_judge) {
+    return Error{"judge", "", "no key has enough waits on both sides",
+                 "record longer, or with a smaller -i: at least " + std::to_string(least_batches) + " intervals each"};
+  }
   int status = 0;
   for (const ComparedKey& key : comparison.keys) {
     const auto worst = worsened_beyond(key, percent);
@@ -149,7 +149,7 @@ Result<int> run_diff(const CommandRow& row, const Words& words) {
   }
   const auto printed = write_output(out.view());
   if (!printed) return printed.error();
-  return options.gate_percent ? pass_gate(comparison, *options.gate_percent) : 0;
+  return options.gate_percent ? pass_gate(comparison, *options.gate_percent) : Result<int>(0);
 }
 
 }  // namespace waitprobe::cli

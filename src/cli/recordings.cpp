@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "src/cli/recordings.h"
 
+#include <algorithm>
 #include <iostream>
 #include <utility>
 
@@ -28,6 +29,21 @@ void warn_of_end(const Recording& recording) {
   }
 }
 
+constexpr std::uint64_t most_gap_columns = 100;
+
+// Columns for a time in which nothing was recorded, between two runs.
+void add_gap(History& history, std::uint64_t until_unix_ns, std::uint64_t column_ns) {
+  if (history.columns.empty()) return;
+  const std::uint64_t from_unix_ns = history.columns.back().end_unix_ns;
+  if (until_unix_ns < from_unix_ns) return;
+  const std::uint64_t missing = std::min<std::uint64_t>((until_unix_ns - from_unix_ns) / column_ns, most_gap_columns);
+  for (std::uint64_t i = 1; i <= missing; i++) {
+    Snapshot nothing;
+    nothing.time_unix_ns = from_unix_ns + i * column_ns;
+    add_column(history, std::move(nothing));
+  }
+}
+
 }  // namespace
 
 Result<Recordings> read_recordings(const std::vector<std::string>& files) {
@@ -52,6 +68,28 @@ Result<Span> span_of(const Recordings& recordings, const MomentSpan& wanted) {
                      format_date_and_time(recordings.end_unix_ns()) + ", " + format_duration(length_ns)};
   }
   return span;
+}
+
+Result<History> history_of(Recordings& recordings, const Span& span, const std::vector<std::string>& key_globs,
+                           bool with_gaps) {
+  History history;
+  recordings.rewind();
+  const auto all =
+      for_each_interval(recordings, {span.from_ns, span.to_ns, UINT64_MAX}, [&](Snapshot snapshot) -> Result<bool> {
+        keep_keys(snapshot, key_globs);
+        history = begin_history(std::move(snapshot));
+        return true;
+      });
+  if (!all) return all.error();
+  recordings.rewind();
+  const auto columns = for_each_interval(recordings, span, [&](Snapshot snapshot) -> Result<bool> {
+    if (snapshot.elapsed_ns == 0) return true;
+    if (with_gaps) add_gap(history, snapshot.time_unix_ns - snapshot.elapsed_ns, span.interval_ns);
+    add_column(history, std::move(snapshot));
+    return true;
+  });
+  if (!columns) return columns.error();
+  return history;
 }
 
 }  // namespace waitprobe::cli

@@ -8,6 +8,7 @@
 
 #include "src/cli/moment.h"
 #include "src/cli/snapshots.h"
+#include "src/model/history.h"
 #include "src/model/recordings.h"
 #include "src/model/result.h"
 
@@ -19,5 +20,9 @@ Result<Recordings> read_recordings(const std::vector<std::string>& files);
 
 // Errors: nothing was recorded then.
 Result<Span> span_of(const Recordings& recordings, const MomentSpan& wanted);
+
+// The part of the recordings in columns as long as span.interval_ns, of keys that match. Columns in which nothing was
+// recorded are left out, unless `with_gaps`. Begins the recordings again.
+Result<History> history_of(Recordings& recordings, const Span& span, const std::vector<std::string>& key_globs, bool with_gaps);
 
 }  // namespace waitprobe::cli

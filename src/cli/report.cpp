@@ -92,44 +92,16 @@ std::uint64_t column_ns(const Recordings& recordings, const Span& span) {
   return interval_ns * ((intervals + most_columns - 1) / most_columns);
 }
 
-// Columns for a time in which nothing was recorded, between two runs.
-void add_gap(History& history, std::uint64_t until_unix_ns, std::uint64_t column_ns) {
-  if (history.columns.empty()) return;
-  const std::uint64_t from_unix_ns = history.columns.back().end_unix_ns;
-  if (until_unix_ns < from_unix_ns) return;
-  const std::uint64_t missing = std::min<std::uint64_t>((until_unix_ns - from_unix_ns) / column_ns, most_columns);
-  for (std::uint64_t i = 1; i <= missing; i++) {
-    Snapshot nothing;
-    nothing.time_unix_ns = from_unix_ns + i * column_ns;
-    add_column(history, std::move(nothing));
-  }
-}
-
 Result<void> write_report_page(Recordings& recordings, Span span, const Options& options) {
-  History history;
-  const std::uint64_t each_ns = column_ns(recordings, span);
-  span.interval_ns = UINT64_MAX;
-  const auto all = for_each_interval(recordings, span, [&](Snapshot snapshot) -> Result<bool> {
-    keep_keys(snapshot, options.print.key_globs);
-    history = begin_history(std::move(snapshot));
-    return true;
-  });
-  if (!all) return all.error();
-  recordings.rewind();
-  span.interval_ns = each_ns;
-  const auto columns = for_each_interval(recordings, span, [&](Snapshot snapshot) -> Result<bool> {
-    if (snapshot.elapsed_ns == 0) return true;
-    add_gap(history, snapshot.time_unix_ns - snapshot.elapsed_ns, each_ns);
-    add_column(history, std::move(snapshot));
-    return true;
-  });
-  if (!columns) return columns.error();
+  span.interval_ns = column_ns(recordings, span);
+  const auto history = history_of(recordings, span, options.print.key_globs, true);
+  if (!history) return history.error();
   PageOptions page{{}, options.print.table.sort};
   for (const Recording& recording : recordings.all()) {
     page.headings.push_back(describe_recording(recording, recording.begin_unix_ns(), recording.end_unix_ns()));
   }
   std::ostringstream out;
-  print_page(out, history, page);
+  print_page(out, *history, page);
   return write_page(options.page, out.view());
 }
 

@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <boost/math/distributions/students_t.hpp>
 #include <cmath>
+#include <cstddef>
 #include <map>
 #include <numeric>
-#include <set>
 #include <utility>
 
 #include "bpf/bucket.h"
@@ -78,16 +78,18 @@ struct Side {
   std::uint64_t count = 0;
   std::uint64_t total_ns = 0;
 
-  void add(const Histogram& histogram, std::uint64_t elapsed_ns) {
+  void add(const SparseHistogram& histogram, std::uint64_t elapsed_ns) {
     Waits batch;
-    for (std::uint32_t i = 0; i < WP_BUCKETS; i++) batch.buckets[i] = static_cast<double>(histogram.bucket(i));
-    batch.count = static_cast<double>(histogram.count());
-    batch.total_ns = static_cast<double>(histogram.total_ns());
+    for (const auto& [index, waits] : histogram.buckets) {
+      batch.buckets[index] = static_cast<double>(waits);
+      batch.count += static_cast<double>(waits);
+      count += waits;
+    }
+    batch.total_ns = static_cast<double>(histogram.total_ns);
+    total_ns += histogram.total_ns;
     batch.elapsed_ns = static_cast<double>(elapsed_ns);
     all.add(batch, 1);
     batches.push_back(std::move(batch));
-    count += histogram.count();
-    total_ns += histogram.total_ns();
   }
 };
 
@@ -211,37 +213,26 @@ Verdict verdict_of(const ComparedKey& key) {
 
 using KeyId = std::pair<std::string, std::uint64_t>;
 
-struct Batch {
-  std::map<KeyId, Histogram> histograms;
-  std::uint64_t elapsed_ns;
+// The same key on both sides; null where a side does not have it.
+struct KeyOfBoth {
+  const HistoryKey* a = nullptr;
+  const HistoryKey* b = nullptr;
 };
 
-std::vector<Batch> by_key(const std::vector<Snapshot>& snapshots) {
-  std::vector<Batch> batches;
-  for (const Snapshot& snapshot : snapshots) {
-    Batch batch{{}, snapshot.elapsed_ns};
-    for (const Series& s : snapshot.series) batch.histograms[{s.key, s.key_len}].add(s.histogram);
-    batches.push_back(std::move(batch));
-  }
-  return batches;
+std::map<KeyId, KeyOfBoth> pair_keys(const History& a, const History& b) {
+  std::map<KeyId, KeyOfBoth> keys;
+  for (const HistoryKey& key : a.keys) keys[{key.total.key, key.total.key_len}].a = &key;
+  for (const HistoryKey& key : b.keys) keys[{key.total.key, key.total.key_len}].b = &key;
+  return keys;
 }
 
 // A batch in which the key has no waits is one of its batches as well.
-Side side_of_key(const std::vector<Batch>& batches, const KeyId& id) {
+Side side_of(const History& history, const HistoryKey* key) {
   Side side;
-  for (const Batch& batch : batches) {
-    const auto found = batch.histograms.find(id);
-    side.add(found != batch.histograms.end() ? found->second : Histogram(), batch.elapsed_ns);
+  for (std::size_t i = 0; key != nullptr && i < history.columns.size(); i++) {
+    side.add(key->columns[i], history.columns[i].elapsed_ns);
   }
   return side;
-}
-
-std::set<KeyId> keys_of(const std::vector<Batch>& batches) {
-  std::set<KeyId> keys;
-  for (const Batch& batch : batches) {
-    for (const auto& [id, histogram] : batch.histograms) keys.insert(id);
-  }
-  return keys;
 }
 
 ComparedKey compare_key(const KeyId& id, const Side& a, const Side& b, double error) {
@@ -257,16 +248,8 @@ ComparedKey compare_key(const KeyId& id, const Side& a, const Side& b, double er
   return key;
 }
 
-ComparedSide side_of(const std::vector<Snapshot>& batches) {
-  ComparedSide side;
-  side.batches = batches.size();
-  for (const Snapshot& batch : batches) {
-    const Coverage coverage = batch.coverage();
-    side.elapsed_ns += batch.elapsed_ns;
-    side.coverage.observed += coverage.observed;
-    side.coverage.lost += coverage.lost;
-  }
-  return side;
+ComparedSide describe(const History& history) {
+  return {history.columns.size(), history.total.elapsed_ns, history.total.coverage()};
 }
 
 // What matters most: that it changed at all, then by how much time more or less is waited.
@@ -281,17 +264,16 @@ std::pair<int, double> importance(const ComparedKey& key) {
 
 }  // namespace
 
-Comparison compare(const std::vector<Snapshot>& a, const std::vector<Snapshot>& b) {
-  const std::vector<Batch> batches_a = by_key(a), batches_b = by_key(b);
-  const std::set<KeyId> keys_a = keys_of(batches_a), keys_b = keys_of(batches_b);
-  std::set<KeyId> keys = keys_a;
-  keys.insert(keys_b.begin(), keys_b.end());
-  // Of the keys that both have: each is as many chances to be wrong as it has figures.
-  const auto compared_cnt = std::max<std::size_t>(1, keys_a.size() + keys_b.size() - keys.size()) * compared_figures;
-  const double error = (1 - comparison_confidence) / static_cast<double>(compared_cnt);
-  Comparison comparison{side_of(a), side_of(b), {}};
-  for (const KeyId& id : keys) {
-    comparison.keys.push_back(compare_key(id, side_of_key(batches_a, id), side_of_key(batches_b, id), error));
+Comparison compare(const History& a, const History& b) {
+  const auto keys = pair_keys(a, b);
+  const auto both_cnt = std::count_if(keys.begin(), keys.end(),
+                                      [](const auto& one) { return one.second.a != nullptr && one.second.b != nullptr; });
+  // Each of these keys is as many chances to be wrong as it has figures.
+  const auto chances = static_cast<std::size_t>(std::max<std::ptrdiff_t>(1, both_cnt)) * compared_figures;
+  const double error = (1 - comparison_confidence) / static_cast<double>(chances);
+  Comparison comparison{describe(a), describe(b), {}};
+  for (const auto& [id, both] : keys) {
+    comparison.keys.push_back(compare_key(id, side_of(a, both.a), side_of(b, both.b), error));
   }
   std::stable_sort(comparison.keys.begin(), comparison.keys.end(),
                    [](const ComparedKey& x, const ComparedKey& y) { return importance(x) > importance(y); });

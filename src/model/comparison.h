@@ -25,7 +25,7 @@
 #include <string>
 #include <vector>
 
-#include "src/model/snapshot.h"
+#include "src/model/history.h"
 
 namespace waitprobe {
 
@@ -78,8 +78,8 @@ struct Comparison {
   std::vector<ComparedKey> keys;  // the most important first
 };
 
-// Compares by key, over all processes. REQUIRES: each side's snapshots are intervals that follow each other.
-Comparison compare(const std::vector<Snapshot>& a, const std::vector<Snapshot>& b);
+// Compares by key, over all processes. The columns are the batches.
+Comparison compare(const History& a, const History& b);
 
 // The figure of durations that got worse, beyond noise, by more than `percent`: the worst of them.
 std::optional<ComparedFigure> worsened_beyond(const ComparedKey& key, double percent);

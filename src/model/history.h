@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Waits over time, key by key: what a page with pictures shows.
+// Waits over time, key by key: what a page with pictures shows, and what a comparison learns noise from.
 #pragma once
 
 #include <cstdint>

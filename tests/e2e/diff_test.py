@@ -110,7 +110,9 @@ class Changes(Diff):
     def test_too_little_cannot_be_told(self):
         compared = self.compared(self.quick(), "--a", "0..0.06", "--b", "0.1..0.16")
         self.assertEqual({key["verdict"] for key in compared["keys"]}, {"unknown"})
-        self.assertIn("cannot tell", self.diff(self.quick(), "--a", "0..0.06", "--b", "0.1..0.16", "--gate", "0").out)
+        gate = self.diff(self.quick(), "--a", "0..0.06", "--b", "0.1..0.16", "--gate", "0", status=1)
+        self.assertIn("cannot tell", gate.out)
+        self.assertIn("cannot judge: no key has enough waits on both sides\n  record longer, or with a smaller -i", gate.err)
 
     def test_what_cannot_be_understood(self):
         for status, pattern, words in (

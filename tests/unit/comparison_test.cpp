@@ -79,6 +79,20 @@ std::vector<Snapshot> record(Random& random, const Keys& keys, std::size_t batch
   return recorded;
 }
 
+History history(const std::vector<Snapshot>& batches) {
+  Snapshot total;
+  for (const Snapshot& batch : batches) {
+    total.elapsed_ns += batch.elapsed_ns;
+    total.series.insert(total.series.end(), batch.series.begin(), batch.series.end());
+  }
+  merge_series(total.series);
+  History all = begin_history(std::move(total));
+  for (const Snapshot& batch : batches) add_column(all, batch);
+  return all;
+}
+
+Comparison compare(const std::vector<Snapshot>& a, const std::vector<Snapshot>& b) { return compare(history(a), history(b)); }
+
 bool has_changed(Verdict verdict) { return verdict != Verdict::no_change && verdict != Verdict::unknown; }
 
 bool shows_a_change(const Comparison& comparison) {
