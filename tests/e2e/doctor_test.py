@@ -206,8 +206,7 @@ class RedZone(TestCase):
         return program
 
     def test_probes_that_may_become_calls_are_named(self):
-        with open("/proc/kallsyms", encoding="ascii") as symbols:
-            status = "warning" if " arch_uprobe_optimize\n" in symbols.read() else "ok"
+        status = "warning" if self.kernel_makes_calls() else "ok"
         with tempfile.TemporaryDirectory() as folder:
             plain = self.built(folder, ("plain", ONE))
             self.assertEqual(self.red_zone("-f", plain)["status"], "ok")
@@ -230,6 +229,43 @@ class RedZone(TestCase):
             text = run(TOOL, "doctor", "-f", strange).out
             self.assertIn("other:\\x1b[31m at", text)
             self.assertNotIn("\x1b", text)
+
+    def test_the_warning_is_true(self):
+        """A leaf function keeps a variable in the red zone across the probe, while bpftrace counts its hits."""
+        with tempfile.TemporaryDirectory() as folder:
+            for code, is_warned_of in ((ONE, False), (FIVE, self.kernel_makes_calls())):
+                with self.subTest(code=code):
+                    program = os.path.join(folder, "leaf")
+                    probe = PROGRAM[PROGRAM.index("asm("):PROGRAM.index("#include")]
+                    subprocess.run(["gcc", "-O1", "-x", "c", "-", "-o", program], check=True, text=True, input=probe + """
+                        #include <stdio.h>
+                        #include <unistd.h>
+                        __attribute__((noinline, naked)) long leaf(long value) {
+                          asm("mov %rdi, -8(%rsp)"); PROBE("leaf", "CODE"); asm("mov -8(%rsp), %rax\\n ret");
+                        }
+                        int main(void) {
+                          char go;
+                          long wrong = 0;
+                          if (read(0, &go, 1) != 1) return 1;
+                          for (long i = 0; i < 100; i++) { wrong += leaf(i) != i; usleep(2000); }
+                          return printf("%ld\\n", wrong) < 0;
+                        }""".replace("CODE", code))
+                    go_child, go = os.pipe()
+                    process = self.started(Program([program], stdin=go_child))
+                    os.close(go_child)
+                    tracer = self.started(Program(["bpftrace", "-B", "line", "-p", process.pid, "-e",
+                                                   f'BEGIN {{ printf("ready\\n"); }} usdt:{program}:other:leaf {{ @hits = count(); }}']))
+                    harness.wait_until(lambda t=tracer: "ready" in t.out, "bpftrace is attached")
+                    os.write(go, b"g")
+                    os.close(go)
+                    self.assertEqual(process.wait(), 0, process)
+                    tracer.wait()
+                    self.assertIn("@hits: 100", tracer.out, "it was traced")
+                    self.assertEqual(int(process.out) > 0, is_warned_of, process)
+
+    def kernel_makes_calls(self):
+        with open("/proc/kallsyms", encoding="ascii") as symbols:
+            return " arch_uprobe_optimize\n" in symbols.read()
 
     def red_zone(self, *target):
         return checks(json.loads(doctor(*target, "--json", status=1).out))["red zone"]  # 1: they carry no probes of waitprobe
