@@ -19,15 +19,15 @@ constexpr const char* rights_fix =
     "run it as root (sudo waitprobe ...), or give the program what it needs:\n"
     "  sudo setcap cap_bpf,cap_perfmon,cap_sys_ptrace,cap_checkpoint_restore,cap_dac_read_search+ep $(command -v waitprobe)";
 
-// The number that the kernel gives the first pid namespace.
-constexpr std::uint64_t first_pid_namespace = 0xEFFFFFFC;
+// The numbers that the kernel gives the first ones.
+constexpr std::uint64_t first_pid_namespace = 0xEFFFFFFC, first_user_namespace = 0xEFFFFFFD;
 
 bool exists(const char* path) { return access(path, F_OK) == 0; }
 
 // Also for those who may not look into it.
-bool is_tracefs(const char* path) {
+bool is_mounted(const char* path, long magic) {
   struct statfs status;
-  return statfs(path, &status) == 0 && status.f_type == TRACEFS_MAGIC;
+  return statfs(path, &status) == 0 && status.f_type == magic;
 }
 
 bool has(std::uint64_t capabilities, int capability) { return (capabilities >> capability & 1) != 0; }
@@ -72,6 +72,12 @@ std::uint64_t inode_of(const char* path) {
   return stat(path, &status) == 0 ? status.st_ino : 0;
 }
 
+std::string own_status() { return read_proc_file("/proc/self/status").value_or(""); }
+
+std::uint64_t own_capabilities() {
+  return counted_capabilities(effective_capabilities(own_status()), inode_of("/proc/self/ns/user"));
+}
+
 // A setting that matters to those alone who lack a capability.
 Check check_setting(const std::string& name, const std::string& setting, const FileText& text, std::uint64_t capabilities) {
   const auto value = number(text);
@@ -101,6 +107,19 @@ std::uint64_t effective_capabilities(const std::string& proc_status) {
   return bits;
 }
 
+std::uint64_t counted_capabilities(std::uint64_t effective, std::uint64_t user_namespace) {
+  return user_namespace == 0 || user_namespace == first_user_namespace ? effective : 0;
+}
+
+Check check_user_namespace(std::uint64_t inode) {
+  const char* const name = "user namespace";
+  if (inode == 0) return {name, CheckStatus::unknown, true, "/proc/self/ns/user cannot be read", "mount -t proc proc /proc"};
+  if (inode == first_user_namespace) return {name, CheckStatus::ok, true, "the first", ""};
+  return {name, CheckStatus::missing, true,
+          "this is a user namespace of its own, whose root may not load BPF programs, whatever capabilities it has",
+          "run waitprobe as root of the host (sudo waitprobe ...), or in a container that root has started"};
+}
+
 Check check_capabilities(std::uint64_t capabilities) {
   const std::string names = lacking(capabilities, {{CAP_BPF, "CAP_BPF"}, {CAP_PERFMON, "CAP_PERFMON"}});
   if (names.empty()) return {"capabilities", CheckStatus::ok, true, "this user may load and attach BPF programs", ""};
@@ -125,7 +144,9 @@ Check check_type_information(bool is_there) {
 
 Check check_tracefs(bool is_there) {
   if (is_there) return {"tracefs", CheckStatus::ok, true, "it is mounted", ""};
-  return {"tracefs", CheckStatus::missing, true, "tracefs is not mounted", "mount -t tracefs tracefs /sys/kernel/tracing"};
+  return {"tracefs", CheckStatus::missing, true,
+          "tracefs is not mounted: it has the numbers of the tracepoints that tell when threads and programs end",
+          "mount -t tracefs tracefs /sys/kernel/tracing"};
 }
 
 Check check_pid_namespace(std::uint64_t inode) {
@@ -144,7 +165,8 @@ Check check_uprobes(bool has_uprobes, bool has_semaphores) {
           "use a kernel built with CONFIG_UPROBE_EVENTS=y; in a container, mount /sys"};
 }
 
-Check check_lockdown(const FileText& lockdown) {
+Check check_lockdown(const FileText& lockdown, bool has_securityfs) {
+  if (!lockdown && has_securityfs) return {"lockdown", CheckStatus::ok, true, "this kernel has none", ""};
   if (!lockdown) {
     return {"lockdown", CheckStatus::unknown, true, "/sys/kernel/security/lockdown cannot be read",
             "mount -t securityfs securityfs /sys/kernel/security"};
@@ -167,9 +189,10 @@ Check check_unprivileged_bpf(const FileText& unprivileged_bpf_disabled, std::uin
   return check_setting("unprivileged BPF", "unprivileged_bpf_disabled", unprivileged_bpf_disabled, capabilities);
 }
 
-Check check_ptrace_scope(const FileText& ptrace_scope) {
+Check check_ptrace_scope(bool has_yama, const FileText& ptrace_scope) {
   const auto value = number(ptrace_scope);
-  if (!value) return {"ptrace scope", CheckStatus::ok, true, "not restricted", ""};
+  if (!has_yama) return {"ptrace scope", CheckStatus::ok, true, "not restricted", ""};
+  if (!value) return {"ptrace scope", CheckStatus::unknown, true, "kernel.yama.ptrace_scope cannot be read", ""};
   const std::string is = "kernel.yama.ptrace_scope is " + std::to_string(*value);
   if (*value < 3) return {"ptrace scope", CheckStatus::ok, true, is, ""};
   return {"ptrace scope", CheckStatus::missing, true, is + ": nobody may read the memory of another process",
@@ -186,27 +209,27 @@ Check check_seccomp(const std::string& proc_status) {
 }
 
 std::vector<Check> check_first_needs() {
-  const std::string status = read_proc_file("/proc/self/status").value_or("");
-  return {check_capabilities(effective_capabilities(status)),
-          check_type_information(access("/sys/kernel/btf/vmlinux", R_OK) == 0),
-          check_tracefs(is_tracefs("/sys/kernel/tracing") || is_tracefs("/sys/kernel/debug/tracing")),
-          check_pid_namespace(inode_of("/proc/self/ns/pid"))};
+  return {
+      check_user_namespace(inode_of("/proc/self/ns/user")), check_capabilities(own_capabilities()),
+      check_type_information(access("/sys/kernel/btf/vmlinux", R_OK) == 0),
+      check_tracefs(is_mounted("/sys/kernel/tracing", TRACEFS_MAGIC) || is_mounted("/sys/kernel/debug/tracing", TRACEFS_MAGIC)),
+      check_pid_namespace(inode_of("/proc/self/ns/pid"))};
 }
 
 std::vector<Check> check_machine() {
-  const std::string status = read_proc_file("/proc/self/status").value_or("");
-  const std::uint64_t capabilities = effective_capabilities(status);
-  const bool has_yama = exists("/proc/sys/kernel/yama/ptrace_scope");
+  const std::uint64_t capabilities = own_capabilities();
   std::vector<Check> checks = check_first_needs();
   checks.push_back(check_reading_rights(capabilities));
   checks.push_back(check_uprobes(exists("/sys/bus/event_source/devices/uprobe/type"),
                                  exists("/sys/bus/event_source/devices/uprobe/format/ref_ctr_offset")));
   checks.push_back(check_kernel_features());
-  checks.push_back(check_lockdown(read_proc_file("/sys/kernel/security/lockdown")));
+  checks.push_back(
+      check_lockdown(read_proc_file("/sys/kernel/security/lockdown"), is_mounted("/sys/kernel/security", SECURITYFS_MAGIC)));
   checks.push_back(check_perf_paranoia(read_proc_file("/proc/sys/kernel/perf_event_paranoid"), capabilities));
   checks.push_back(check_unprivileged_bpf(read_proc_file("/proc/sys/kernel/unprivileged_bpf_disabled"), capabilities));
-  checks.push_back(check_ptrace_scope(has_yama ? read_proc_file("/proc/sys/kernel/yama/ptrace_scope") : FileText()));
-  checks.push_back(check_seccomp(status));
+  const char* const ptrace_scope = "/proc/sys/kernel/yama/ptrace_scope";
+  checks.push_back(check_ptrace_scope(exists(ptrace_scope), read_proc_file(ptrace_scope)));
+  checks.push_back(check_seccomp(own_status()));
   return checks;
 }
 

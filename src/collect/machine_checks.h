@@ -16,6 +16,10 @@ using FileText = std::optional<std::string>;  // nothing: it could not be read
 
 // Of /proc/self/status: which capabilities are in force, bit by bit.
 std::uint64_t effective_capabilities(const std::string& proc_status);
+// What the kernel counts of them where tracing is concerned: none outside of the first user namespace.
+std::uint64_t counted_capabilities(std::uint64_t effective, std::uint64_t user_namespace);
+
+Check check_user_namespace(std::uint64_t inode);
 
 Check check_capabilities(std::uint64_t capabilities);
 // Those that are needed for processes of others, and for files of containers.
@@ -24,13 +28,13 @@ Check check_type_information(bool is_there);
 Check check_tracefs(bool is_there);
 Check check_pid_namespace(std::uint64_t inode);
 Check check_uprobes(bool has_uprobes, bool has_semaphores);
-// Of /sys/kernel/security/lockdown.
-Check check_lockdown(const FileText& lockdown);
+// Of /sys/kernel/security/lockdown. A kernel without lockdown has no such file, though securityfs is mounted.
+Check check_lockdown(const FileText& lockdown, bool has_securityfs);
 // Of /proc/sys/kernel.
 Check check_perf_paranoia(const FileText& perf_event_paranoid, std::uint64_t capabilities);
 Check check_unprivileged_bpf(const FileText& unprivileged_bpf_disabled, std::uint64_t capabilities);
-// Of /proc/sys/kernel/yama.
-Check check_ptrace_scope(const FileText& ptrace_scope);
+// Of /proc/sys/kernel/yama, which not every kernel has.
+Check check_ptrace_scope(bool has_yama, const FileText& ptrace_scope);
 // Of /proc/self/status.
 Check check_seccomp(const std::string& proc_status);
 

@@ -18,6 +18,7 @@
 namespace waitprobe {
 namespace {
 
+constexpr const char* mend_the_above = "mend what is missing above";
 constexpr std::uint64_t shots = 3;
 constexpr std::uint64_t told_number = 0x5eed'0000'0001;
 
@@ -46,8 +47,7 @@ Result<void> judge(const wp_self_test& seen, std::uint64_t pointed_to, bool was_
 
 // Of rights there are checks of their own, which say more than libbpf.
 Error refusal(int error_number, const std::string& log) {
-  if (error_number == EPERM || error_number == EACCES)
-    return {"attach", "", errno_text(error_number), "mend what is missing above"};
+  if (error_number == EPERM || error_number == EACCES) return {"attach", "", errno_text(error_number), mend_the_above};
   return load_error(error_number, log);
 }
 
@@ -71,9 +71,15 @@ Check check_of(const char* name, const Result<void>& result, const char* found) 
   return {name, CheckStatus::missing, true, result.error().why, result.error().hint};
 }
 
+// What hist and slow say of a refusal sends people to the doctor, where they are already. What libbpf said after that is kept
+// where it may have been the verifier that refused.
 template <class T>
-Result<void> without_value(const Result<T>& result) {
-  return result ? Result<void>() : Result<void>(result.error());
+Result<void> loading(const Result<T>& result) {
+  if (result) return {};
+  Error error = result.error();
+  if (error.why == errno_text(EPERM)) error.hint = mend_the_above;
+  if (error.why == errno_text(EACCES)) error.hint.replace(0, error.hint.find('\n'), mend_the_above);
+  return error;
 }
 
 }  // namespace
@@ -81,8 +87,8 @@ Result<void> without_value(const Result<T>& result) {
 std::vector<Check> run_self_test() {
   constexpr std::uint64_t any_min_ns = 1'000'000;
   return {check_of("attaching", attach_to_itself(), "a program was attached to this tool and saw what it should"),
-          check_of("hist's programs", without_value(HistProgram::load({}, Transport::batches)), "the kernel takes them"),
-          check_of("slow's programs", without_value(SlowProgram::load({}, any_min_ns, true)), "the kernel takes them")};
+          check_of("hist's programs", loading(HistProgram::load({}, Transport::batches)), "the kernel takes them"),
+          check_of("slow's programs", loading(SlowProgram::load({}, any_min_ns, true)), "the kernel takes them")};
 }
 
 }  // namespace waitprobe

@@ -9,7 +9,8 @@
 
 namespace waitprobe {
 
-// Errors: a capability or the kernel's type information (BTF) is missing; tracefs is not mounted; run inside a pid namespace.
+// Errors: a capability or the kernel's type information (BTF) is missing; tracefs is not mounted; run inside a user or pid
+// namespace.
 Result<void> check_tracing_rights();
 
 // Why the kernel did not take a program. `log` is what libbpf said.

@@ -35,7 +35,7 @@ class Machine(TestCase):
         diagnosis = json.loads(doctor("--json").out)
         self.assertTrue(diagnosis["will_work"])
         found = checks(diagnosis)
-        for name in ("capabilities", "type information", "tracefs", "pid namespace", "uprobes", "attaching", "hist's programs", "slow's programs"):
+        for name in ("user namespace", "capabilities", "type information", "tracefs", "pid namespace", "uprobes", "attaching", "hist's programs", "slow's programs"):
             self.assertEqual(found[name]["status"], "ok", found[name])
         for name in ("lockdown", "perf paranoia", "unprivileged BPF", "ptrace scope", "seccomp", "news of ends", "rights to read"):
             self.assertIn(name, found)
@@ -56,6 +56,16 @@ class Machine(TestCase):
         self.assertEqual(found["tracefs"]["status"], "ok", "that only root may look into it is another matter")
         self.assertEqual(found["perf paranoia"]["status"], "warning")
 
+    def test_in_a_user_namespace_of_its_own(self):
+        found = checks(json.loads(doctor("--json", status=1, before=("unshare", "--user", "--map-root-user")).out))
+        self.assertEqual(found["user namespace"]["status"], "missing")
+        self.assertIn("sudo waitprobe", found["user namespace"]["fix"])
+        self.assertEqual(found["capabilities"]["status"], "missing", "those that it has there do not count")
+        self.assertEqual(found["perf paranoia"]["status"], "warning")
+        for name in ("attaching", "hist's programs", "slow's programs"):
+            self.assertEqual(found[name]["status"], "missing", found[name])
+            self.assertNotIn("waitprobe doctor", found[name].get("fix", ""), "that is who says it")
+
     def test_in_a_pid_namespace_of_its_own(self):
         found = checks(json.loads(doctor("--json", status=1, before=("unshare", "--pid", "--fork", "--mount-proc")).out))
         self.assertEqual(found["pid namespace"]["status"], "missing")
@@ -64,6 +74,10 @@ class Machine(TestCase):
     def test_without_tracefs(self):
         found = checks(json.loads(doctor("--json", status=1, before=("unshare", "-m", "sh", "-c", 'umount /sys/kernel/tracing; "$@"', "sh")).out))
         self.assertEqual(found["tracefs"]["fix"], "mount -t tracefs tracefs /sys/kernel/tracing")
+
+    def test_lockdown_is_read_where_securityfs_is_mounted(self):
+        mounted = ("unshare", "-m", "sh", "-c", 'mount -t securityfs securityfs /sys/kernel/security 2>/dev/null; "$@"', "sh")
+        self.assertEqual(checks(json.loads(doctor("--json", before=mounted).out))["lockdown"]["status"], "ok")
 
     def test_behind_a_filter_of_system_calls(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -37,13 +37,24 @@ TEST(Doctor, NamesTheCapabilitiesThatAreLacking) {
   EXPECT_EQ(reading.found, "without CAP_DAC_READ_SEARCH some processes and files of others are out of reach");
 }
 
+TEST(Doctor, CountsNoCapabilitiesOfOtherUserNamespaces) {
+  constexpr std::uint64_t first = 0xEFFFFFFD, another = 0xF0000001;
+  EXPECT_EQ(counted_capabilities(tracer, first), tracer);
+  EXPECT_EQ(counted_capabilities(tracer, another), 0U);
+  EXPECT_EQ(counted_capabilities(tracer, 0), tracer) << "not known: the kernel will tell";
+  EXPECT_EQ(check_user_namespace(first).status, CheckStatus::ok);
+  EXPECT_EQ(check_user_namespace(another).status, CheckStatus::missing);
+  EXPECT_EQ(check_user_namespace(0).status, CheckStatus::unknown);
+}
+
 TEST(Doctor, ReadsLockdown) {
-  EXPECT_EQ(check_lockdown("[none] integrity confidentiality\n").status, CheckStatus::ok);
-  EXPECT_EQ(check_lockdown("none [integrity] confidentiality\n").found, "integrity");
-  EXPECT_EQ(check_lockdown("none integrity [confidentiality]\n").status, CheckStatus::missing);
-  for (const char* text : {"", "none", "]["}) EXPECT_EQ(check_lockdown(text).status, CheckStatus::unknown) << text;
-  EXPECT_EQ(check_lockdown(std::nullopt).status, CheckStatus::unknown);
-  EXPECT_NE(check_lockdown(std::nullopt).fix.find("mount -t securityfs"), std::string::npos);
+  EXPECT_EQ(check_lockdown("[none] integrity confidentiality\n", true).status, CheckStatus::ok);
+  EXPECT_EQ(check_lockdown("none [integrity] confidentiality\n", true).found, "integrity");
+  EXPECT_EQ(check_lockdown("none integrity [confidentiality]\n", true).status, CheckStatus::missing);
+  for (const char* text : {"", "none", "]["}) EXPECT_EQ(check_lockdown(text, true).status, CheckStatus::unknown) << text;
+  EXPECT_EQ(check_lockdown(std::nullopt, false).status, CheckStatus::unknown);
+  EXPECT_NE(check_lockdown(std::nullopt, false).fix.find("mount -t securityfs"), std::string::npos);
+  EXPECT_EQ(check_lockdown(std::nullopt, true).status, CheckStatus::ok) << "there is nothing to mount";
 }
 
 TEST(Doctor, SettingsMatterToThoseWhoLackCapabilities) {
@@ -57,9 +68,10 @@ TEST(Doctor, SettingsMatterToThoseWhoLackCapabilities) {
 }
 
 TEST(Doctor, ReadsWhatElseMayBeInTheWay) {
-  EXPECT_EQ(check_ptrace_scope(std::nullopt).status, CheckStatus::ok);
-  EXPECT_EQ(check_ptrace_scope("2\n").status, CheckStatus::ok);
-  EXPECT_EQ(check_ptrace_scope("3\n").status, CheckStatus::missing);
+  EXPECT_EQ(check_ptrace_scope(false, std::nullopt).status, CheckStatus::ok);
+  EXPECT_EQ(check_ptrace_scope(true, std::nullopt).status, CheckStatus::unknown);
+  EXPECT_EQ(check_ptrace_scope(true, "2\n").status, CheckStatus::ok);
+  EXPECT_EQ(check_ptrace_scope(true, "3\n").status, CheckStatus::missing);
   EXPECT_EQ(check_seccomp("Seccomp:\t0\nSeccomp_filters:\t0\n").status, CheckStatus::ok);
   EXPECT_EQ(check_seccomp("Seccomp:\t2\nSeccomp_filters:\t1\n").status, CheckStatus::unknown);
   EXPECT_EQ(check_seccomp("").status, CheckStatus::unknown);
@@ -69,6 +81,7 @@ TEST(Doctor, ReadsWhatElseMayBeInTheWay) {
   EXPECT_EQ(check_uprobes(true, true).status, CheckStatus::ok);
   EXPECT_EQ(check_uprobes(true, false).status, CheckStatus::missing);
   EXPECT_EQ(check_tracefs(false).fix, "mount -t tracefs tracefs /sys/kernel/tracing");
+  EXPECT_NE(check_tracefs(false).found.find("tracepoints"), std::string::npos) << "what it is for";
   EXPECT_EQ(check_type_information(false).status, CheckStatus::missing);
 }
 
@@ -90,8 +103,8 @@ Diagnosis ill() {
   diagnosis.findings.push_back(
       {"this machine and this user",
        {check_tracefs(false),
-        check_lockdown(std::nullopt),
-        check_ptrace_scope("1\n"),
+        check_lockdown(std::nullopt, false),
+        check_ptrace_scope(true, "1\n"),
         {"news of ends", CheckStatus::missing, false, "others take their place", "a newer kernel has them"}}});
   diagnosis.findings.push_back(
       {"process 17 (\x1b[31m)",
