@@ -3,21 +3,26 @@
 
 #include <linux/capability.h>
 #include <linux/magic.h>
+#include <linux/perf_event.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <charconv>
 
+#include "src/collect/file_descriptor.h"
 #include "src/collect/kernel_features.h"
 #include "src/collect/process.h"
 
 namespace waitprobe {
 namespace {
 
+// What does on every kernel: who lacks CAP_PERFMON cannot be told whether that would be enough for this one.
 constexpr const char* rights_fix =
     "run it as root (sudo waitprobe ...), or give the program what it needs:\n"
-    "  sudo setcap cap_bpf,cap_perfmon,cap_sys_ptrace,cap_checkpoint_restore,cap_dac_read_search+ep $(command -v waitprobe)";
+    "  sudo setcap cap_sys_admin,cap_sys_ptrace,cap_dac_read_search+ep $(command -v waitprobe)";
 
 // The numbers that the kernel gives the first ones.
 constexpr std::uint64_t first_pid_namespace = 0xEFFFFFFC, first_user_namespace = 0xEFFFFFFD;
@@ -78,6 +83,17 @@ std::uint64_t own_capabilities() {
   return counted_capabilities(effective_capabilities(own_status()), inode_of("/proc/self/ns/user"));
 }
 
+// Asks for a uprobe of no file, which attaches to nothing: rights are looked at before that is found to be wrong (EINVAL).
+bool are_uprobes_refused() {
+  const auto type = number(read_proc_file("/sys/bus/event_source/devices/uprobe/type"));
+  if (!type) return false;
+  perf_event_attr attributes = {};
+  attributes.size = sizeof attributes;
+  attributes.type = static_cast<__u32>(*type);
+  const FileDescriptor event(static_cast<int>(syscall(SYS_perf_event_open, &attributes, 0, -1, -1, PERF_FLAG_FD_CLOEXEC)));
+  return !event.ok() && errno == EACCES;
+}
+
 // A setting that matters to those alone who lack a capability.
 Check check_setting(const std::string& name, const std::string& setting, const FileText& text, std::uint64_t capabilities) {
   const auto value = number(text);
@@ -120,10 +136,14 @@ Check check_user_namespace(std::uint64_t inode) {
           "run waitprobe as root of the host (sudo waitprobe ...), or in a container that root has started"};
 }
 
-Check check_capabilities(std::uint64_t capabilities) {
+Check check_capabilities(std::uint64_t capabilities, bool are_uprobes_refused) {
   const std::string names = lacking(capabilities, {{CAP_BPF, "CAP_BPF"}, {CAP_PERFMON, "CAP_PERFMON"}});
-  if (names.empty()) return {"capabilities", CheckStatus::ok, true, "this user may load and attach BPF programs", ""};
-  return {"capabilities", CheckStatus::missing, true, "this user lacks " + names, rights_fix};
+  if (!names.empty()) return {"capabilities", CheckStatus::missing, true, "this user lacks " + names, rights_fix};
+  if (are_uprobes_refused && !has(capabilities, CAP_SYS_ADMIN)) {
+    return {"capabilities", CheckStatus::missing, true,
+            "this user lacks CAP_SYS_ADMIN, without which this kernel lets nobody set uprobes", rights_fix};
+  }
+  return {"capabilities", CheckStatus::ok, true, "this user may load and attach BPF programs", ""};
 }
 
 Check check_reading_rights(std::uint64_t capabilities) {
@@ -210,7 +230,7 @@ Check check_seccomp(const std::string& proc_status) {
 
 std::vector<Check> check_first_needs() {
   return {
-      check_user_namespace(inode_of("/proc/self/ns/user")), check_capabilities(own_capabilities()),
+      check_user_namespace(inode_of("/proc/self/ns/user")), check_capabilities(own_capabilities(), are_uprobes_refused()),
       check_type_information(access("/sys/kernel/btf/vmlinux", R_OK) == 0),
       check_tracefs(is_mounted("/sys/kernel/tracing", TRACEFS_MAGIC) || is_mounted("/sys/kernel/debug/tracing", TRACEFS_MAGIC)),
       check_pid_namespace(inode_of("/proc/self/ns/pid"))};

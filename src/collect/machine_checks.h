@@ -21,7 +21,8 @@ std::uint64_t counted_capabilities(std::uint64_t effective, std::uint64_t user_n
 
 Check check_user_namespace(std::uint64_t inode);
 
-Check check_capabilities(std::uint64_t capabilities);
+// `are_uprobes_refused`: to this user, by the kernel. Some let CAP_PERFMON set them, others CAP_SYS_ADMIN alone.
+Check check_capabilities(std::uint64_t capabilities, bool are_uprobes_refused);
 // Those that are needed for processes of others, and for files of containers.
 Check check_reading_rights(std::uint64_t capabilities);
 Check check_type_information(bool is_there);

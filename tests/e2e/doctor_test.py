@@ -14,6 +14,11 @@ from harness import Hist, Program, TOOL, TestCase, Workload, run
 NOBODY = ["setpriv", "--reuid=65534", "--clear-groups", "--bounding-set=-all", "--inh-caps=-all"]
 
 
+def nobody_with(capabilities):
+    more = ",".join(f"+{name}" for name in capabilities.split(","))
+    return ["setpriv", "--reuid=65534", "--clear-groups", f"--inh-caps={more}", f"--ambient-caps={more}"]
+
+
 def doctor(*words, status=0, before=()):
     program = run(*before, TOOL, "doctor", *words)
     if program.process.returncode != status:
@@ -49,12 +54,34 @@ class Machine(TestCase):
     def test_without_capabilities(self):
         text = doctor(status=1, before=NOBODY)
         self.assertRegex(text.out, r"\n  missing +capabilities +this user lacks CAP_BPF, CAP_PERFMON\n +-> run it as root")
-        self.assertIn("sudo setcap cap_bpf,cap_perfmon", text.out)
+        self.assertIn("sudo setcap cap_", text.out)
         self.assertTrue(text.out.endswith("\ntracing will not work\n"), text)
         found = checks(json.loads(doctor("--json", status=1, before=NOBODY).out))
         self.assertEqual(found["attaching"]["status"], "missing")
         self.assertEqual(found["tracefs"]["status"], "ok", "that only root may look into it is another matter")
         self.assertEqual(found["perf paranoia"]["status"], "warning")
+
+    def test_what_it_says_to_be_enough_is_enough(self):
+        fix = checks(json.loads(doctor("--json", status=1, before=NOBODY).out))["capabilities"]["fix"]
+        before = nobody_with(re.search(r"setcap (\S+)\+ep", fix).group(1).replace("cap_", ""))
+        self.assertTrue(json.loads(doctor("--json", before=before).out)["will_work"])
+        self.assertEqual(self.counted(before), 1009)
+
+    def test_rights_that_do_on_some_kernels_alone(self):
+        before = nobody_with("bpf,perfmon,sys_ptrace,checkpoint_restore,dac_read_search")
+        program = run(*before, TOOL, "doctor", "--json")
+        found = checks(json.loads(program.out))
+        if program.process.returncode == 0:
+            self.assertEqual(self.counted(before), 1009)
+        else:
+            self.assertIn("lacks CAP_SYS_ADMIN", found["capabilities"]["found"])
+            hist = run(*before, TOOL, "hist", "-a", "-d", "0.1")
+            self.assertEqual(hist.process.returncode, 1, hist)
+            self.assertIn("cannot trace: this user lacks CAP_SYS_ADMIN", hist.err)
+
+    def counted(self, before):
+        hist = run(*before, TOOL, "hist", "--json", "--", harness.built("waitprobe-workload"), "--threads", 1, "--waits", 1009, "--keys", 1)
+        return sum(series["count"] for series in json.loads(hist.out.splitlines()[-1])["series"])
 
     def test_in_a_user_namespace_of_its_own(self):
         found = checks(json.loads(doctor("--json", status=1, before=("unshare", "--user", "--map-root-user")).out))
