@@ -40,6 +40,23 @@ Findings examine_machine() {
   return findings;
 }
 
+// Of all processes, those that carry probes.
+Result<void> examine_all(Diagnosis& diagnosis) {
+  const auto found = CopyFinder().find_all({});
+  if (!found) return found.error();
+  std::set<std::uint32_t> pids;
+  for (const Copy& copy : found->copies) pids.insert(copy.pid);
+  for (const std::uint32_t pid : pids) {
+    auto findings = check_process(pid);
+    if (findings) diagnosis.findings.push_back(std::move(*findings));  // else it has ended meanwhile
+  }
+  if (found->unreadable_cnt == 0) return {};
+  const std::string others = std::to_string(found->unreadable_cnt) + " may not be looked into, and may carry probes";
+  diagnosis.findings.push_back(
+      {"other processes", {{"memory map", CheckStatus::unknown, true, others, "run it as root (sudo waitprobe ...)"}}});
+  return {};
+}
+
 // Errors: a target that was named is not there.
 Result<void> examine_targets(const TargetChoice& targets, Diagnosis& diagnosis) {
   const auto add = [&](Result<Findings> findings) -> Result<void> {
@@ -52,13 +69,7 @@ Result<void> examine_targets(const TargetChoice& targets, Diagnosis& diagnosis) 
   for (const std::uint32_t pid : targets.pids) {
     if (auto added = add(check_process(pid)); !added) return added;
   }
-  if (!targets.all) return {};
-  const auto found = CopyFinder().find_all({});
-  if (!found) return found.error();
-  std::set<std::uint32_t> pids;
-  for (const Copy& copy : found->copies) pids.insert(copy.pid);
-  for (const std::uint32_t pid : pids) (void)add(check_process(pid));  // it may have ended meanwhile
-  return {};
+  return targets.all ? examine_all(diagnosis) : Result<void>();
 }
 
 }  // namespace

@@ -4,7 +4,9 @@
 #include <bpf/bpf.h>
 #include <linux/bpf.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <charconv>
 #include <filesystem>
 #include <fstream>
@@ -21,12 +23,29 @@ bool same_file(const std::string& a, const std::string& b) {
   return stat(a.c_str(), &x) == 0 && stat(b.c_str(), &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
+// Only CAP_SYS_ADMIN may ask. What is asked for here is not there, which is found out later.
+bool may_ask_for_programs() {
+  __u32 length = 0, prog_id = 0, kind = 0;
+  __u64 offset = 0, address = 0;
+  return bpf_task_fd_query(getpid(), -1, 0, nullptr, &length, &prog_id, &kind, &offset, &address) == 0 || errno != EPERM;
+}
+
+// Whether this descriptor of a process is a BPF program on that probe.
+bool is_program_on(const std::string& path, const UsdtSite& site, std::uint32_t pid, int fd) {
+  char name[4096] = {};
+  __u32 length = sizeof name, prog_id = 0, kind = 0;
+  __u64 offset = 0, address = 0;
+  return bpf_task_fd_query(static_cast<int>(pid), fd, 0, name, &length, &prog_id, &kind, &offset, &address) == 0 &&
+         kind == BPF_FD_TYPE_UPROBE && offset == site.offset && same_file(name, path);
+}
+
 }  // namespace
 
 // Lines such as "p:group/event /path/to/file:0x1234 key=%di"; with a semaphore "file:0x1234(0x5678)".
-std::vector<std::string> foreign_uprobes_of_tracefs(const std::string& path, const UsdtSite& site) {
-  std::vector<std::string> found;
+ForeignUprobes foreign_uprobes_of_tracefs(const std::string& path, const UsdtSite& site) {
+  ForeignUprobes found;
   std::ifstream events("/sys/kernel/tracing/uprobe_events");
+  found.are_all_seen = events.is_open();
   for (std::string line; std::getline(events, line);) {
     std::istringstream words(line);
     std::string name, place;
@@ -36,7 +55,7 @@ std::vector<std::string> foreign_uprobes_of_tracefs(const std::string& path, con
     std::uint64_t offset = 0;
     std::from_chars(place.data() + colon + 3, place.data() + place.size(), offset, 16);
     if (offset == site.offset && same_file(place.substr(0, colon), path)) {
-      found.push_back("the uprobe " + name.substr(name.find(':') + 1) + " of tracefs");
+      found.names.push_back("the uprobe " + name.substr(name.find(':') + 1) + " of tracefs");
     }
   }
   return found;
@@ -44,27 +63,24 @@ std::vector<std::string> foreign_uprobes_of_tracefs(const std::string& path, con
 
 // BPF programs on uprobes of perf_event_open, which tracers such as bpftrace use. Only the place is told, not whether it has a
 // semaphore; this is asked only after the kernel has refused.
-std::vector<std::string> foreign_programs(const std::string& path, const UsdtSite& site) {
-  std::vector<std::string> found;
+ForeignUprobes foreign_programs(const std::string& path, const UsdtSite& site) {
+  ForeignUprobes found;
+  found.are_all_seen = may_ask_for_programs();
   for (const std::uint32_t pid : all_pids()) {
-    std::error_code error;
-    for (const auto& entry : std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/fd", error)) {
+    std::error_code unreadable, error;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/fd", unreadable)) {
       const std::string target = std::filesystem::read_symlink(entry.path(), error).string();
       if (target != "anon_inode:[perf_event]") continue;
-      char name[4096] = {};
-      __u32 length = sizeof name, prog_id = 0, kind = 0;
-      __u64 offset = 0, address = 0;
-      const int fd = std::stoi(entry.path().filename());
-      if (bpf_task_fd_query(static_cast<int>(pid), fd, 0, name, &length, &prog_id, &kind, &offset, &address) != 0) continue;
-      if (kind == BPF_FD_TYPE_UPROBE && offset == site.offset && same_file(name, path)) found.push_back(describe_process(pid));
+      if (is_program_on(path, site, pid, std::stoi(entry.path().filename()))) found.names.push_back(describe_process(pid));
     }
+    if (unreadable == std::errc::permission_denied) found.are_all_seen = false;
   }
   return found;
 }
 
 void explain_foreign_uprobe(const std::string& path, const UsdtSite& site, Error& error) {
-  std::vector<std::string> found = foreign_uprobes_of_tracefs(path, site);
-  for (std::string& one : foreign_programs(path, site)) found.push_back(std::move(one));
+  std::vector<std::string> found = foreign_uprobes_of_tracefs(path, site).names;
+  for (std::string& one : foreign_programs(path, site).names) found.push_back(std::move(one));
   if (found.empty()) {
     error.hint = "another tracer may sit on the same instruction without the probe's semaphore; end it and try again";
     return;

@@ -9,10 +9,15 @@
 
 namespace waitprobe {
 
-// Uprobes of tracefs on this probe of this file that bring no semaphore, named for people.
-std::vector<std::string> foreign_uprobes_of_tracefs(const std::string& path, const UsdtSite& site);
+struct ForeignUprobes {
+  std::vector<std::string> names;  // for people; any bytes
+  bool are_all_seen = true;        // false: this user may not see all there are
+};
+
+// Uprobes of tracefs on this probe of this file that bring no semaphore.
+ForeignUprobes foreign_uprobes_of_tracefs(const std::string& path, const UsdtSite& site);
 // BPF programs there that others have attached, whether they bring one or not.
-std::vector<std::string> foreign_programs(const std::string& path, const UsdtSite& site);
+ForeignUprobes foreign_programs(const std::string& path, const UsdtSite& site);
 
 // The kernel refuses (EINVAL) a uprobe that brings a semaphore where another sits that brings none, and the other way round.
 // Looks for the other one on this probe of this file, and if there is one, names it in `error` and says what to do.

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <optional>
+#include <string>
+#include <string_view>
+
 #include "src/model/result.h"
 
 namespace waitprobe {
@@ -13,5 +17,10 @@ struct KernelFeatures {
 
 // Errors: the kernel has no type information.
 Result<KernelFeatures> read_kernel_features();
+
+// The kernel's type information (BTF) as it is. Nothing when it cannot be read, and errno tells why.
+std::optional<std::string> read_type_information();
+// Whether a type, function or field of this name is in it.
+bool has_name(std::string_view types, std::string_view name);
 
 }  // namespace waitprobe

@@ -25,14 +25,18 @@ constexpr const char* all_probes[] = {"wait_start",      "wait_stop",     "wait_
                                       "wait_slow_100us", "wait_slow_1ms", "wait_slow_10ms", "wait_slow_100ms",
                                       "wait_slow_1s",    "wait_block",    "wait_batch"};
 constexpr std::size_t most_named = 5;  // of what is listed; how many more there are is told
+constexpr const char* rights_to_read_fix = "run it as root (sudo waitprobe ...)";
 
-// "a, b and 3 more".
-std::string listed(const std::vector<std::string>& names) {
+// "a, b and 3 more": the first of so many.
+std::string listed(const std::vector<std::string>& names, std::size_t count) {
+  const std::size_t shown = std::min(names.size(), most_named);
   std::string text;
-  for (std::size_t i = 0; i < std::min(names.size(), most_named); i++) text += (i != 0 ? ", " : "") + names[i];
-  if (names.size() > most_named) text += " and " + std::to_string(names.size() - most_named) + " more";
+  for (std::size_t i = 0; i < shown; i++) text += (i != 0 ? ", " : "") + names[i];
+  if (count > shown) text += " and " + std::to_string(count - shown) + " more";
   return text;
 }
+
+std::string listed(const std::vector<std::string>& names) { return listed(names, names.size()); }
 
 Check check_probes(const std::string& file, const ProbeFile& probes) {
   std::vector<std::string> missing;
@@ -69,20 +73,43 @@ std::optional<RootHead> root_of_file(int fd, const ProbeFile& probes) {
   return root;
 }
 
-// `events`, `batch`: the semaphores in the process; nothing where there is only a file. A program that sits on a probe while
-// its semaphore is down has brought none.
-Check check_foreign(const std::string& file, const ProbeFile& probes, const std::optional<wp_armed>& armed) {
-  std::vector<std::string> found;
+// Who may be in the way: those that bring no semaphore, those of which that cannot be told, and whether all could be seen.
+struct InTheWay {
+  std::vector<std::string> without_semaphore, perhaps;
+  bool are_all_seen = true;
+};
+
+// `armed`: the semaphores in the process; nothing where there is only a file. A program that sits on a probe while its
+// semaphore is down has brought none.
+InTheWay look_for_foreign(const std::string& file, const ProbeFile& probes, const std::optional<wp_armed>& armed) {
+  InTheWay found;
+  const auto add = [&](const UsdtSite& site, const ForeignUprobes& foreign, std::vector<std::string>& to) {
+    for (const std::string& one : foreign.names) to.push_back(one + " on " + site.name);
+    found.are_all_seen = found.are_all_seen && foreign.are_all_seen;
+  };
   for (const UsdtSite& site : probes.sites) {
-    for (const std::string& one : foreign_uprobes_of_tracefs(file, site)) found.push_back(one + " on " + site.name);
+    add(site, foreign_uprobes_of_tracefs(file, site), found.without_semaphore);
     const bool is_of_batch = site.name == "wait_block" || site.name == "wait_batch";
-    if (!armed || (is_of_batch ? armed->batch : armed->events) != 0) continue;
-    for (const std::string& one : foreign_programs(file, site)) found.push_back(one + " on " + site.name);
+    if (armed && (is_of_batch ? armed->batch : armed->events) != 0) continue;
+    add(site, foreign_programs(file, site), armed ? found.without_semaphore : found.perhaps);
   }
-  if (found.empty()) return {"foreign uprobes", CheckStatus::ok, true, "none without the probes' semaphore", ""};
-  return {"foreign uprobes", CheckStatus::missing, true,
-          listed(found) + ": without the probe's semaphore, and the kernel takes only one kind",
-          "end them, or remove those of tracefs: echo '-:GROUP/NAME' >> /sys/kernel/tracing/uprobe_events"};
+  return found;
+}
+
+Check check_foreign(const std::string& file, const ProbeFile& probes, const std::optional<wp_armed>& armed) {
+  const char* const name = "foreign uprobes";
+  const InTheWay found = look_for_foreign(file, probes, armed);
+  if (!found.without_semaphore.empty()) {
+    return {name, CheckStatus::missing, true,
+            listed(found.without_semaphore) + ": without the probe's semaphore, and the kernel takes only one kind",
+            "end them, or remove those of tracefs: echo '-:GROUP/NAME' >> /sys/kernel/tracing/uprobe_events"};
+  }
+  if (!found.perhaps.empty()) {
+    return {name, CheckStatus::unknown, true, listed(found.perhaps) + ": perhaps without the probe's semaphore",
+            "a process of this file can tell: waitprobe doctor -p PID"};
+  }
+  if (!found.are_all_seen) return {name, CheckStatus::unknown, true, "this user may not see all of them", rights_to_read_fix};
+  return {name, CheckStatus::ok, true, "none without the probes' semaphore", ""};
 }
 
 Check check_armed(const std::optional<RootHead>& root) {
@@ -96,29 +123,44 @@ Check check_armed(const std::optional<RootHead>& root) {
   return {"armed", CheckStatus::ok, false, by.empty() ? "nobody listens" : "by " + listed(by), ""};
 }
 
-// Sites that a kernel may turn into calls, in one file.
-std::vector<std::string> endangered_sites(int fd, const std::string& file) {
-  std::vector<std::string> found;
+// Sites that a kernel may turn into calls: the first few by name, since a file may have as many, and as long ones, as it likes.
+struct Endangered {
+  std::vector<std::string> named;
+  std::size_t site_cnt = 0;
+  std::size_t unread_cnt = 0;  // files that could not be opened
+};
+
+std::string described(const UsdtSite& site, const std::string& file) {
+  constexpr std::size_t most_bytes = 256;
+  std::string name = site.provider + ":" + site.name;
+  if (name.size() > most_bytes) name.replace(most_bytes, std::string::npos, "...");
+  char offset[32];
+  std::snprintf(offset, sizeof offset, "0x%llx", static_cast<unsigned long long>(site.offset));
+  return name + " at " + offset + " of " + file;
+}
+
+void add_endangered(int fd, const std::string& file, Endangered& found) {
   const auto sites = read_usdt_sites(fd, file);
-  if (!sites || !sites->has_value()) return found;
+  if (!sites || !sites->has_value()) return;
   for (const UsdtSite& site : **sites) {
     char code[6];
     const ssize_t got = site.offset != 0 ? pread(fd, code, sizeof code, static_cast<off_t>(site.offset)) : 0;
     if (got <= 0 || !may_become_call({code, static_cast<std::size_t>(got)})) continue;
-    char offset[32];
-    std::snprintf(offset, sizeof offset, "0x%llx", static_cast<unsigned long long>(site.offset));
-    found.push_back(site.provider + ":" + site.name + " at " + offset + " of " + file);
+    if (found.site_cnt++ < most_named) found.named.push_back(described(site, file));
   }
-  return found;
 }
 
-Check check_red_zone(const std::vector<std::string>& endangered) {
-  const auto does = makes_calls_of_nops();
+Check check_red_zone(const Endangered& endangered) {
   const char* const name = "red zone";
-  if (endangered.empty()) return {name, CheckStatus::ok, false, "no USDT probe is a five-byte nop", ""};
+  if (endangered.site_cnt == 0 && endangered.unread_cnt != 0) {
+    return {name, CheckStatus::unknown, false, std::to_string(endangered.unread_cnt) + " of its files could not be opened",
+            rights_to_read_fix};
+  }
+  if (endangered.site_cnt == 0) return {name, CheckStatus::ok, false, "no USDT probe is a five-byte nop", ""};
+  const auto does = makes_calls_of_nops();
   if (does == std::optional(false)) return {name, CheckStatus::ok, false, "this kernel makes no calls of five-byte nops", ""};
   return {name, does ? CheckStatus::warning : CheckStatus::unknown, false,
-          listed(endangered) + ": traced, " + (does ? "this kernel turns" : "a kernel may turn") +
+          listed(endangered.named, endangered.site_cnt) + ": traced, " + (does ? "this kernel turns" : "a kernel may turn") +
               " the nop into a call, which overwrites variables of functions that use the red zone",
           "do not trace these; build that file with -mno-red-zone, or with the one-byte nop of sys/sdt.h"};
 }
@@ -146,14 +188,20 @@ Check check_namespaces(std::uint32_t pid) {
   return {"namespaces", CheckStatus::ok, false, others.empty() ? "ours" : listed(others), ""};
 }
 
+// Not a folder, which may be entered ("executed") as well.
+bool is_program(const std::string& path) {
+  std::error_code error;
+  return std::filesystem::is_regular_file(path, error) && access(path.c_str(), X_OK) == 0;
+}
+
 // As execvp() does.
 std::string find_in_path(const std::string& name) {
-  if (name.find('/') != std::string::npos) return access(name.c_str(), X_OK) == 0 ? name : "";
+  if (name.find('/') != std::string::npos) return is_program(name) ? name : "";
   const char* const folders = std::getenv("PATH");
   std::istringstream all(folders != nullptr ? folders : "/bin:/usr/bin");
   for (std::string folder; std::getline(all, folder, ':');) {
     const std::string path = (folder.empty() ? "." : folder) + "/" + name;
-    if (access(path.c_str(), X_OK) == 0) return path;
+    if (is_program(path)) return path;
   }
   return "";
 }
@@ -170,30 +218,57 @@ void check_copy(const Copy& copy, std::vector<Check>& checks) {
   checks.push_back(check_foreign(file.ok() ? path : copy.path, *copy.probes, root ? std::optional(root->armed) : std::nullopt));
 }
 
-std::vector<std::string> endangered_sites(std::uint32_t pid, const std::vector<Mapping>& mappings) {
+Endangered endangered_sites(std::uint32_t pid, const std::vector<Mapping>& mappings) {
   std::map<FileId, const Mapping*> files;
   for (const Mapping& mapping : mappings) {
     if (mapping.executable) files.emplace(mapping.file, &mapping);
   }
-  std::vector<std::string> found;
+  Endangered found;
   for (const auto& [id, mapping] : files) {
     const FileDescriptor file = CopyFinder::open_mapped(pid, *mapping);
-    if (!file.ok()) continue;
-    for (std::string& one : endangered_sites(file.get(), mapping->path)) found.push_back(std::move(one));
+    if (file.ok()) {
+      add_endangered(file.get(), mapping->path, found);
+    } else {
+      found.unread_cnt++;
+    }
   }
   return found;
+}
+
+// `without_probes` is what to say of a file that carries none.
+Result<Findings> check_file(const std::string& path, const Check& without_probes) {
+  const FileDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!file.ok()) return Error{"open", path, errno_text(errno), ""};
+  const auto probes = read_probe_notes(file.get(), path);
+  if (!probes) return probes.error();
+  Findings findings{path, {}};
+  if (probes->has_value()) {
+    findings.checks.push_back(check_probes(path, **probes));
+    findings.checks.push_back(check_version(path, root_of_file(file.get(), **probes)));
+    findings.checks.push_back(check_foreign(path, **probes, std::nullopt));
+  } else {
+    findings.checks.push_back(without_probes);
+  }
+  Endangered endangered;
+  add_endangered(file.get(), path, endangered);
+  findings.checks.push_back(check_red_zone(endangered));
+  return findings;
 }
 
 }  // namespace
 
 Result<Findings> check_process(std::uint32_t pid) {
   if (auto exists = check_exists(pid); !exists) return exists.error();
-  const auto mappings = file_mappings(pid);
-  if (!mappings) return mappings.error();
-  CopyFinder finder;
-  const auto copies = finder.find(pid);
-  if (!copies) return copies.error();
   Findings findings{describe_process(pid), {}};
+  CopyFinder finder;
+  const auto mappings = file_mappings(pid);
+  const auto copies = finder.find(pid);
+  if (!mappings || !copies) {
+    if (auto exists = check_exists(pid); !exists) return exists.error();  // it has ended meanwhile
+    const Error& why = !mappings ? mappings.error() : copies.error();
+    findings.checks.push_back({"memory map", CheckStatus::missing, true, "it cannot be read: " + why.why, rights_to_read_fix});
+    return findings;
+  }
   if (copies->empty()) {
     const Error none = no_probes_error(pid);
     findings.checks.push_back({"probes", CheckStatus::missing, true, none.why, none.hint});
@@ -205,31 +280,17 @@ Result<Findings> check_process(std::uint32_t pid) {
 }
 
 Result<Findings> check_file(const std::string& path) {
-  const FileDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!file.ok()) return Error{"open", path, errno_text(errno), ""};
-  const auto probes = read_probe_notes(file.get(), path);
-  if (!probes) return probes.error();
-  Findings findings{path, {}};
-  if (probes->has_value()) {
-    findings.checks.push_back(check_probes(path, **probes));
-    findings.checks.push_back(check_version(path, root_of_file(file.get(), **probes)));
-    findings.checks.push_back(check_foreign(path, **probes, std::nullopt));
-  } else {
-    findings.checks.push_back({"probes", CheckStatus::missing, true, "it carries no probes of waitprobe",
-                               "link it with libwaitprobe, or name the library that is"});
-  }
-  findings.checks.push_back(check_red_zone(endangered_sites(file.get(), path)));
-  return findings;
+  return check_file(path, {"probes", CheckStatus::missing, true, "it carries no probes of waitprobe",
+                           "link it with libwaitprobe, or name the library that is"});
 }
 
 Result<Findings> check_command(const std::string& name) {
   const std::string path = find_in_path(name);
   if (path.empty()) return Error{"start", name, "there is no such command in PATH", ""};
-  auto findings = check_file(path);
-  const bool has_probes = findings && findings->checks.front().status == CheckStatus::ok;
-  if (has_probes) return findings;
   // A script, or a program that loads a library with probes: it will tell when it runs.
-  return Findings{path, {{"probes", CheckStatus::unknown, true, "it carries none itself; what it starts or loads may", ""}}};
+  Check none{"probes", CheckStatus::unknown, true, "it carries none itself; what it starts or loads may", ""};
+  auto findings = check_file(path, none);
+  return findings ? findings : Findings{path, {none}};
 }
 
 }  // namespace waitprobe

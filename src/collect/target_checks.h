@@ -11,7 +11,7 @@
 namespace waitprobe {
 
 // What there is to say of a process: of each file with probes that it maps, of its namespaces, and of all USDT probes that are
-// dangerous to trace on this kernel. Errors: there is no such process, or it cannot be looked into.
+// dangerous to trace on this kernel. That it may not be looked into is a finding. Errors: there is no such process.
 Result<Findings> check_process(std::uint32_t pid);
 
 // The same of a file, as far as it alone can tell. Errors: it cannot be opened, or is not ELF.

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <memory>
 
+#include "src/collect/kernel_features.h"
 #include "src/collect/process.h"
 
 namespace waitprobe {
@@ -127,11 +128,15 @@ bool may_become_call(std::string_view code) {
   return code.starts_with(five_byte_nop);
 }
 
+std::optional<bool> makes_calls_of_nops(const std::optional<std::string>& symbols, const std::optional<std::string>& types) {
+  if (symbols && !symbols->empty()) return symbols->find(" arch_uprobe_optimize\n") != std::string::npos;
+  if (types && !types->empty()) return has_name(*types, "arch_uprobe_optimize");
+  return std::nullopt;
+}
+
 std::optional<bool> makes_calls_of_nops() {
 #if defined(__x86_64__)
-  const auto symbols = read_proc_file("/proc/kallsyms");
-  if (!symbols || symbols->empty()) return std::nullopt;
-  return symbols->find(" arch_uprobe_optimize\n") != std::string::npos;
+  return makes_calls_of_nops(read_proc_file("/proc/kallsyms"), read_type_information());
 #else
   return false;
 #endif

@@ -28,7 +28,10 @@ Result<std::optional<std::vector<UsdtSite>>> read_usdt_sites(int fd, const std::
 // to 6. Such a call writes below the stack pointer, where a leaf function may keep its variables (x86-64).
 bool may_become_call(std::string_view code);
 
-// Whether this kernel does so. Nothing: it cannot be told.
+// Whether this kernel does so, by its symbols or, where these cannot be read, by its type information. Nothing: it cannot be
+// told.
 std::optional<bool> makes_calls_of_nops();
+// The same by the text of /proc/kallsyms and by the type information; nothing or empty: it cannot be read.
+std::optional<bool> makes_calls_of_nops(const std::optional<std::string>& symbols, const std::optional<std::string>& types);
 
 }  // namespace waitprobe

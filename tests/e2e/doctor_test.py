@@ -159,6 +159,45 @@ class Targets(TestCase):
         self.assertEqual(checks(json.loads(doctor("--json", "--", "sleep", "60").out))["probes"]["status"], "unknown", "it may load some")
         self.assertEqual(checks(json.loads(doctor("--json", "--", harness.built("waitprobe-workload")).out))["probes"]["status"], "ok")
 
+    def test_a_process_that_may_not_be_looked_into(self):
+        workload = self.started(Workload("--threads", 1))
+        diagnosis = json.loads(doctor("-p", workload.pid, "--json", status=1, before=NOBODY).out)
+        self.assertEqual(checks(diagnosis, 0)["capabilities"]["status"], "missing", "the machine is told of as well")
+        found = checks(diagnosis)["memory map"]
+        self.assertEqual((found["status"], found["found"]), ("missing", "it cannot be read: Permission denied"))
+        self.assertIn("sudo waitprobe", found["fix"])
+        others = checks(json.loads(doctor("-a", "--json", status=1, before=NOBODY).out))["memory map"]
+        self.assertRegex(others["found"], r"^[0-9]+ may not be looked into")
+
+    def test_what_may_not_be_seen_is_not_said_to_be_absent(self):
+        file = os.path.realpath(harness.built("waitprobe-workload"))
+        for before, status in ((NOBODY, "unknown"), (nobody_with("bpf,perfmon,sys_ptrace,dac_read_search"), "unknown"), ((), "ok")):
+            with self.subTest(before=before):
+                found = checks(json.loads(run(*before, TOOL, "doctor", "-f", file, "--json").out))["foreign uprobes"]
+                self.assertEqual(found["status"], status, found)
+
+    def test_a_command_is_examined_as_a_file(self):
+        with tempfile.TemporaryDirectory() as folder:
+            # One that carries other probes than this version does: it is not one that carries none.
+            other = os.path.join(folder, "bin", "server")
+            os.makedirs(os.path.join(folder, "first", "server"))  # a folder is no program, wherever it stands in PATH
+            os.mkdir(os.path.dirname(other))
+            with open(harness.built("waitprobe-workload"), "rb") as file:
+                data = file.read()
+            with open(other, "wb") as file:
+                file.write(data.replace(b"waitprobe\0wait_slow_1s\0", b"waitprobe\0wait_slow_9s\0"))
+            os.chmod(other, 0o755)
+            before = ("env", f"PATH={folder}/first:{folder}/bin:{os.environ['PATH']}")
+            diagnosis = json.loads(doctor("--json", "--", "server", status=1, before=before).out)
+            self.assertEqual(diagnosis["findings"][-1]["subject"], other)
+            found = checks(diagnosis)["probes"]
+            self.assertEqual((found["status"], found["found"]), ("missing", f"{other} lacks wait_slow_1s"))
+            script = os.path.join(folder, "bin", "script")
+            with open(script, "w", encoding="ascii") as file:
+                file.write("#!/bin/sh\n")
+            os.chmod(script, 0o755)
+            self.assertEqual(checks(json.loads(doctor("--json", "--", script).out))["probes"]["status"], "unknown")
+
     def test_a_library_of_another_version(self):
         with tempfile.TemporaryDirectory() as folder:
             other = os.path.join(folder, "other.so")
@@ -201,6 +240,9 @@ class Targets(TestCase):
         harness.wait_until(lambda: "ready" in tracer.out, "bpftrace is attached")
         found = checks(json.loads(doctor("-p", workload.pid, "--json", status=1).out))["foreign uprobes"]
         self.assertIn(f"process {tracer.pid} (bpftrace) on wait_stop", found["found"])
+        found = checks(json.loads(doctor("-f", file, "--json").out))["foreign uprobes"]
+        self.assertEqual(found["status"], "unknown", "a file alone has no semaphore that could be looked at")
+        self.assertIn(f"process {tracer.pid} (bpftrace) on wait_stop", found["found"])
 
     def write_event(self, line):
         events = os.open("/sys/kernel/tracing/uprobe_events", os.O_WRONLY | os.O_APPEND)  # others may have events of their own
@@ -220,6 +262,16 @@ class Targets(TestCase):
         workload = self.started(Workload("--threads", 1, before=("unshare", "--mount", "--time")))
         found = checks(json.loads(doctor("-p", workload.pid, "--json").out))["namespaces"]["found"]
         self.assertIn("mnt of its own", found)
+
+    def test_in_a_container(self):
+        outer = self.started(Workload("--threads", 1, before=("unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--kill-child")))
+        with open(f"/proc/{outer.pid}/task/{outer.pid}/children", encoding="ascii") as children:
+            pid = int(children.read())
+        found = checks(json.loads(doctor("-p", pid, "--json").out))
+        self.assertEqual(found["namespaces"]["found"], "pid of its own (it is shown by the number that it has here), mnt of its own "
+                         "(its files are opened as it sees them), user of its own (its root is not this machine's)")
+        for name in ("probes", "library version", "armed", "foreign uprobes"):
+            self.assertEqual(found[name]["status"], "ok", found[name])
 
 
 if __name__ == "__main__":

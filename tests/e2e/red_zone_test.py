@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import subprocess
 import tempfile
 import unittest
@@ -51,6 +52,44 @@ class RedZone(TestCase):
                     self.assertNotIn("plain", found["found"])
                     self.assertIn("-mno-red-zone", found["fix"])
 
+    def test_a_kernel_that_hides_its_symbols(self):
+        hidden = ("unshare", "-m", "sh", "-c", 'mount --bind /dev/null /proc/kallsyms; "$@"', "sh")
+        all_hidden = ("unshare", "-m", "sh", "-c", 'mount --bind /dev/null /proc/kallsyms; mount -t tmpfs none /sys/kernel/btf; "$@"', "sh")
+        with tempfile.TemporaryDirectory() as folder:
+            bad = self.built(folder, ("five", FIVE))
+            self.assertEqual(self.red_zone("-f", bad, before=hidden), self.red_zone("-f", bad), "its type information tells")
+            found = self.red_zone("-f", bad, before=all_hidden)
+            self.assertEqual(found["status"], "unknown")
+            self.assertIn("other:five", found["found"])
+
+    def test_of_a_command_too(self):
+        with tempfile.TemporaryDirectory() as folder:
+            bad = self.built(folder, ("five", FIVE))
+            found = checks(json.loads(doctor("--json", "--", bad).out))
+            self.assertEqual((found["probes"]["status"], found["red zone"]), ("unknown", self.red_zone("-f", bad)))
+
+    def test_a_file_full_of_them_takes_no_memory(self):
+        count = 200_000
+        with tempfile.TemporaryDirectory() as folder:
+            one = self.built(folder, ("five", FIVE))
+            with open(one, "rb") as file:
+                note = re.search(rb".{12}stapsdt\0.{24}other\0five\0\0", file.read(), re.DOTALL).group()
+            notes = os.path.join(folder, "notes")
+            with open(notes, "wb") as file:
+                file.write((note + b"\0" * (-len(note) % 4)) * count)
+            # So long a path to so many sites: named one by one they would be 600 MB.
+            deep = os.path.join(folder, *["d" * 250] * 12)
+            os.makedirs(deep)
+            full = os.path.join(deep, "full")
+            subprocess.run(["objcopy", f"--update-section=.note.stapsdt={notes}", one, full], check=True)
+            found = self.red_zone("-f", full, before=("prlimit", f"--as={400 << 20}"))
+            self.assertIn(f" and {count - 5} more: " if found["status"] == "warning" else "no calls", found["found"])
+
+    def test_long_names_are_cut(self):
+        with tempfile.TemporaryDirectory() as folder:
+            found = self.red_zone("-f", self.built(folder, ("x" * 1000, FIVE)))
+            self.assertLess(found["found"].count("x"), 300)
+
     def test_many_are_counted_and_strange_names_are_harmless(self):
         with tempfile.TemporaryDirectory() as folder:
             bad = self.built(folder, *((f"p{i}", FIVE) for i in range(8)), ("\\033[31m", FIVE))
@@ -97,8 +136,8 @@ class RedZone(TestCase):
         with open("/proc/kallsyms", encoding="ascii") as symbols:
             return " arch_uprobe_optimize\n" in symbols.read()
 
-    def red_zone(self, *target):
-        return checks(json.loads(doctor(*target, "--json", status=1).out))["red zone"]  # 1: they carry no probes of waitprobe
+    def red_zone(self, *target, before=()):
+        return checks(json.loads(doctor(*target, "--json", status=1, before=before).out))["red zone"]  # 1: they carry no probes of waitprobe
 
 
 if __name__ == "__main__":

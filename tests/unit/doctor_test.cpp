@@ -101,6 +101,18 @@ TEST(Doctor, KnowsTheNopsThatBecomeCalls) {
   EXPECT_FALSE(may_become_call(""));
 }
 
+TEST(Doctor, KnowsTheKernelsThatMakeCalls) {
+  const std::string symbols = "0000000000000000 T arch_uprobe_optimize\n", others = "0 T arch_uprobe_optimize_not\n0 T x\n";
+  const std::string types("\0int\0arch_uprobe_optimize\0", 27), other_types("\0int\0arch_uprobe_optimize_not\0", 31);
+  EXPECT_EQ(makes_calls_of_nops(symbols, std::nullopt), true);
+  EXPECT_EQ(makes_calls_of_nops(others, types), false) << "symbols are all there are";
+  for (const std::optional<std::string>& hidden : {std::optional<std::string>(), std::optional<std::string>("")}) {
+    EXPECT_EQ(makes_calls_of_nops(hidden, types), true);
+    EXPECT_EQ(makes_calls_of_nops(hidden, other_types), false);
+    EXPECT_EQ(makes_calls_of_nops(hidden, hidden), std::nullopt);
+  }
+}
+
 Diagnosis ill() {
   Diagnosis diagnosis;
   diagnosis.findings.push_back(
