@@ -20,6 +20,7 @@ constexpr int will_not_work = 1;
 
 struct Options {
   TargetChoice targets;
+  bool has_targets = false;
   bool json = false;
 };
 
@@ -30,7 +31,8 @@ Options parse(const CommandRow& row, const Words& words) {
   parser.set_target_usage("[-p PID | -a | -f FILE | -- CMD ARGS...]");
   parser.add_flag("--json", options.json, "One object, for a program to read");
   parser.parse_words(words);
-  if (targets.has_any() || words.has_command) options.targets = targets.choice(words);
+  options.has_targets = targets.has_any() || words.has_command;
+  if (options.has_targets) options.targets = targets.choice(words);
   return options;
 }
 
@@ -41,13 +43,13 @@ Findings examine_machine() {
 }
 
 // Of all processes, those that carry probes.
-Result<void> examine_all(Diagnosis& diagnosis) {
+Result<void> examine_all(const UprobePrograms& programs, Diagnosis& diagnosis) {
   const auto found = CopyFinder().find_all({});
   if (!found) return found.error();
   std::set<std::uint32_t> pids;
   for (const Copy& copy : found->copies) pids.insert(copy.pid);
   for (const std::uint32_t pid : pids) {
-    auto findings = check_process(pid);
+    auto findings = check_process(pid, programs);
     if (findings) diagnosis.findings.push_back(std::move(*findings));  // else it has ended meanwhile
   }
   if (found->unreadable_cnt == 0) return {};
@@ -59,17 +61,18 @@ Result<void> examine_all(Diagnosis& diagnosis) {
 
 // Errors: a target that was named is not there.
 Result<void> examine_targets(const TargetChoice& targets, Diagnosis& diagnosis) {
+  const UprobePrograms programs = read_uprobe_programs();
   const auto add = [&](Result<Findings> findings) -> Result<void> {
     if (!findings) return findings.error();
     diagnosis.findings.push_back(std::move(*findings));
     return {};
   };
-  if (!targets.file.empty()) return add(check_file(targets.file));
-  if (!targets.command.empty()) return add(check_command(targets.command.front()));
+  if (!targets.file.empty()) return add(check_file(targets.file, programs));
+  if (!targets.command.empty()) return add(check_command(targets.command.front(), programs));
   for (const std::uint32_t pid : targets.pids) {
-    if (auto added = add(check_process(pid)); !added) return added;
+    if (auto added = add(check_process(pid, programs)); !added) return added;
   }
-  return targets.all ? examine_all(diagnosis) : Result<void>();
+  return targets.all ? examine_all(programs, diagnosis) : Result<void>();
 }
 
 }  // namespace
@@ -78,7 +81,9 @@ Result<int> run_doctor(const CommandRow& row, const Words& words) {
   const Options options = parse(row, words);
   Diagnosis diagnosis;
   diagnosis.findings.push_back(examine_machine());
-  if (auto examined = examine_targets(options.targets, diagnosis); !examined) return examined.error();
+  if (options.has_targets) {
+    if (auto examined = examine_targets(options.targets, diagnosis); !examined) return examined.error();
+  }
   std::ostringstream out;
   if (options.json) {
     print_json(out, diagnosis);

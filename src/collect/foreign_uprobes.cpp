@@ -11,16 +11,19 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
-#include <vector>
-
-#include "src/collect/process.h"
 
 namespace waitprobe {
 namespace {
 
+std::optional<FileId> file_at(const std::string& path) {
+  struct stat status;
+  if (stat(path.c_str(), &status) != 0) return std::nullopt;
+  return FileId{status.st_dev, status.st_ino};
+}
+
 bool same_file(const std::string& a, const std::string& b) {
-  struct stat x, y;
-  return stat(a.c_str(), &x) == 0 && stat(b.c_str(), &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+  const auto file = file_at(a);
+  return file && file == file_at(b);
 }
 
 // Only CAP_SYS_ADMIN may ask. What is asked for here is not there, which is found out later.
@@ -30,13 +33,16 @@ bool may_ask_for_programs() {
   return bpf_task_fd_query(getpid(), -1, 0, nullptr, &length, &prog_id, &kind, &offset, &address) == 0 || errno != EPERM;
 }
 
-// Whether this descriptor of a process is a BPF program on that probe.
-bool is_program_on(const std::string& path, const UsdtSite& site, std::uint32_t pid, int fd) {
+// What this descriptor of a process is, if that is a BPF program on a uprobe.
+std::optional<UprobePrograms::Program> program_of(std::uint32_t pid, int fd) {
   char name[4096] = {};
   __u32 length = sizeof name, prog_id = 0, kind = 0;
   __u64 offset = 0, address = 0;
-  return bpf_task_fd_query(static_cast<int>(pid), fd, 0, name, &length, &prog_id, &kind, &offset, &address) == 0 &&
-         kind == BPF_FD_TYPE_UPROBE && offset == site.offset && same_file(name, path);
+  if (bpf_task_fd_query(static_cast<int>(pid), fd, 0, name, &length, &prog_id, &kind, &offset, &address) != 0)
+    return std::nullopt;
+  const auto file = kind == BPF_FD_TYPE_UPROBE ? file_at(name) : std::nullopt;
+  if (!file) return std::nullopt;
+  return UprobePrograms::Program{pid, *file, offset};
 }
 
 }  // namespace
@@ -61,26 +67,34 @@ ForeignUprobes foreign_uprobes_of_tracefs(const std::string& path, const UsdtSit
   return found;
 }
 
-// BPF programs on uprobes of perf_event_open, which tracers such as bpftrace use. Only the place is told, not whether it has a
-// semaphore; this is asked only after the kernel has refused.
-ForeignUprobes foreign_programs(const std::string& path, const UsdtSite& site) {
-  ForeignUprobes found;
-  found.are_all_seen = may_ask_for_programs();
+UprobePrograms read_uprobe_programs() {
+  UprobePrograms programs;
+  programs.are_all_seen = may_ask_for_programs();
   for (const std::uint32_t pid : all_pids()) {
     std::error_code unreadable, error;
     for (const auto& entry : std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/fd", unreadable)) {
       const std::string target = std::filesystem::read_symlink(entry.path(), error).string();
       if (target != "anon_inode:[perf_event]") continue;
-      if (is_program_on(path, site, pid, std::stoi(entry.path().filename()))) found.names.push_back(describe_process(pid));
+      if (const auto program = program_of(pid, std::stoi(entry.path().filename()))) programs.all.push_back(*program);
     }
-    if (unreadable == std::errc::permission_denied) found.are_all_seen = false;
+    if (unreadable == std::errc::permission_denied) programs.are_all_seen = false;
+  }
+  return programs;
+}
+
+ForeignUprobes UprobePrograms::on(const std::string& path, const UsdtSite& site) const {
+  ForeignUprobes found;
+  found.are_all_seen = are_all_seen;
+  const auto file = file_at(path);
+  for (const Program& program : all) {
+    if (program.offset == site.offset && file == program.file) found.names.push_back(describe_process(program.pid));
   }
   return found;
 }
 
 void explain_foreign_uprobe(const std::string& path, const UsdtSite& site, Error& error) {
   std::vector<std::string> found = foreign_uprobes_of_tracefs(path, site).names;
-  for (std::string& one : foreign_programs(path, site).names) found.push_back(std::move(one));
+  for (std::string& one : read_uprobe_programs().on(path, site).names) found.push_back(std::move(one));
   if (found.empty()) {
     error.hint = "another tracer may sit on the same instruction without the probe's semaphore; end it and try again";
     return;

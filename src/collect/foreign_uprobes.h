@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "src/collect/probe_notes.h"
+#include "src/collect/process.h"
 #include "src/model/result.h"
 
 namespace waitprobe {
@@ -16,8 +19,23 @@ struct ForeignUprobes {
 
 // Uprobes of tracefs on this probe of this file that bring no semaphore.
 ForeignUprobes foreign_uprobes_of_tracefs(const std::string& path, const UsdtSite& site);
-// BPF programs there that others have attached, whether they bring one or not.
-ForeignUprobes foreign_programs(const std::string& path, const UsdtSite& site);
+
+// BPF programs on uprobes of perf_event_open, which tracers such as bpftrace use. Only their place is told, not whether they
+// bring a semaphore.
+struct UprobePrograms {
+  struct Program {
+    std::uint32_t pid = 0;  // who holds it
+    FileId file;            // as stat() names it
+    std::uint64_t offset = 0;
+  };
+  std::vector<Program> all;
+  bool are_all_seen = true;
+
+  ForeignUprobes on(const std::string& path, const UsdtSite& site) const;
+};
+
+// Those of all processes. Looks at each of their open files, some microseconds each: for once, not for each probe.
+UprobePrograms read_uprobe_programs();
 
 // The kernel refuses (EINVAL) a uprobe that brings a semaphore where another sits that brings none, and the other way round.
 // Looks for the other one on this probe of this file, and if there is one, names it in `error` and says what to do.

@@ -15,7 +15,6 @@
 
 #include "bpf/abi.h"
 #include "src/collect/copies.h"
-#include "src/collect/foreign_uprobes.h"
 #include "src/collect/process_memory.h"
 
 namespace waitprobe {
@@ -81,7 +80,8 @@ struct InTheWay {
 
 // `armed`: the semaphores in the process; nothing where there is only a file. A program that sits on a probe while its
 // semaphore is down has brought none.
-InTheWay look_for_foreign(const std::string& file, const ProbeFile& probes, const std::optional<wp_armed>& armed) {
+InTheWay look_for_foreign(const std::string& file, const ProbeFile& probes, const std::optional<wp_armed>& armed,
+                          const UprobePrograms& programs) {
   InTheWay found;
   const auto add = [&](const UsdtSite& site, const ForeignUprobes& foreign, std::vector<std::string>& to) {
     for (const std::string& one : foreign.names) to.push_back(one + " on " + site.name);
@@ -91,14 +91,15 @@ InTheWay look_for_foreign(const std::string& file, const ProbeFile& probes, cons
     add(site, foreign_uprobes_of_tracefs(file, site), found.without_semaphore);
     const bool is_of_batch = site.name == "wait_block" || site.name == "wait_batch";
     if (armed && (is_of_batch ? armed->batch : armed->events) != 0) continue;
-    add(site, foreign_programs(file, site), armed ? found.without_semaphore : found.perhaps);
+    add(site, programs.on(file, site), armed ? found.without_semaphore : found.perhaps);
   }
   return found;
 }
 
-Check check_foreign(const std::string& file, const ProbeFile& probes, const std::optional<wp_armed>& armed) {
+Check check_foreign(const std::string& file, const ProbeFile& probes, const std::optional<wp_armed>& armed,
+                    const UprobePrograms& programs) {
   const char* const name = "foreign uprobes";
-  const InTheWay found = look_for_foreign(file, probes, armed);
+  const InTheWay found = look_for_foreign(file, probes, armed, programs);
   if (!found.without_semaphore.empty()) {
     return {name, CheckStatus::missing, true,
             listed(found.without_semaphore) + ": without the probe's semaphore, and the kernel takes only one kind",
@@ -206,7 +207,7 @@ std::string find_in_path(const std::string& name) {
   return "";
 }
 
-void check_copy(const Copy& copy, std::vector<Check>& checks) {
+void check_copy(const Copy& copy, const UprobePrograms& programs, std::vector<Check>& checks) {
   const ProcessMemory memory(copy.pid);
   RootHead head;
   const auto root = memory.read(copy.root_address, &head, sizeof head) ? std::optional(head) : std::nullopt;
@@ -215,7 +216,8 @@ void check_copy(const Copy& copy, std::vector<Check>& checks) {
   checks.push_back(check_armed(root));
   const FileDescriptor file = CopyFinder::open_copy(copy);
   const std::string path = "/proc/self/fd/" + std::to_string(file.get());
-  checks.push_back(check_foreign(file.ok() ? path : copy.path, *copy.probes, root ? std::optional(root->armed) : std::nullopt));
+  checks.push_back(
+      check_foreign(file.ok() ? path : copy.path, *copy.probes, root ? std::optional(root->armed) : std::nullopt, programs));
 }
 
 Endangered endangered_sites(std::uint32_t pid, const std::vector<Mapping>& mappings) {
@@ -236,7 +238,7 @@ Endangered endangered_sites(std::uint32_t pid, const std::vector<Mapping>& mappi
 }
 
 // `without_probes` is what to say of a file that carries none.
-Result<Findings> check_file(const std::string& path, const Check& without_probes) {
+Result<Findings> check_file(const std::string& path, const UprobePrograms& programs, const Check& without_probes) {
   const FileDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!file.ok()) return Error{"open", path, errno_text(errno), ""};
   const auto probes = read_probe_notes(file.get(), path);
@@ -245,7 +247,7 @@ Result<Findings> check_file(const std::string& path, const Check& without_probes
   if (probes->has_value()) {
     findings.checks.push_back(check_probes(path, **probes));
     findings.checks.push_back(check_version(path, root_of_file(file.get(), **probes)));
-    findings.checks.push_back(check_foreign(path, **probes, std::nullopt));
+    findings.checks.push_back(check_foreign(path, **probes, std::nullopt, programs));
   } else {
     findings.checks.push_back(without_probes);
   }
@@ -257,7 +259,7 @@ Result<Findings> check_file(const std::string& path, const Check& without_probes
 
 }  // namespace
 
-Result<Findings> check_process(std::uint32_t pid) {
+Result<Findings> check_process(std::uint32_t pid, const UprobePrograms& programs) {
   if (auto exists = check_exists(pid); !exists) return exists.error();
   Findings findings{describe_process(pid), {}};
   CopyFinder finder;
@@ -273,23 +275,24 @@ Result<Findings> check_process(std::uint32_t pid) {
     const Error none = no_probes_error(pid);
     findings.checks.push_back({"probes", CheckStatus::missing, true, none.why, none.hint});
   }
-  for (const Copy& copy : *copies) check_copy(copy, findings.checks);
+  for (const Copy& copy : *copies) check_copy(copy, programs, findings.checks);
   findings.checks.push_back(check_namespaces(pid));
   findings.checks.push_back(check_red_zone(endangered_sites(pid, *mappings)));
   return findings;
 }
 
-Result<Findings> check_file(const std::string& path) {
-  return check_file(path, {"probes", CheckStatus::missing, true, "it carries no probes of waitprobe",
-                           "link it with libwaitprobe, or name the library that is"});
+Result<Findings> check_file(const std::string& path, const UprobePrograms& programs) {
+  return check_file(path, programs,
+                    {"probes", CheckStatus::missing, true, "it carries no probes of waitprobe",
+                     "link it with libwaitprobe, or name the library that is"});
 }
 
-Result<Findings> check_command(const std::string& name) {
+Result<Findings> check_command(const std::string& name, const UprobePrograms& programs) {
   const std::string path = find_in_path(name);
   if (path.empty()) return Error{"start", name, "there is no such command in PATH", ""};
   // A script, or a program that loads a library with probes: it will tell when it runs.
   Check none{"probes", CheckStatus::unknown, true, "it carries none itself; what it starts or loads may", ""};
-  auto findings = check_file(path, none);
+  auto findings = check_file(path, programs, none);
   return findings ? findings : Findings{path, {none}};
 }
 

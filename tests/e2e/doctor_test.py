@@ -169,6 +169,12 @@ class Targets(TestCase):
         others = checks(json.loads(doctor("-a", "--json", status=1, before=NOBODY).out))["memory map"]
         self.assertRegex(others["found"], r"^[0-9]+ may not be looked into")
 
+    def test_it_looks_for_tracers_once_for_all_probes(self):
+        workload = self.started(Workload("--threads", 1))
+        traced = run("strace", "-f", "-e", "trace=openat", TOOL, "doctor", "-p", workload.pid)
+        self.assertEqual(traced.process.returncode, 0, traced)
+        self.assertEqual(traced.err.count(f'"/proc/{workload.pid}/fd"'), 1, traced)
+
     def test_what_may_not_be_seen_is_not_said_to_be_absent(self):
         file = os.path.realpath(harness.built("waitprobe-workload"))
         for before, status in ((NOBODY, "unknown"), (nobody_with("bpf,perfmon,sys_ptrace,dac_read_search"), "unknown"), ((), "ok")):
