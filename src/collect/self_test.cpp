@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <memory>
+#include <string>
 
 #include "bpf/abi.h"
 #include "doctor.skel.h"
@@ -27,24 +28,6 @@ struct Destroy {
   void operator()(bpf_link* link) const { bpf_link__destroy(link); }
 };
 
-Result<void> judge(const wp_self_test& seen, std::uint64_t pointed_to, bool was_armed) {
-  const std::string what = "attach to";
-  if (!was_armed)
-    return Error{what, "", "the kernel did not raise the semaphore of the probe",
-                 "use a kernel built with CONFIG_UPROBE_EVENTS=y"};
-  if (seen.hits != shots)
-    return Error{
-        what, "",
-        "the probe fired " + std::to_string(shots) + " times, and the program ran " + std::to_string(seen.hits) + " times", ""};
-  if (seen.number != told_number) {
-    return Error{what, "", "the arguments of probes arrive as something else",
-                 "build waitprobe with the usdt.bpf.h of the libbpf that it runs with"};
-  }
-  if (seen.read != pointed_to)
-    return Error{what, "", "the memory of the process cannot be read", "lockdown may forbid it: boot with lockdown=integrity"};
-  return {};
-}
-
 // Of rights there are checks of their own, which say more than libbpf.
 Error refusal(int error_number, const std::string& log) {
   if (error_number == EPERM || error_number == EACCES) return {"attach", "", errno_text(error_number), mend_the_above};
@@ -63,7 +46,7 @@ Result<void> attach_to_itself() {
   const std::uint64_t pointed_to = ~told_number;
   for (std::uint64_t i = 0; i < shots; i++) fire_self_test(told_number, &pointed_to);
   link.reset();
-  return judge(skeleton->bss->self_test, pointed_to, was_armed);
+  return judge_self_test({was_armed, {shots, told_number, pointed_to}, skeleton->bss->self_test});
 }
 
 Check check_of(const char* name, const Result<void>& result, const char* found) {
@@ -83,6 +66,30 @@ Result<void> loading(const Result<T>& result) {
 }
 
 }  // namespace
+
+Result<void> judge_self_test(const SelfTest& test) {
+  const wp_self_test &sent = test.sent, &seen = test.seen;
+  if (!test.was_armed) {
+    return Error{"attach", "", "the kernel did not raise the semaphore of the probe",
+                 "use a kernel built with CONFIG_UPROBE_EVENTS=y"};
+  }
+  if (seen.hits != sent.hits) {
+    return Error{
+        "attach", "",
+        "the probe fired " + std::to_string(sent.hits) + " times, and the program ran " + std::to_string(seen.hits) + " times",
+        ""};
+  }
+  if (seen.number != sent.number) {
+    const std::string as = seen.number == 0 ? "0: libbpf and usdt.bpf.h are of two versions" : "something else";
+    return Error{"attach", "", "the arguments of probes arrive as " + as,
+                 "build waitprobe with the usdt.bpf.h of the libbpf that it runs with"};
+  }
+  if (seen.read != sent.read) {
+    return Error{"attach", "", "the memory of the process cannot be read",
+                 "lockdown may forbid it: boot with lockdown=integrity"};
+  }
+  return {};
+}
 
 std::vector<Check> run_self_test() {
   constexpr std::uint64_t any_min_ns = 1'000'000;

@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "src/collect/machine_checks.h"
+#include "src/collect/self_test.h"
 #include "src/collect/usdt_sites.h"
 #include "src/view/doctor_lines.h"
 #include "src/view/json.h"
@@ -86,6 +87,21 @@ TEST(Doctor, ReadsWhatElseMayBeInTheWay) {
   EXPECT_EQ(check_tracefs(false).fix, "mount -t tracefs tracefs /sys/kernel/tracing");
   EXPECT_NE(check_tracefs(false).found.find("tracepoints"), std::string::npos) << "what it is for";
   EXPECT_EQ(check_type_information(false).status, CheckStatus::missing);
+}
+
+TEST(Doctor, SeesThatNothingArrivesOtherThanItWasSent) {
+  constexpr wp_self_test sent = {3, 17, 4};
+  EXPECT_TRUE(judge_self_test({true, sent, sent}));
+  const auto why = [&](bool was_armed, const wp_self_test& seen) {
+    return judge_self_test({was_armed, sent, seen}).error().why;
+  };
+  EXPECT_EQ(why(false, sent), "the kernel did not raise the semaphore of the probe");
+  EXPECT_EQ(why(true, {0, 0, 0}), "the probe fired 3 times, and the program ran 0 times");
+  EXPECT_EQ(why(true, {4, 17, 4}), "the probe fired 3 times, and the program ran 4 times");
+  EXPECT_EQ(why(true, {3, 0, 0}), "the arguments of probes arrive as 0: libbpf and usdt.bpf.h are of two versions");
+  EXPECT_EQ(why(true, {3, 16, 4}), "the arguments of probes arrive as something else");
+  EXPECT_EQ(why(true, {3, 17, 0}), "the memory of the process cannot be read");
+  EXPECT_NE(judge_self_test({true, sent, {3, 0, 0}}).error().hint.find("usdt.bpf.h"), std::string::npos);
 }
 
 TEST(Doctor, KnowsTheNopsThatBecomeCalls) {
