@@ -45,12 +45,19 @@ std::optional<UprobePrograms::Program> program_of(std::uint32_t pid, int fd) {
   return UprobePrograms::Program{pid, *file, offset};
 }
 
+// Tracefs has a place of its own, and another within debugfs.
+std::ifstream open_uprobe_events() {
+  std::ifstream events("/sys/kernel/tracing/uprobe_events");
+  if (!events.is_open()) events.open("/sys/kernel/debug/tracing/uprobe_events");
+  return events;
+}
+
 }  // namespace
 
 // Lines such as "p:group/event /path/to/file:0x1234 key=%di"; with a semaphore "file:0x1234(0x5678)".
 ForeignUprobes foreign_uprobes_of_tracefs(const std::string& path, const UsdtSite& site) {
   ForeignUprobes found;
-  std::ifstream events("/sys/kernel/tracing/uprobe_events");
+  std::ifstream events = open_uprobe_events();
   found.are_all_seen = events.is_open();
   for (std::string line; std::getline(events, line);) {
     std::istringstream words(line);

@@ -35,11 +35,11 @@ class Machine(TestCase):
     def test_tracing_works_here(self):
         text = doctor()
         self.assertTrue(text.out.endswith("\ntracing will work\n"), text)
-        self.assertNotIn("missing ", text.out)
         self.assertRegex(text.out, r"\n  ok +attaching +a program was attached to this tool and saw\s+what it should\n")
         diagnosis = json.loads(doctor("--json").out)
         self.assertTrue(diagnosis["will_work"])
         found = checks(diagnosis)
+        self.assertEqual([check for check in found.values() if check["needed"] and check["status"] == "missing"], [])
         for name in ("user namespace", "capabilities", "type information", "tracefs", "pid namespace", "uprobes", "attaching", "hist's programs", "slow's programs"):
             self.assertEqual(found[name]["status"], "ok", found[name])
         for name in ("lockdown", "perf paranoia", "unprivileged BPF", "ptrace scope", "seccomp", "news of ends", "rights to read"):
@@ -99,8 +99,17 @@ class Machine(TestCase):
         self.assertIn("--pid=host", found["pid namespace"]["fix"])
 
     def test_without_tracefs(self):
-        found = checks(json.loads(doctor("--json", status=1, before=("unshare", "-m", "sh", "-c", 'umount /sys/kernel/tracing; "$@"', "sh")).out))
+        found = checks(json.loads(doctor("--json", status=1, before=("unshare", "-m", "sh", "-c", 'umount -l /sys/kernel/debug /sys/kernel/tracing 2>/dev/null; "$@"', "sh")).out))
         self.assertEqual(found["tracefs"]["fix"], "mount -t tracefs tracefs /sys/kernel/tracing")
+
+    def test_tracefs_within_debugfs_will_do(self):
+        old_place = ("unshare", "-m", "sh", "-c", 'umount -l /sys/kernel/tracing; mountpoint -q /sys/kernel/debug || '
+                     'mount -t debugfs debugfs /sys/kernel/debug; "$@"', "sh")
+        file = os.path.realpath(harness.built("waitprobe-workload"))
+        diagnosis = json.loads(doctor("-f", file, "--json", before=old_place).out)
+        self.assertEqual(checks(diagnosis, 0)["tracefs"]["status"], "ok")
+        self.assertEqual(checks(diagnosis)["foreign uprobes"]["status"], "ok", "it is read there")
+        self.assertEqual(self.counted(old_place), 1009)
 
     def test_lockdown_is_read_where_securityfs_is_mounted(self):
         mounted = ("unshare", "-m", "sh", "-c", 'mount -t securityfs securityfs /sys/kernel/security 2>/dev/null; "$@"', "sh")
@@ -265,17 +274,15 @@ class Targets(TestCase):
         raise AssertionError(f"0x{address:x} is in no segment of {program}")
 
     def test_in_other_namespaces(self):
-        workload = self.started(Workload("--threads", 1, before=("unshare", "--mount", "--time")))
-        found = checks(json.loads(doctor("-p", workload.pid, "--json").out))["namespaces"]["found"]
-        self.assertIn("mnt of its own", found)
-
-    def test_in_a_container(self):
-        outer = self.started(Workload("--threads", 1, before=("unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--kill-child")))
+        # Forked: who has left a time namespace may not start threads on older kernels, only its children may.
+        apart = ("unshare", "--user", "--map-root-user", "--mount", "--pid", "--time", "--fork", "--kill-child")
+        outer = self.started(Workload("--threads", 1, before=apart))
         with open(f"/proc/{outer.pid}/task/{outer.pid}/children", encoding="ascii") as children:
             pid = int(children.read())
         found = checks(json.loads(doctor("-p", pid, "--json").out))
-        self.assertEqual(found["namespaces"]["found"], "pid of its own (it is shown by the number that it has here), mnt of its own "
-                         "(its files are opened as it sees them), user of its own (its root is not this machine's)")
+        self.assertEqual(found["namespaces"]["found"],
+                         "pid of its own (it is shown by the number that it has here), mnt of its own (its files are opened as it sees them), "
+                         "user of its own (its root is not this machine's), time of its own (ages of its open waits may be shifted)")
         for name in ("probes", "library version", "armed", "foreign uprobes"):
             self.assertEqual(found[name]["status"], "ok", found[name])
 

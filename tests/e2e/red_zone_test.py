@@ -83,7 +83,7 @@ class RedZone(TestCase):
             full = os.path.join(deep, "full")
             subprocess.run(["objcopy", f"--update-section=.note.stapsdt={notes}", one, full], check=True)
             found = self.red_zone("-f", full, before=("prlimit", f"--as={400 << 20}"))
-            self.assertIn(f" and {count - 5} more: " if found["status"] == "warning" else "no calls", found["found"])
+            self.assertIn(f" and {count - 5} more: " if self.kernel_makes_calls() else "no calls", found["found"])
 
     def test_long_names_are_cut(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -93,7 +93,11 @@ class RedZone(TestCase):
     def test_many_are_counted_and_strange_names_are_harmless(self):
         with tempfile.TemporaryDirectory() as folder:
             bad = self.built(folder, *((f"p{i}", FIVE) for i in range(8)), ("\\033[31m", FIVE))
-            self.assertRegex(self.red_zone("-f", bad)["found"], "other:p4 at .* and 4 more: ")
+            found = self.red_zone("-f", bad)
+            if not self.kernel_makes_calls():
+                self.assertEqual((found["status"], found["found"]), ("ok", "this kernel makes no calls of five-byte nops"))
+                return
+            self.assertRegex(found["found"], "other:p4 at .* and 4 more: ")
             strange = self.built(folder, ("\\033[31m", FIVE))
             text = run(TOOL, "doctor", "-f", strange).out
             self.assertIn("other:\\x1b[31m at", text)
