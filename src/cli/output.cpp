@@ -17,6 +17,16 @@ namespace {
 
 constexpr std::string_view doctype = "<!DOCTYPE html>";
 
+// Whether a page may take the place of what is there: of nothing, of a page, and of what is no plain file.
+bool may_be_replaced(const std::string& path) {
+  struct stat status;
+  if (stat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode) || status.st_size == 0) return true;
+  std::ifstream file(path, std::ios::binary);
+  std::string beginning(doctype.size(), '\0');
+  file.read(beginning.data(), static_cast<std::streamsize>(beginning.size()));
+  return beginning == doctype;
+}
+
 }  // namespace
 
 void report(std::ostream& out, const Error& error, const char* kind) {
@@ -30,9 +40,6 @@ void report(std::ostream& out, const Error& error, const char* kind) {
   }
 }
 
-namespace {
-
-// 0, or an error number.
 int write_all(int fd, std::string_view text) {
   while (!text.empty()) {
     const ssize_t written = write(fd, text.data(), text.size());
@@ -42,18 +49,6 @@ int write_all(int fd, std::string_view text) {
   }
   return 0;
 }
-
-// Whether a page may take the place of what is there: of nothing, of a page, and of what is no plain file.
-bool may_be_replaced(const std::string& path) {
-  struct stat status;
-  if (stat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode) || status.st_size == 0) return true;
-  std::ifstream file(path, std::ios::binary);
-  std::string beginning(doctype.size(), '\0');
-  file.read(beginning.data(), static_cast<std::streamsize>(beginning.size()));
-  return beginning == doctype;
-}
-
-}  // namespace
 
 Result<bool> write_output(std::string_view text) {
   const int error = write_all(STDOUT_FILENO, text);

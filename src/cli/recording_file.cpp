@@ -7,6 +7,8 @@
 
 #include <cerrno>
 
+#include "src/cli/output.h"
+
 namespace waitprobe::cli {
 namespace {
 
@@ -32,21 +34,15 @@ Result<RecordingFile> RecordingFile::create(const std::string& path, bool overwr
 }
 
 Result<bool> RecordingFile::write_line(std::string_view line) {
-  const std::uint64_t bytes = line.size();
   if (line_cnt_ == 0) cut();
-  while (!line.empty()) {
-    const ssize_t written = write(file_.get(), line.data(), line.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0 && errno == EPIPE) return false;
-    if (written < 0) {
-      const std::string why = errno_text(errno);
-      cut();  // what is there of this line would be no line
-      return Error{"write to", path_, why,
-                   "it holds the " + std::to_string(line_cnt_) + " lines before, and can be reported on"};
-    }
-    line.remove_prefix(static_cast<std::size_t>(written));
+  const int error = write_all(file_.get(), line);
+  if (error == EPIPE) return false;
+  if (error != 0) {
+    cut();  // what is there of this line would be no line
+    return Error{"write to", path_, errno_text(error),
+                 "it holds the " + std::to_string(line_cnt_) + " lines before, and can be reported on"};
   }
-  written_ += bytes;
+  written_ += line.size();
   line_cnt_++;
   return true;
 }
