@@ -70,7 +70,7 @@ std::size_t batches_of(const Recordings& recordings, const Span& span) {
   for (const Recording& recording : recordings.all()) {
     recorded +=
         static_cast<std::size_t>(std::count_if(recording.intervals.begin(), recording.intervals.end(), [&](const auto& one) {
-          const std::uint64_t middle_ns = one.end_unix_ns - one.elapsed_ns / 2 - recordings.begin_unix_ns();
+          const std::uint64_t middle_ns = one.middle_unix_ns() - recordings.begin_unix_ns();
           return middle_ns > span.from_ns && middle_ns <= span.to_ns;
         }));
   }

@@ -47,6 +47,9 @@ struct RecordedInterval {
   Losses losses;
   std::uint64_t clamped_cnt = 0;
   std::vector<AttachedLate> attached_late;
+
+  // By which it belongs to one moment or another.
+  std::uint64_t middle_unix_ns() const { return end_unix_ns - elapsed_ns / 2; }
 };
 
 struct Recording {

@@ -53,8 +53,6 @@ Result<void> check_apart(const std::vector<Recording>& recordings) {
   return {};
 }
 
-std::uint64_t middle_of(const RecordedInterval& interval) { return interval.end_unix_ns - interval.elapsed_ns / 2; }
-
 void add(Losses& to, const Losses& more) {
   for (const LossRow& loss : all_losses) to.*loss.count += more.*loss.count;
 }
@@ -112,12 +110,12 @@ SnapshotSource::Totals Recordings::totals_at(std::uint64_t elapsed_ns) {
   std::size_t which = earliest();
   while (which != recordings_.size()) {
     const RecordedInterval& next = recordings_[which].intervals[cursors_[which].next];
-    if (middle_of(next) > moment_ns) break;
+    if (next.middle_unix_ns() > moment_ns) break;
     take(which);
     which = earliest();
   }
   Totals totals{so_far_, which == recordings_.size()};
-  if (!totals.is_last) totals.next_ns = middle_of(recordings_[which].intervals[cursors_[which].next]) - begin_ns_;
+  if (!totals.is_last) totals.next_ns = recordings_[which].intervals[cursors_[which].next].middle_unix_ns() - begin_ns_;
   for (std::size_t i = 0; i < recordings_.size(); i++) {
     for (std::size_t k = 0; k < cursors_[i].histograms.size(); k++) {
       totals.snapshot.series.push_back({recordings_[i].series[k], cursors_[i].histograms[k]});
