@@ -26,8 +26,6 @@ std::string quoted(const std::string& text) {
   return quoted + "'";
 }
 
-bool starts_commands(const Description& description) { return description.targets.find("-- CMD") != std::string::npos; }
-
 // One word a line: file names may hold blanks.
 std::string bash_reply(const std::string& generator) {
   return "mapfile -t COMPREPLY < <(compgen " + generator + " -- \"$word\")";
@@ -55,7 +53,7 @@ void print_bash_command(std::ostream& out, const CommandRow& row) {
     if (kind_of(option) != Kind::none)
       out << "        " << joined(option.names, " | ") << ") " << bash_reply(option) << "; return ;;\n";
   }
-  if (starts_commands(description)) names.emplace_back("--");
+  if (description.starts_commands()) names.emplace_back("--");
   out << "      esac\n";
   if (!description.positionals.empty()) {
     out << "      if [[ $word != -* ]]; then " << bash_reply(description.positionals.front()) << "; return; fi\n";

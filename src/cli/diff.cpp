@@ -56,7 +56,6 @@ Options parse(const CommandRow& row, const Words& words) {
   add_gate(parser, options.gate_percent);
   parser.add_flag("--json", options.json, "One object, for a program to read");
   parser.parse_words(words);
-  if (words.has_command) throw UsageError{"diff starts no command; leave out what follows --"};
   if (options.files.size() > 2) throw UsageError{"there are more than two recordings; report adds several up"};
   if (options.files.size() == 1 && (options.a.is_all() || options.b.is_all())) {
     throw UsageError{"there is nothing to compare with: give a second recording, or two parts of this one with --a and --b"};

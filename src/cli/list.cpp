@@ -17,7 +17,6 @@ Result<int> run_list(const CommandRow& row, const Words& words) {
   add_pids(parser, pids);
   parser.add_flag("--json", json, "One object a line, for a program to read");
   parser.parse_words(words);
-  if (words.has_command) throw UsageError{"list starts no command; leave out what follows --"};
 
   auto inventory = take_inventory(pids);
   if (!inventory) return inventory.error();

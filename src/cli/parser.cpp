@@ -53,6 +53,7 @@ std::string joined(const std::vector<std::string>& words, const char* between) {
 
 struct Parser::App {
   CLI::App cli;
+  std::string command;
   std::string targets;
   std::map<const CLI::Option*, std::vector<std::string>> choices;
 
@@ -62,6 +63,7 @@ struct Parser::App {
 };
 
 Parser::Parser(const CommandRow& row) : app_(std::make_unique<App>()) {
+  app_->command = row.name;
   app_->cli.description("waitprobe " + std::string(row.name) + ": " + row.summary);
   app_->cli.name("waitprobe " + std::string(row.name));
   app_->cli.footer("Examples:\n" + std::string(row.examples) +
@@ -136,6 +138,9 @@ void Parser::parse_words(const Words& words) {
     throw HelpWanted{app_->cli.help()};
   } catch (const CLI::ParseError& error) {
     throw UsageError{error.what()};
+  }
+  if (words.has_command && !describe().starts_commands()) {
+    throw UsageError{app_->command + " starts no command; leave out what follows --"};
   }
 }
 

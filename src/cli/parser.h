@@ -37,6 +37,8 @@ struct Description {
   std::string targets;  // as they are written in the line of usage
   std::vector<OptionDescription> options;
   std::vector<OptionDescription> positionals;
+
+  bool starts_commands() const { return targets.find("-- CMD") != std::string::npos; }
 };
 
 // Thrown when a description is asked for (Words::is_description).

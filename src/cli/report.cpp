@@ -42,7 +42,6 @@ Options parse(const CommandRow& row, const Words& words) {
   parser.add_flag("--by-key", options.by_key, "Add up the processes");
   parser.add_text("--html", options.page, "PAGE", "Write a page with pictures instead; - is the standard output");
   parser.parse_words(words);
-  if (words.has_command) throw UsageError{"report starts no command; leave out what follows --"};
   if (!options.page.empty() && (options.print.json || options.print.table.bars || options.by_key)) {
     throw UsageError{"--html writes a page with all there is; leave out --json, --bars and --by-key"};
   }

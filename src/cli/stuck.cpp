@@ -48,7 +48,6 @@ Options parse(const CommandRow& row, const Words& words, std::optional<ReadyFd>&
   ready.emplace(parser);
   parser.set_target_usage("(-p PID | -a | -f FILE | --core FILE)");
   parser.parse_words(words);
-  if (words.has_command) throw UsageError{"stuck starts no command; leave out what follows --"};
   if (parser.was_given("-i") && !options.watch) throw UsageError{"-i says how often --watch looks; give that as well"};
   if (options.watch && !options.core_file.empty()) throw UsageError{"a core dump does not change; leave out --watch"};
   if (options.core_file.empty()) {

@@ -128,7 +128,7 @@ class EachCommand(TestCase):
             self.assertIn("setsid", zsh.complete("waitprobe hist -- setsi", "\t"))
 
     def test_what_cannot_be_understood(self):
-        for words in (["help", "hits"], ["man", "hits"], ["completion", "tcsh"], ["completion"], ["help", "hist", "top"]):
+        for words in (["help", "hist", "--", "true"], ["help", "hits"], ["man", "hits"], ["completion", "tcsh"], ["completion"], ["help", "hist", "top"]):
             program = run(TOOL, *words)
             self.assertEqual(program.process.returncode, 2, program)
             self.assertEqual(program.out, "")
