@@ -259,9 +259,11 @@ class Core(TestCase):
         found, status = stuck("--core", self.core, "--older", "0", "--stack")
         self.assertEqual(status, 3)
         self.assertEqual(counts(found), KINDS)
+        def which(waits):
+            return {tuple(wait[name] for name in ("key", "pid", "tid", "wait_id")) for wait in waits["open"]}
+        self.assertEqual(which(found), which(self.living))
         for key in ("stack.wait", "many.wait", "idle.wait", "given.wait"):
             dead, living = of_key(found, key), of_key(self.living, key)
-            self.assertEqual([dead[name] for name in ("pid", "tid", "wait_id")], [living[name] for name in ("pid", "tid", "wait_id")])
             self.assertLess(abs(dead["age_ns"] - living["age_ns"]), 30e9)
             if key != "idle.wait":  # as old as its thread, which a dump does not tell
                 self.assertEqual(dead["stack"], living["stack"])
