@@ -90,6 +90,17 @@ constexpr CommandRow table[] = {
      "USDT probes, of any provider, that this kernel would turn into calls which overwrite the red zone: tracing these "
      "corrupts the program. Nothing else is attached to and nothing is changed. Exit status 0: tracing will work.",
      nullptr, run_doctor},
+    {"tracefs", "the probes as perf, trace-cmd and tracefs take them",
+     "  waitprobe tracefs -f ./server >> /sys/kernel/tracing/uprobe_events\n"
+     "  perf record -e waitprobe:wait_stop -p 1234     then: perf script\n"
+     "  waitprobe tracefs -f ./server --remove >> /sys/kernel/tracing/uprobe_events\n"
+     "  waitprobe tracefs -p 1234 | grep /wait_stop    all its files, one probe\n",
+     "Prints a line for each probe of single waits, for the file uprobe_events: with the semaphore, without which a uprobe "
+     "counts "
+     "nothing and locks everybody else out, and with names and types of the arguments. Nothing is attached. An event is of "
+     "files: it fires in every process that runs them. Append to uprobe_events (>>); to write over it removes other people's "
+     "events.",
+     nullptr, run_tracefs},
     {"help", "how a command is used",
      "  waitprobe help       all commands\n"
      "  waitprobe help hist  one of them\n",

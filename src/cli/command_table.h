@@ -48,5 +48,6 @@ Result<int> run_report(const CommandRow& row, const Words& words);
 Result<int> run_slow(const CommandRow& row, const Words& words);
 Result<int> run_stuck(const CommandRow& row, const Words& words);
 Result<int> run_top(const CommandRow& row, const Words& words);
+Result<int> run_tracefs(const CommandRow& row, const Words& words);
 
 }  // namespace waitprobe::cli

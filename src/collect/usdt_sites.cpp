@@ -87,7 +87,12 @@ std::optional<UsdtSite> parse_note(std::string_view desc, std::uint64_t base_now
   UsdtSite site;
   site.provider = desc.substr(0, provider_end);
   desc.remove_prefix(provider_end + 1);
-  site.name = desc.substr(0, desc.find('\0'));
+  const std::size_t name_end = desc.find('\0');
+  site.name = desc.substr(0, name_end);
+  if (name_end != std::string_view::npos) {
+    desc.remove_prefix(name_end + 1);
+    site.arguments = desc.substr(0, desc.find('\0'));
+  }
   site.offset = segments.to_offset(addresses[0] + slide);
   site.semaphore_offset = addresses[2] != 0 ? segments.to_offset(addresses[2] + slide) : 0;
   return site;

@@ -17,6 +17,7 @@ namespace waitprobe {
 struct UsdtSite {
   std::string provider;                // any bytes
   std::string name;                    // any bytes
+  std::string arguments;               // where they are, as the note says it: "8@%rdi 8@%rsi"
   std::uint64_t offset = 0;            // of its instruction
   std::uint64_t semaphore_offset = 0;  // 0: none
 };
