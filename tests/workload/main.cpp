@@ -73,13 +73,19 @@ Options parse(int argc, char** argv) {
   Options o;
   CLI::App app("waitprobe-workload: a known number of waits on known keys", "waitprobe-workload");
   app.add_option("--threads", o.threads)->check(CLI::Range(1, 10'000));
-  app.add_option("--waits", o.waits, "By each thread, spread evenly over the keys")->check(up_to(1'000'000'000'000));
+  // By the environment too, for whoever starts it without options.
+  app.add_option("--waits", o.waits, "By each thread, spread evenly over the keys")
+      ->check(up_to(1'000'000'000'000))
+      ->envname("WORKLOAD_WAITS");
   app.add_option("--keys", o.keys, "work.0, work.1, ...")->check(CLI::Range(1, 1'000'000));
-  app.add_option("--hold-ns", o.hold_ns, "How long each wait takes at the least")->check(up_to(3'600'000'000'000));
-  app.add_option("--pattern", o.pattern)->check(CLI::IsMember({"sleep", "spin", "none"}));
+  app.add_option("--hold-ns", o.hold_ns, "How long each wait takes at the least")
+      ->check(up_to(3'600'000'000'000))
+      ->envname("WORKLOAD_HOLD_NS");
+  app.add_option("--pattern", o.pattern)->check(CLI::IsMember({"sleep", "spin", "none"}))->envname("WORKLOAD_PATTERN");
   app.add_flag("--cross-thread", o.cross_thread, "Each wait ends on another thread than it began on");
   app.add_flag("--late-backend", o.late_backend, "Register a backend in the middle of the work");
   app.add_flag("--true-quantiles", o.true_quantiles, "Print the quantiles of the durations as well");
+  app.add_option("--names", o.names, "These keys instead, with commas between them")->delimiter(',')->envname("WORKLOAD_NAMES");
   app.add_flag("--nasty-keys", o.nasty_keys, "Keys that are hard to print");
   app.add_option("--distinct", o.distinct, "So many keys instead, made at run time, with --waits waits each")
       ->check(up_to(1'000'000));

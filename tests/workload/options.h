@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 struct Options {
   std::uint32_t threads = 1;
@@ -13,6 +14,7 @@ struct Options {
   bool cross_thread = false;
   bool late_backend = false;
   bool true_quantiles = false;
+  std::vector<std::string> names;
   bool nasty_keys = false;
   std::uint32_t distinct = 0;
   bool hold_open = false;

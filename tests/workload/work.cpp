@@ -151,13 +151,15 @@ void work(Run& run, std::size_t row) {
 Keys::Keys(const Options& options) {
   if (options.nasty_keys) {
     names_ = nasty_names();
+  } else if (!options.names.empty()) {
+    names_ = options.names;
   } else {
     const bool distinct = options.distinct != 0;
     for (std::uint32_t i = 0; i < (distinct ? options.distinct : options.keys); i++) {
       names_.push_back((distinct ? "distinct." : "work.") + std::to_string(i));
     }
   }
-  const bool literals = !options.nasty_keys && options.distinct == 0;
+  const bool literals = !options.nasty_keys && options.names.empty() && options.distinct == 0;
   for (std::size_t i = 0; i < names_.size(); i++) {
     const bool literal = literals && i < std::size(literal_handles);
     if (!literal) made_.push_back(std::make_unique<WaitCounterHandle>(names_[i]));

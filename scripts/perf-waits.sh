@@ -1,0 +1,111 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# What a program waits for, by perf alone: a table by key. scripts/perf-waits.sh [-d SECONDS] TARGET
+#   -p PID           this process, until it ends or Ctrl-C
+#   -f FILE          every process of this program or library, now and later, until Ctrl-C
+#   -f FILE -- CMD   start CMD, and trace FILE in it and its children (FILE is CMD, unless that is given as well)
+#   -d SECONDS       so long at the most
+#
+# As root. Makes events of the probes in a group of its own in tracefs, records them with perf, and takes them away when it ends, however that
+# is (after kill -9: see `grep waitprobe_perf /sys/kernel/tracing/uprobe_events`). Needs `waitprobe` in PATH or in build/, which knows the
+# definitions: the semaphore, and the registers that the arguments are in. Costs the traced program a trap for each wait (1 to 2 us), and perf 100 bytes
+# for each in a temporary file. Count, total and quantiles are exact, unless perf says that it lost some, which is told. Exit status: 0 done, 1 failed, 2
+# wrong usage.
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+fail() {
+  echo "perf-waits.sh: $1" >&2
+  exit "${2:-2}"
+}
+usage="see the head of scripts/perf-waits.sh"
+
+pid='' file='' seconds=''
+while getopts :d:f:p: option; do
+  case $option in
+    d) [[ $OPTARG =~ ^[0-9]+(\.[0-9]+)?$ ]] || fail "-d takes seconds, not '$OPTARG'" && seconds=$OPTARG ;;
+    f) file=$OPTARG ;;
+    p) [[ $OPTARG =~ ^[0-9]+$ ]] || fail "-p takes a pid, not '$OPTARG'" && pid=$OPTARG ;;
+    *) fail "wrong option -$OPTARG; $usage" ;;
+  esac
+done
+[ "${!OPTIND:-}" = "" ] || [ "${*:OPTIND-1:1}" = -- ] || fail "put -- before the command '${!OPTIND}'; $usage"
+shift $((OPTIND - 1))
+if [ -n "$pid" ] && [ -n "$file${1:-}" ]; then fail "there is more than one target; $usage"; fi
+[ -n "$pid$file${1:-}" ] || fail "there is no target; $usage"
+[ "$(id -u)" -eq 0 ] || fail "events are made by root only: run it with sudo" 1
+command -v perf >/dev/null || fail "there is no perf: apt-get install linux-perf" 1
+tool=$(command -v waitprobe || echo "$here/../build/waitprobe")
+[ -x "$tool" ] || fail "waitprobe is neither in PATH nor in build/: run scripts/build.sh" 1
+if [ -z "$pid$file" ]; then
+  file=$(command -v "$1") || fail "there is no command '$1'" 1
+fi
+events=/sys/kernel/tracing/uprobe_events
+[ -e $events ] || fail "tracefs is not mounted: mount -t tracefs tracefs /sys/kernel/tracing" 1
+
+group=waitprobe_perf_$$
+if [ -n "$pid" ]; then target=(-p "$pid"); else target=(-f "$file"); fi
+definitions=$("$tool" tracefs "${target[@]}" --group "$group") || exit 1
+work=$(mktemp -d) recorder=''
+cleanup() {
+  [ -z "$recorder" ] || kill -INT "$recorder" 2>/dev/null || true
+  [ -z "$recorder" ] || wait "$recorder" 2>/dev/null || true
+  if grep -q "$group/" $events; then echo "-:$group/wait_stop" >>$events; fi
+  rm -rf "$work"
+}
+trap cleanup EXIT
+grep "^p:$group/wait_stop " <<<"$definitions" >>$events || fail "the kernel does not take the events; waitprobe doctor ${target[*]} tells why" 1
+
+if [ -n "$pid" ]; then whom=(-p "$pid"); elif [ $# -gt 0 ]; then whom=(); else whom=(-a); fi
+if [ -n "$seconds" ] && [ $# -eq 0 ]; then
+  set -- sleep "$seconds"
+elif [ -n "$seconds" ]; then
+  set -- timeout --foreground "$seconds" "$@"
+fi
+# Told to end, perf ends the recording and we go on with what it has.
+trap 'kill -INT "$recorder" 2>/dev/null || true' INT TERM
+perf record -q -e "$group:wait_stop" -o "$work/data" "${whom[@]}" ${1:+-- "$@"} 2>"$work/errors" &
+recorder=$!
+while kill -0 "$recorder" 2>/dev/null; do wait "$recorder" || true; done
+recorder=''
+if [ ! -s "$work/data" ]; then
+  cat "$work/errors" >&2
+  fail "perf recorded nothing" 1
+fi
+
+# A key may hold a line feed: what belongs to one event is joined. Then: key, tab, nanoseconds.
+perf script --show-lost-events -F event,trace -i "$work/data" 2>/dev/null | LC_ALL=C awk -v lost="$work/lost" '
+  { event = event == "" ? $0 : event " " $0 }
+  /PERF_RECORD_LOST/ { count += $NF; event = ""; next }
+  match(event, /" timestamp_ns=[0-9]+ duration_ns=[0-9]+ wait_id=[0-9]+ *$/) {
+    key = substr(event, 1, RSTART - 1)
+    sub(/^[^"]*key="/, "", key)
+    # Whatever would not stay in its column: controls, also those of Unicode, and changes of direction.
+    gsub(/[\001-\037\177]|\302[\200-\237]|\342\200[\216\217\250-\256]|\342\201[\246-\251]/, "?", key)
+    match(event, /duration_ns=[0-9]+ wait_id=[0-9]+ *$/)
+    split(substr(event, RSTART + 12), number, " ")
+    print key "\t" number[1]
+    event = ""
+  }
+  END { print count + 0 >lost }' | LC_ALL=C sort -t "$(printf '\t')" -k1,1 -k2,2n >"$work/waits"
+LC_ALL=C awk -F '\t' -v lost="$(cat "$work/lost")" '
+  function duration(ns) {
+    if (ns < 1000) return sprintf("%dns", ns)
+    if (ns < 1000000) return sprintf("%.3gus", ns / 1000)
+    if (ns < 1000000000) return sprintf("%.3gms", ns / 1000000)
+    return sprintf("%.4gs", ns / 1000000000)
+  }
+  function at(part) { return all[int((count - 1) * part) + 1] }
+  function row() {
+    if (count == 0) return
+    printf "%-32s %9d %9s %9s %9s %9s %9s\n", key, count, duration(total), duration(at(0.5)), duration(at(0.9)), duration(at(0.99)), duration(all[count])
+  }
+  BEGIN { printf "%-32s %9s %9s %9s %9s %9s %9s\n", "key", "count", "total", "p50", "p90", "p99", "max" }
+  $1 != key || NR == 1 { row(); key = $1; count = total = 0 }
+  { all[++count] = $2; total += $2; waits++ }
+  END {
+    row()
+    printf "\n%d waits", waits
+    if (lost > 0) printf "; perf lost %d more", lost
+    printf "\n"
+  }' "$work/waits"

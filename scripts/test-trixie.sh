@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# The bpftrace scripts and one-liners with the bpftrace of Debian 13: scripts/test-trixie.sh [-b BUILD]. As root.
+# It is fetched (debootstrap, 200 MB) into BUILD/trixie and runs there from its own libraries, on this kernel and on the programs of BUILD. Remove
+# that folder to fetch the newest anew. Exit status: 0 all passed, 1 something failed, 2 wrong usage.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+build=build
+while getopts b: option; do
+  case $option in
+    b) build=$OPTARG ;;
+    *) echo "test-trixie.sh: wrong option; see the head of scripts/test-trixie.sh" >&2 && exit 2 ;;
+  esac
+done
+if [ ! -x "$build/waitprobe-workload" ]; then
+  echo "test-trixie.sh: nothing is built in $build: run scripts/test.sh" >&2
+  exit 1
+fi
+build=$(realpath "$build")
+root=$build/trixie
+if [ ! -x "$root/usr/bin/bpftrace" ]; then
+  if ! command -v debootstrap >/dev/null; then
+    echo "test-trixie.sh: there is no debootstrap: apt-get install debootstrap" >&2
+    exit 1
+  fi
+  echo "Fetching Debian 13's bpftrace into $root/"
+  rm -rf "$root.new"
+  debootstrap --variant=minbase --include=bpftrace trixie "$root.new" >"$build/trixie.log" 2>&1 ||
+    { tail -5 "$build/trixie.log" >&2 && exit 1; }
+  mv "$root.new" "$root"
+fi
+
+# Found by the tests as any bpftrace is. Not chroot: it has to see the files of this system by their names.
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+loader=$(find "$root/usr/lib" -name 'ld-linux-*.so.*' | head -1)
+libraries=$(find "$root/usr/lib" -name '*.so*' -printf '%h\n' | sort -u | paste -sd:)
+cat >"$folder/bpftrace" <<END
+#!/bin/bash
+exec "$loader" --library-path "$libraries" --argv0 bpftrace "$root/usr/bin/bpftrace" "\$@"
+END
+chmod +x "$folder/bpftrace"
+export PATH=$folder:$PATH WAITPROBE_BUILD=$build
+bpftrace --version
+status=0
+for test in scripts one_liners bpftrace; do
+  python3 -B "tests/e2e/${test}_test.py" || status=1
+done
+exit $status

@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: MIT
+"""scripts/*.bt, bt.sh and perf-waits.sh."""
+
+import os
+import re
+import signal
+import subprocess
+import tempfile
+import time
+
+import harness
+import tracers
+from harness import Program, TestCase, Workload, wait_until
+from tracers import FILE, Tracer, append_events, assert_counted, uprobe_events
+
+SCRIPTS = os.path.join(harness.SOURCE, "scripts")
+WORK = ["--threads", "4", "--waits", "1009", "--keys", "5", "--pattern", "none"]
+SLOW = ["--threads", "2", "--waits", "23", "--keys", "2", "--pattern", "sleep", "--hold-ns", "2000000"]
+PATH = {"PATH": f"{os.path.abspath(harness.BUILD)}:{os.environ['PATH']}"}
+
+
+def in_session(session):
+    return [int(pid) for pid in subprocess.run(["pgrep", "-s", str(session)], capture_output=True, text=True, check=False).stdout.split()]
+
+
+def is_attached_in_session(session):
+    return any(tracers.is_attached(pid) for pid in in_session(session))
+
+
+def end_session(session):
+    for pid in in_session(session):
+        os.kill(pid, signal.SIGKILL)
+
+
+class Scripts(TestCase):
+    """Each script by bpftrace alone, on a file."""
+
+    def script(self, workload, name, *arguments):
+        return self.started(Tracer(["bpftrace", os.path.join(SCRIPTS, name), FILE, *arguments], workload.pid))
+
+    def traced(self, name, *arguments, work=()):
+        workload = self.started(Workload(*(work or WORK)))
+        tracer = self.script(workload, name, *arguments)
+        workload.go()
+        workload.wait()
+        self.assertEqual(tracer.stop(), 0, tracer)
+        return tracer, workload.truth()
+
+    def test_waithist(self):
+        tracer, truth = self.traced("waithist.bt")
+        assert_counted(self, tracer.map("count"), truth, tracer)
+        assert_counted(self, {key: tracer.histogram("duration_ns", key) for key in truth}, truth, tracer)
+
+    def test_waitcount(self):
+        tracer, truth = self.traced("waitcount.bt", work=["--threads", "2", "--waits", "2500", "--keys", "2", "--pattern", "sleep",
+                                                          "--hold-ns", "1000000"])
+        assert_counted(self, tracer.map("count"), truth, tracer)
+        seconds = [(second, int(count)) for second, count in re.findall(r"^@(even|odd)_count\[.*\]: (\d+)$", tracer.out, re.M)]
+        self.assertGreaterEqual(len(seconds), 2 * len(truth), tracer)
+        # What the last second held is not printed by itself.
+        self.assertLess(sum(count for _, count in seconds), sum(truth.values()) + 1, tracer)
+        self.assertGreater(max(count for _, count in seconds), 400, tracer)
+        self.assertEqual(set(tracer.map("total_ns")), set(truth))
+        self.assertRegex(tracer.out, r"(?m)^\d\d:\d\d:\d\d$")
+
+    def test_waitslow(self):
+        tracer, truth = self.traced("waitslow.bt", "1ms", work=SLOW)
+        told = re.findall(r"^\d\d:\d\d:\d\d (\S+) (\d+) ns, \S+, pid \d+, tid \d+$", tracer.out, re.M)
+        self.assertEqual({key: sum(name == key for name, _ in told) for key in truth}, truth, tracer)
+        self.assertTrue(all(int(ns) >= 2_000_000 for _, ns in told), tracer)
+
+    def test_waitslow_with_a_higher_threshold(self):
+        for ns, is_told in (("1999999", True), ("900000000", False)):
+            tracer, truth = self.traced("waitslow.bt", "1us", ns, work=SLOW)
+            self.assertEqual(tracer.out.count(" ns, "), sum(truth.values()) if is_told else 0, tracer)
+
+    def test_waitslow_walks_stacks_by_frame_pointers(self):
+        with tempfile.TemporaryDirectory() as folder:
+            program = os.path.join(folder, "deep")
+            subprocess.run(["g++", "-std=c++20", "-O2", "-fno-omit-frame-pointer", "-I", os.path.join(harness.SOURCE, "include"),
+                            os.path.join(harness.SOURCE, "tests/e2e/stacks.cpp"), "-o", program, harness.built("libwaitprobe.a"), "-pthread"], check=True)
+            target = self.started(Program([program, "3000"]))
+            tracer = self.started(Tracer(["bpftrace", os.path.join(SCRIPTS, "waitslow.bt"), program, "1ms"], target.pid))
+            wait_until(lambda: tracer.out.count("deep.wait") > 3, "stacks are told")
+            tracer.stop()
+            self.assertRegex(tracer.out, r"deep::called_back\(int\).*\n\s+deep::through\(.*\n\s+main\+", tracer)
+
+    def test_waitopen(self):
+        workload = self.started(Workload("--threads", "3", "--waits", "2", "--keys", "2", "--pattern", "sleep", "--hold-ns", "1800000000"))
+        tracer = self.script(workload, "waitopen.bt")
+        workload.go()
+        wait_until(lambda: tracer.out.count("open at") >= 3, "it has looked three times")
+        found = re.search(r"^open at (\d+) ms:\n((?:@began_ms.*\n){3})", tracer.out, re.M)
+        self.assertIsNotNone(found, tracer)
+        lines = re.findall(r"^@began_ms\[(\d+), (\d+), (\d+), (.*)\]: (\d+)$", found.group(2), re.M)
+        self.assertEqual({(int(pid), key) for pid, _, _, key, _ in lines}, {(workload.pid, "work.0")}, tracer)
+        self.assertEqual((len({tid for _, tid, _, _, _ in lines}), len({wait_id for _, _, wait_id, _, _ in lines})), (3, 3), tracer)
+        began = [int(ms) for *_, ms in lines]
+        self.assertEqual(began, sorted(began), "oldest first")
+        self.assertLess(int(found.group(1)) - began[0], 1900, tracer)
+        workload.wait()
+        told = len(tracer.out)
+        self.assertEqual(tracer.stop(), 0)
+        self.assertNotIn("began_ms", tracer.out[told:], "all have ended")
+
+    def test_waitopen_pairs_across_threads(self):
+        tracer, _ = self.traced("waitopen.bt", work=["--threads", "4", "--waits", "300", "--keys", "2", "--cross-thread"])
+        self.assertEqual(tracer.map("began_ms"), {}, tracer)
+
+    def test_waitblame(self):
+        tracer, truth = self.traced("waitblame.bt", work=SLOW)
+        woken, counts = tracer.map("woken_by"), {}
+        for key, count in [*woken.items(), *tracer.map("awake").items()]:
+            counts[key.split(", ")[0]] = counts.get(key.split(", ")[0], 0) + count
+        assert_counted(self, counts, truth, tracer)
+        self.assertGreater(sum(woken.values()), sum(truth.values()) // 2, "a timer ends these sleeps")
+
+    def test_waitblame_names_the_thread(self):
+        story = harness.built("waitprobe-story-pool")
+        target = self.started(Program([story, "3"]))
+        tracer = self.started(Tracer(["bpftrace", os.path.join(SCRIPTS, "waitblame.bt"), story], target.pid))
+        target.wait()
+        tracer.stop()
+        by = {(name, int(tid)) for name, tid in re.findall(r"^@woken_by\[db.pool.acquire, (.*), (\d+)\]: \d+$", tracer.out, re.M)}
+        self.assertGreaterEqual(len(by), 4, f"whoever gives a connection back wakes the next: {tracer}")
+        self.assertEqual({name for name, _ in by}, {"waitprobe-story"}, tracer)
+
+
+class Launcher(TestCase):
+    """bt.sh: the same on a pid, a file, or the machine."""
+
+    def assert_counted(self, *words):
+        workload = self.started(Workload(*WORK, "--linger"))
+        words = [word if word != "PID" else workload.pid for word in words]
+        script = self.started(Program([os.path.join(SCRIPTS, "bt.sh"), *words], env=PATH, start_new_session=True))
+
+        self.addCleanup(end_session, script.pid)
+        wait_until(lambda: script.process.poll() is not None or is_attached_in_session(script.pid), f"it has attached: {script}")
+        workload.go()
+        wait_until(lambda: workload.out.endswith("\n"), "the work is done")
+        for _ in range(5):
+            os.killpg(script.pid, signal.SIGINT)
+            try:
+                script.process.wait(5 * harness.PATIENCE)
+                break
+            except subprocess.TimeoutExpired:
+                continue
+        counted = {key: int(count) for key, count in re.findall(r"^@count\[(.*)\]: (\d+)$", script.out, re.M)}
+        self.assertEqual(script.process.returncode, 0, script)
+        assert_counted(self, {key: counted.get(key, 0) for key in workload.truth()}, workload.truth(), script)
+        return counted
+
+    def test_a_process(self):
+        other = self.started(Workload(*WORK))
+        other.go()
+        self.assert_counted("-p", "PID", "waithist.bt")
+
+    def test_a_file(self):
+        self.assert_counted("-f", FILE, "waithist.bt")
+
+    def test_the_machine(self):
+        self.started(Program([harness.built("waitprobe-story-pool")]))
+        self.assertIn("db.query", self.assert_counted("-a", "waithist.bt"))
+
+    def test_wrong_usage(self):
+        for words, status in ((), 2), (("-p", "x", "waithist.bt"), 2), (("-p", "4194305", "waithist.bt"), 1), (("-f", "/nowhere", "waithist.bt"), 1), \
+                (("-a",), 2), (("-a", "nothing.bt"), 1), (("waithist.bt",), 2):
+            ran = harness.run(os.path.join(SCRIPTS, "bt.sh"), *words)
+            self.assertEqual(ran.process.returncode, status, ran)
+            self.assertRegex(ran.err, r"^bt\.sh: .+\n$", ran)
+
+
+class PerfWaits(TestCase):
+    def setUp(self):
+        super().setUp()
+        self.before = uprobe_events()
+
+    def assert_clean(self):
+        self.assertEqual(uprobe_events(), self.before)
+
+    def perf_waits(self, *words, **options):
+        return self.started(Program([os.path.join(SCRIPTS, "perf-waits.sh"), *words], env=PATH, **options))
+
+    @staticmethod
+    def counts(program):
+        return {key: int(count) for key, count in re.findall(r"^(.{32}) +(\d+) +\d\S*s +", program.out, re.M)}
+
+    def assert_table(self, program, truth):
+        self.assertEqual({key.strip(): count for key, count in self.counts(program).items()}, truth, program)
+        self.assertRegex(program.out, rf"\n{sum(truth.values())} waits\n$")
+
+    def test_a_command(self):
+        for words in ((), ("-f", FILE)):
+            program = self.perf_waits(*words, "--", FILE, *SLOW)
+            self.assertEqual(program.wait(), 0, program)
+            truth = harness.last_truth(re.search(r"^\{.*\}$", program.out, re.M).group())
+            self.assert_table(program, truth)
+            for p50 in re.findall(r"^work\S+ +\d+ +\S+ +(\S+)ms", program.out, re.M):
+                self.assertGreaterEqual(float(p50), 2.0)
+            self.assert_clean()
+
+    def attached(self, *words):
+        """Once its events are there and perf records them."""
+        workload = self.started(Workload(*WORK, "--linger"))
+        program = self.perf_waits(*[word if word != "PID" else workload.pid for word in words], start_new_session=True)
+        wait_until(lambda: program.process.poll() is not None or harness.armed_word(workload.pid), f"perf records: {program}")
+        self.addCleanup(end_session, program.pid)
+        wait_until(lambda: is_attached_in_session(program.pid), "perf waits for events on all CPUs")
+        workload.go()
+        wait_until(lambda: workload.out.endswith("\n"), "the work is done")
+        return workload, program
+
+    def test_a_process_until_ctrl_c(self):
+        workload, program = self.attached("-p", "PID")
+        os.killpg(program.pid, signal.SIGINT)  # as a terminal sends it
+        self.assertEqual(program.wait(), 0, program)
+        self.assert_table(program, workload.truth())
+        self.assert_clean()
+
+    def test_a_file_until_a_signal_comes_to_the_script_alone(self):
+        workload, program = self.attached("-f", FILE)
+        program.signal(signal.SIGTERM)
+        self.assertEqual(program.wait(), 0, program)
+        self.assert_table(program, workload.truth())
+        self.assert_clean()
+
+    def test_ends_after_its_time(self):
+        workload = self.started(Workload(*WORK, "--linger"))
+        began = time.monotonic()
+        program = self.perf_waits("-p", workload.pid, "-d", "0.5")
+        self.assertEqual(program.wait(), 0, program)
+        self.assertGreater(time.monotonic() - began, 0.5)
+        self.assertIn("\n0 waits\n", program.out)
+        self.assert_clean()
+
+    def test_leaves_events_of_others_alone(self):
+        defined = harness.run(harness.TOOL, "tracefs", "-f", FILE, "--group", "somebody").out
+        append_events(defined)
+        try:
+            before = uprobe_events()
+            program = self.perf_waits("--", FILE, *WORK)
+            self.assertEqual(program.wait(), 0, program)
+            self.assertEqual(uprobe_events(), before)
+        finally:
+            removed = harness.run(harness.TOOL, "tracefs", "-f", FILE, "--group", "somebody", "--remove").out
+            append_events(removed)
+
+    def test_keys_that_would_not_stay_in_their_columns(self):
+        program = self.perf_waits("--", FILE, "--nasty-keys", "--waits", "100")
+        self.assertEqual(program.wait(), 0, program)
+        table = program.out.split("\nkey ")[1]
+        self.assertNotRegex(table, "[\x00-\x09\x0b-\x1f\x7f\u202e]")
+        self.assertIn("new line", table)
+        self.assertIn("\n100 waits\n", table)
+        self.assert_clean()
+
+    def test_wrong_usage(self):
+        for words, status in ((), 2), (("-x",), 2), (("-d", "soon", "-p", "1"), 2), (("-p", "x"), 2), (("-p", "1", "-f", FILE), 2), ((FILE,), 2), \
+                (("-p", "4194305"), 1), (("-f", "/bin/true"), 1), (("--", "no-such-command"), 1):
+            program = self.perf_waits(*words)
+            self.assertEqual(program.wait(), status, program)
+            self.assertRegex(program.err, r"^(perf-waits\.sh|waitprobe): .+", program)
+            self.assertEqual(program.out, "")
+        self.assert_clean()
+
+
+if __name__ == "__main__":
+    harness.main()
