@@ -83,9 +83,13 @@ Result<std::string> path_of(const Copy& copy) {
 Result<std::vector<TracefsEvent>> events_of_file(const std::string& file) {
   const auto opened = open_probe_file(file);
   if (!opened) return opened.error();
+  // Where the links lead; below /proc/PID/root they seem to lead elsewhere, and the path as it stands is what can be followed.
   std::error_code failed;
-  const std::string path = std::filesystem::canonical(file, failed);
-  if (failed) return Error{"find a path to", file, failed.message(), ""};
+  std::string path = std::filesystem::canonical(file, failed);
+  if (failed || !leads_to(path, opened->probes.on_disk)) path = std::filesystem::absolute(file, failed);
+  if (!leads_to(path, opened->probes.on_disk)) {
+    return Error{"find a path to", file, "it leads to another file by now", "try it again"};
+  }
   if (!is_takable(path)) {
     return Error{"define events for", path, "tracefs takes no path with a blank or # in it",
                  "give the file another name (ln), or name a process that runs it: -p PID"};

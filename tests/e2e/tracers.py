@@ -62,6 +62,13 @@ class Tracer(Program):
         """A map of bpftrace: its numbers by key."""
         return {key: int(number) for key, number in re.findall(rf"^@{name}\[(.*)\]: (\d+)$", self.out, re.M)}
 
+    def argdist(self):
+        """What argdist has counted by key. It shows a key in two rows now and then: it compares more bytes than the text has."""
+        counts = {}
+        for count, key in re.findall(r"^\t(\d+) +arg1 = b'(.*)'$", self.out, re.M):
+            counts[key] = counts.get(key, 0) + int(count)
+        return counts
+
     def number(self, name):
         return int(re.search(rf"^@{name}: (\d+)$", self.out, re.M).group(1))
 
