@@ -6,11 +6,11 @@
 #   -f FILE -- CMD   start CMD, and trace FILE in it and its children (FILE is CMD, unless that is given as well)
 #   -d SECONDS       so long at the most
 #
-# As root. Makes events of the probes in a group of its own in tracefs, records them with perf, and takes them away when it ends, however that
-# is (after kill -9: see `grep waitprobe_perf /sys/kernel/tracing/uprobe_events`). Needs `waitprobe` in PATH or in build/, which knows the
-# definitions: the semaphore, and the registers that the arguments are in. Costs the traced program a trap for each wait (1 to 2 us), and perf 100 bytes
-# for each in a temporary file. Count, total and quantiles are exact, unless perf says that it lost some, which is told. Exit status: 0 done, 1 failed, 2
-# wrong usage.
+# As root. Makes events of the probes in a group of its own in tracefs, records them with perf, and takes them away when it ends, however
+# that is (after kill -9: see `grep waitprobe_perf /sys/kernel/tracing/uprobe_events`). Needs `waitprobe` in PATH or in build/, which knows
+# the definitions: the semaphore, and the registers that the arguments are in. Costs the traced program a trap for each wait (1 to 2 us), and
+# 106 bytes for each in a temporary file. Count, total and quantiles are exact, unless perf has lost some, which is told. Keys longer than
+# 4,000 bytes come out wrong. Exit status: 0 done, 1 failed, 2 wrong usage.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)

@@ -38,13 +38,14 @@ class Readme(TestCase):
         self.assertIn(f"@count[work.0]: {WAITS}\n", self.shell(line))
 
     def test_the_perf_session_records_every_wait(self):
-        lines = commands("perf ")
-        self.assertEqual([line.split()[1] for line in lines], ["buildid-cache", "probe", "record", "script", "probe"])
+        record, show = commands("perf ")
+        define, remove = commands("waitprobe tracefs")
+        self.shell(define)
         try:
-            outputs = [self.shell(line) for line in lines[:4]]
+            self.shell(record)
         finally:
-            removed = self.shell(lines[4])
-        self.assertEqual(len(re.findall(r"sdt_waitprobe:wait_stop: .* arg3=\d+", outputs[3])), WAITS, removed)
+            self.shell(remove)
+        self.assertEqual(len(re.findall(r'waitprobe:wait_stop: .* key="work.0" .* duration_ns=\d+', self.shell(show))), WAITS)
 
     def test_hist_starts_a_program_and_misses_nothing(self):
         (line,) = commands("waitprobe hist -- ./server")
