@@ -97,7 +97,11 @@ Result<void> write_report_page(Recordings& recordings, Span span, const Options&
   if (!history) return history.error();
   PageOptions page{{}, options.print.table.sort};
   for (const Recording& recording : recordings.all()) {
-    page.headings.push_back(describe_recording(recording, recording.begin_unix_ns(), recording.end_unix_ns()));
+    // What of it is shown.
+    const std::uint64_t from_ns = std::max(recording.begin_unix_ns(), recordings.begin_unix_ns() + span.from_ns);
+    const std::uint64_t shown_ns = std::min(span.to_ns, recordings.end_unix_ns() - recordings.begin_unix_ns());
+    const std::uint64_t to_ns = std::min(recording.end_unix_ns(), recordings.begin_unix_ns() + shown_ns);
+    if (from_ns < to_ns) page.headings.push_back(describe_recording(recording, from_ns, to_ns));
   }
   std::ostringstream out;
   print_page(out, *history, page);

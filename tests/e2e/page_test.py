@@ -143,6 +143,13 @@ class Writing(TestCase):
         self.assertGreaterEqual(page.count(": nothing was recorded"), 4)
         self.assertGreaterEqual(page.count(" waits, p50 "), 10)
 
+        def headings(*options):
+            text = run(TOOL, "report", os.path.join(self.folder, "one"), os.path.join(self.folder, "two"), "--html", "-", *options).out
+            return re.findall(r'<p class="heading">.*\((\d+)(?:\.\d+)?ms\)', text)
+        self.assertTrue(len(headings()) == 2 and all(450 < int(ms) < 700 for ms in headings()), headings())
+        first, = headings("--from", "0.1", "--to", "0.3")
+        self.assertEqual(first, "200", "the part that is shown, and no recording of which nothing is")
+
     def test_a_full_disk_is_told(self):
         full = self.report("--html", "/dev/full")
         self.assertEqual(full.process.returncode, 1)
