@@ -83,6 +83,11 @@ class OneLiners(TestCase):
         self.assertEqual(tracers.uprobe_events(), before, "it has taken its events away")
         return ran.stdout
 
+    def test_none_goes_without_the_semaphore(self):
+        """It would count nothing, and lock everybody else out."""
+        for title, line in self.LINES.items():
+            self.assertNotRegex(line, r"uprobe:|perf probe (-x|--exec)|[\"' ]p:|p:uprobes|attach_uprobe", title)
+
     # bpftrace
 
     def assert_counts(self, title, name="count"):
@@ -241,14 +246,15 @@ class OneLiners(TestCase):
 
     def test_perf_stat(self):
         self.environment["LC_ALL"] = "C"
-        title = "How many, without recording"
+        title = "How many, and how many were slow, without recording"
         before = tracers.uprobe_events()
-        environment = {**os.environ, **self.environment, "WORKLOAD_WAITS": "300"}
+        environment = {**os.environ, **self.environment, "WORKLOAD_WAITS": "30", "WORKLOAD_PATTERN": "sleep", "WORKLOAD_HOLD_NS": "2000000"}
         ran = subprocess.run(["bash", "-e", "-c", self.line(title)], cwd=self.folder.name, env=environment, capture_output=True, text=True,
                              timeout=harness.DEADLINE_S, check=False)
         self.assertEqual((ran.returncode, tracers.uprobe_events()), (0, before), ran)
-        self.assertRegex(ran.stderr, r"\n +300 +sdt_waitprobe:wait_stop")
-        self.assertRegex(ran.stderr, r"\n +0 +sdt_waitprobe:wait_slow_1s")
+        counts = {name: int(count) for count, name in re.findall(r"^ +(\d+) +sdt_waitprobe:(\w+)", ran.stderr, re.M)}
+        self.assertEqual(len(counts), 11)
+        self.assertEqual([counts[name] for name in ("wait_start", "wait_stop", "wait_slow_1ms", "wait_slow_1s")], [30, 30, 30, 0], ran)
 
     def test_perf_with_keys(self):
         out = self.session("Every wait with its key", waits=300)
