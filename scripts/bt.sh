@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # Runs one of the bpftrace scripts beside it on a target: scripts/bt.sh TARGET SCRIPT [ARGUMENT...]
-#   -p PID    this process, until it ends
+#   -p PID    this process, until it ends; its files have to be where they were
 #   -f FILE   every process of this program or library, now and later
 #   -a        every process that carries the probes now, and what else runs their files
 #   SCRIPT    waithist.bt, waitcount.bt, waitslow.bt, waitopen.bt, waitblame.bt, or a path; its first argument is the target
@@ -9,14 +9,15 @@
 # As root. Ends on Ctrl-C. -a needs `waitprobe` (in PATH or in build/) to find the files. Exit status: that of bpftrace, or 2 for wrong usage.
 set -euo pipefail
 
-here=$(cd "$(dirname "$0")" && pwd)
+here=$(dirname "$(realpath "$0")")
 fail() {
   echo "bt.sh: $1" >&2
   exit "${2:-2}"
 }
+is_file() { [ -f "$1" ] && [ -r "$1" ]; }
 usage="see the head of scripts/bt.sh"
 
-options=() file='*' all=
+options=() files=()
 case ${1:-} in
   -p)
     [[ ${2:-} =~ ^[0-9]+$ ]] || fail "-p takes a pid, not '${2:-}'; $usage"
@@ -25,40 +26,76 @@ case ${1:-} in
     shift 2
     ;;
   -f)
-    [ -r "${2:-}" ] || fail "cannot read '${2:-}'; name a program or library: -f FILE" 1
-    file=$(realpath "$2")
+    is_file "${2:-}" || fail "cannot read '${2:-}'; name a program or library: -f FILE" 1
+    files=("$(realpath "$2")")
     shift 2
     ;;
-  -a) all=1 && shift ;;
+  -a) shift ;;
   *) fail "there is no target; $usage" ;;
 esac
 [ $# -gt 0 ] || fail "there is no script; $usage"
 script=$1
 shift
-[ -e "$script" ] || script=$here/$script
-[ -r "$script" ] || fail "there is no script '$script'; $usage" 1
+[ -f "$script" ] || script=$here/$script
+is_file "$script" || fail "there is no script '$script'; $usage" 1
+if [ "$(basename "$script")" = waitslow.bt ] && ! [[ ${1:-} =~ ^(1us|10us|100us|1ms|10ms|100ms|1s)$ ]]; then
+  fail "waitslow.bt takes a threshold: 1us, 10us, 100us, 1ms, 10ms, 100ms or 1s, and not '${1:-}'"
+fi
 [ "$(id -u)" -eq 0 ] || fail "bpftrace attaches for root only: run it with sudo" 1
 command -v bpftrace >/dev/null || fail "there is no bpftrace: apt-get install bpftrace" 1
 
-if [ -n "$all" ]; then
-  tool=$(command -v waitprobe || echo "$here/../build/waitprobe")
-  [ -x "$tool" ] || fail "-a needs waitprobe, which is neither in PATH nor in build/: run scripts/build.sh" 1
-  definitions=$("$tool" tracefs -a)
-  mapfile -t files < <(sed -n 's,^p:waitprobe/wait_stop \(.*\):0x.*,\1,p' <<<"$definitions")
-  # An attach point for each file, in the place of the one for $1.
-  work=$(mktemp -d)
-  trap 'rm -rf "$work"' EXIT
-  expanded=$work/$(basename "$script")
-  trap '' INT # bpftrace gets it as well, and ends with its results
-  while IFS= read -r line; do
-    # shellcheck disable=SC2016  # $1 is bpftrace's
-    if [[ $line == 'usdt:$1:'* ]]; then
-      points=$(printf "usdt:%s:${line#'usdt:$1:'}," "${files[@]}")
-      line=${points%,}
-    fi
-    printf '%s\n' "$line"
-  done <"$script" >"$expanded"
-  bpftrace "$expanded" '*' "$@"
-  exit
+if [ ${#options[@]} -gt 0 ]; then
+  exec bpftrace "${options[@]}" "$script" '*' "$@"
 fi
-exec bpftrace "${options[@]}" "$script" "$file" "$@"
+if [ ${#files[@]} -eq 0 ]; then
+  tool=$(command -v waitprobe || echo "$here/../build/waitprobe")
+  [ -f "$tool" ] || fail "-a needs waitprobe, which is neither in PATH nor in build/: run scripts/build.sh" 1
+  definitions=$("$tool" tracefs -a) || exit 1
+  mapfile -t files < <(sed -n 's,^p:waitprobe/wait_stop \(.*\):0x.*,\1,p' <<<"$definitions")
+fi
+
+work=$(TMPDIR=/tmp mktemp -d)
+child=''
+# shellcheck disable=SC2317  # it is called: by the trap
+cleanup() {
+  [ -z "$child" ] || kill -INT "$child" 2>/dev/null || true
+  rm -rf "$work"
+}
+trap cleanup EXIT
+# The script with an attach point for each file in the place of the one for $1. The files go by names of ours: theirs are other people's, and
+# would be read as a part of the script.
+points=()
+for file in "${files[@]}"; do
+  points+=("usdt:$work/${#points[@]}:")
+  ln -s "$file" "$work/$((${#points[@]} - 1))"
+done
+expanded=$work/$(basename "$script") found=''
+while IFS= read -r line || [ -n "$line" ]; do
+  # shellcheck disable=SC2016  # $1 is bpftrace's
+  if [[ $line =~ ^[[:blank:]]*'usdt:$1:'(.*)$ ]]; then
+    rest=${BASH_REMATCH[1]} line='' found=1
+    probe=${rest%%[!A-Za-z0-9_:\$]*}
+    for point in "${points[@]}"; do line+="${line:+,}$point$probe"; done
+    line+=${rest#"$probe"}
+  fi
+  echo "$line"
+done <"$script" >"$expanded"
+[ -n "$found" ] || fail "no line of $script begins with usdt:\$1:, which stands for the target" 1
+
+# What runs in the background begins with SIGINT ignored, so it is told until it hears.
+stopped=''
+trap 'stopped=1' INT TERM HUP
+bpftrace "$expanded" '*' "$@" <&0 &
+child=$!
+status=0
+while kill -0 "$child" 2>/dev/null; do
+  if [ -n "$stopped" ]; then
+    kill -INT "$child" 2>/dev/null || true
+    sleep 1 # a second signal, once it has heard the first, would keep it from printing
+  else
+    wait "$child" || status=$?
+  fi
+done
+wait "$child" && status=0 || status=$?
+child=''
+exit $status

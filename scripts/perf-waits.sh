@@ -4,16 +4,16 @@
 #   -p PID           this process, until it ends or Ctrl-C
 #   -f FILE          every process of this program or library, now and later, until Ctrl-C
 #   -f FILE -- CMD   start CMD, and trace FILE in it and its children (FILE is CMD, unless that is given as well)
-#   -d SECONDS       so long at the most
+#   -d SECONDS       so long at the most; CMD is ended then, and what it has started may go on
 #
 # As root. Makes events of the probes in a group of its own in tracefs, records them with perf, and takes them away when it ends, however
 # that is (after kill -9: see `grep waitprobe_perf /sys/kernel/tracing/uprobe_events`). Needs `waitprobe` in PATH or in build/, which knows
 # the definitions: the semaphore, and the registers that the arguments are in. Costs the traced program a trap for each wait (1 to 2 us), and
 # 106 bytes for each in a temporary file. Count, total and quantiles are exact, unless perf has lost some, which is told. Keys longer than
-# 4,000 bytes come out wrong. Exit status: 0 done, 1 failed, 2 wrong usage.
+# 4,000 bytes come out wrong. Exit status: 0 done, 1 failed, 2 wrong usage; that of CMD is not told.
 set -euo pipefail
 
-here=$(cd "$(dirname "$0")" && pwd)
+here=$(dirname "$(realpath "$0")")
 fail() {
   echo "perf-waits.sh: $1" >&2
   exit "${2:-2}"
@@ -23,7 +23,7 @@ usage="see the head of scripts/perf-waits.sh"
 pid='' file='' seconds=''
 while getopts :d:f:p: option; do
   case $option in
-    d) [[ $OPTARG =~ ^[0-9]+(\.[0-9]+)?$ ]] || fail "-d takes seconds, not '$OPTARG'" && seconds=$OPTARG ;;
+    d) [[ $OPTARG =~ ^[0-9]+(\.[0-9]+)?$ && $OPTARG =~ [1-9] ]] || fail "-d takes seconds, more than 0, and not '$OPTARG'" && seconds=$OPTARG ;;
     f) file=$OPTARG ;;
     p) [[ $OPTARG =~ ^[0-9]+$ ]] || fail "-p takes a pid, not '$OPTARG'" && pid=$OPTARG ;;
     *) fail "wrong option -$OPTARG; $usage" ;;
@@ -36,14 +36,16 @@ if [ -n "$pid" ] && [ -n "$file${1:-}" ]; then fail "there is more than one targ
 [ "$(id -u)" -eq 0 ] || fail "events are made by root only: run it with sudo" 1
 command -v perf >/dev/null || fail "there is no perf: apt-get install linux-perf" 1
 tool=$(command -v waitprobe || echo "$here/../build/waitprobe")
-[ -x "$tool" ] || fail "waitprobe is neither in PATH nor in build/: run scripts/build.sh" 1
-if [ -z "$pid$file" ]; then
-  file=$(command -v "$1") || fail "there is no command '$1'" 1
+[ -f "$tool" ] || fail "waitprobe is neither in PATH nor in build/: run scripts/build.sh" 1
+if [ $# -gt 0 ]; then
+  command=$(type -P -- "$1") || fail "there is no program '$1'" 1
+  file=${file:-$command}
 fi
 events=/sys/kernel/tracing/uprobe_events
 [ -e $events ] || fail "tracefs is not mounted: mount -t tracefs tracefs /sys/kernel/tracing" 1
 
-group=waitprobe_perf_$$
+# A name that no key can guess, so that none can pass for an event.
+group=waitprobe_perf_$(od -An -N8 -tx8 /dev/urandom | tr -d ' ')
 if [ -n "$pid" ]; then target=(-p "$pid"); else target=(-f "$file"); fi
 definitions=$("$tool" tracefs "${target[@]}" --group "$group") || exit 1
 work=$(mktemp -d) recorder=''
@@ -54,41 +56,59 @@ cleanup() {
   rm -rf "$work"
 }
 trap cleanup EXIT
-grep "^p:$group/wait_stop " <<<"$definitions" >>$events || fail "the kernel does not take the events; waitprobe doctor ${target[*]} tells why" 1
+stopped=''
+trap 'stopped=1' INT TERM HUP
+while IFS= read -r definition; do # each in a write of its own: the kernel takes what is cut in two for two
+  [[ $definition != "p:$group/wait_stop "* ]] || echo "$definition" >>$events ||
+    fail "the kernel does not take the events; waitprobe doctor ${target[*]} tells why" 1
+done <<<"$definitions"
 
 if [ -n "$pid" ]; then whom=(-p "$pid"); elif [ $# -gt 0 ]; then whom=(); else whom=(-a); fi
-if [ -n "$seconds" ] && [ $# -eq 0 ]; then
-  set -- sleep "$seconds"
+if [ $# -gt 0 ]; then
+  [ -z "$seconds" ] || set -- timeout --foreground "$seconds" "$@"
+  # CMD has our standard error; perf's is read below.
+  exec 3>&2
+  # shellcheck disable=SC2016  # the inner shell's
+  set -- sh -c 'exec "$@" 2>&3 3>&-' sh "$@"
 elif [ -n "$seconds" ]; then
-  set -- timeout --foreground "$seconds" "$@"
+  set -- sleep "$seconds"
 fi
-# Told to end, perf ends the recording and we go on with what it has.
-trap 'kill -INT "$recorder" 2>/dev/null || true' INT TERM
-perf record -q -e "$group:wait_stop" -o "$work/data" "${whom[@]}" ${1:+-- "$@"} 2>"$work/errors" &
+perf record -q -e "$group:wait_stop" -o "$work/data" "${whom[@]}" ${1:+-- "$@"} <&0 2>"$work/errors" &
 recorder=$!
-while kill -0 "$recorder" 2>/dev/null; do wait "$recorder" || true; done
+# Told to end, perf ends the recording, and we go on with what it has. It begins with SIGINT ignored, so it is told until it hears.
+while kill -0 "$recorder" 2>/dev/null; do
+  if [ -n "$stopped" ]; then
+    kill -INT "$recorder" 2>/dev/null || true
+    sleep 0.1
+  else
+    wait "$recorder" || true
+  fi
+done
 recorder=''
+trap '' INT TERM HUP
 if [ ! -s "$work/data" ]; then
   cat "$work/errors" >&2
+  [ -z "$pid" ] || [ -d "/proc/$pid" ] || fail "process $pid has ended" 1
   fail "perf recorded nothing" 1
 fi
 
-# A key may hold a line feed: what belongs to one event is joined. Then: key, tab, nanoseconds.
-perf script --show-lost-events -F event,trace -i "$work/data" 2>/dev/null | LC_ALL=C awk -v lost="$work/lost" '
-  { event = event == "" ? $0 : event " " $0 }
-  /PERF_RECORD_LOST/ { count += $NF; event = ""; next }
-  match(event, /" timestamp_ns=[0-9]+ duration_ns=[0-9]+ wait_id=[0-9]+ *$/) {
+# Without names of others in it.
+lost=$(perf script --show-lost-events -F pid,event -i "$work/data" 2>/dev/null | awk '/PERF_RECORD_LOST/ { lost += $NF } END { print lost + 0 }')
+# perf follows children; -p does not ask for them. A key may hold line feeds: an event goes up to the next. Then: key, tab, nanoseconds.
+perf script ${pid:+--pid "$pid"} -F event,trace -i "$work/data" 2>/dev/null | LC_ALL=C awk -v begin="^ *$group:wait_stop: [(][0-9a-f]+[)] key=\"" '
+  function tell() {
+    if (!match(event, /" timestamp_ns=[0-9]+ duration_ns=[0-9]+ wait_id=[0-9]+ *$/)) return
     key = substr(event, 1, RSTART - 1)
-    sub(/^[^"]*key="/, "", key)
     # Whatever would not stay in its column: controls, also those of Unicode, and changes of direction.
     gsub(/[\001-\037\177]|\302[\200-\237]|\342\200[\216\217\250-\256]|\342\201[\246-\251]/, "?", key)
     match(event, /duration_ns=[0-9]+ wait_id=[0-9]+ *$/)
     split(substr(event, RSTART + 12), number, " ")
     print key "\t" number[1]
-    event = ""
   }
-  END { print count + 0 >lost }' | LC_ALL=C sort -t "$(printf '\t')" -k1,1 -k2,2n >"$work/waits"
-LC_ALL=C awk -F '\t' -v lost="$(cat "$work/lost")" '
+  match($0, begin) { first = RLENGTH + 1; tell(); event = substr($0, first); next }
+  { event = event "\n" $0 }
+  END { tell() }' | LC_ALL=C sort -t "$(printf '\t')" -k1,1 -k2,2n >"$work/waits"
+LC_ALL=C awk -F '\t' -v lost="$lost" '
   function duration(ns) {
     if (ns < 1000) return sprintf("%dns", ns)
     if (ns < 1000000) return sprintf("%.3gus", ns / 1000)
@@ -101,7 +121,7 @@ LC_ALL=C awk -F '\t' -v lost="$(cat "$work/lost")" '
     printf "%-32s %9d %9s %9s %9s %9s %9s\n", key, count, duration(total), duration(at(0.5)), duration(at(0.9)), duration(at(0.99)), duration(all[count])
   }
   BEGIN { printf "%-32s %9s %9s %9s %9s %9s %9s\n", "key", "count", "total", "p50", "p90", "p99", "max" }
-  $1 != key || NR == 1 { row(); key = $1; count = total = 0 }
+  NR == 1 || $1 "" != key "" { row(); key = $1; count = total = 0 } # as text: 1 and 01 are two keys
   { all[++count] = $2; total += $2; waits++ }
   END {
     row()

@@ -93,7 +93,7 @@ constexpr CommandRow table[] = {
     {"tracefs", "the probes as perf, trace-cmd and tracefs take them",
      "  waitprobe tracefs -f ./server >> /sys/kernel/tracing/uprobe_events\n"
      "  perf record -e waitprobe:wait_stop -p 1234     then: perf script\n"
-     "  waitprobe tracefs -f ./server --remove >> /sys/kernel/tracing/uprobe_events\n"
+     "  waitprobe tracefs --remove >> /sys/kernel/tracing/uprobe_events\n"
      "  waitprobe tracefs -p 1234 | grep /wait_stop    all its files, one probe\n",
      "Prints a line for each probe of single waits, for the file uprobe_events: with the semaphore, without which a uprobe "
      "counts "

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
+#include <iostream>
 #include <sstream>
 
 #include "src/cli/command_table.h"
@@ -29,10 +30,11 @@ Options parse(const CommandRow& row, const Words& words) {
   Options options;
   const TargetOptions targets(parser);
   parser.add_text("--group", options.group, "NAME", "The group that the events are in (waitprobe)");
-  parser.add_flag("--remove", options.removes, "Print the lines that take them away again");
-  parser.set_target_usage("(-p PID | -a | -f FILE)");
+  parser.add_flag("--remove", options.removes, "Print what takes them away again, whichever files they are of");
+  parser.set_target_usage("(-p PID | -a | -f FILE | --remove)");
   parser.parse_words(words);
-  options.targets = targets.choice(words);
+  if (options.removes && targets.has_any()) throw UsageError{"--remove takes no target: the events go by their names"};
+  if (!options.removes) options.targets = targets.choice(words);
   if (!is_name(options.group)) {
     throw UsageError{"--group takes letters, digits and underscores, no digit first, fewer than 64; not " + options.group};
   }
@@ -43,17 +45,18 @@ Options parse(const CommandRow& row, const Words& words) {
 
 Result<int> run_tracefs(const CommandRow& row, const Words& words) {
   const Options options = parse(row, words);
-  const auto events = tracefs_events(options.targets);
-  if (!events) return events.error();
-  if (events->empty()) {
-    return Error{"define events for", "this machine", "no process carries the probes of waitprobe",
-                 "start the program, or name its file: -f FILE"};
-  }
   std::ostringstream out;
   if (options.removes) {
-    print_removals(out, *events, options.group);
+    print_removals(out, options.group);
   } else {
-    print_definitions(out, *events, options.group);
+    const auto found = tracefs_events(options.targets);
+    if (!found) return found.error();
+    for (const Error& error : found->left_out) report(std::cerr, error, "warning: cannot");
+    if (found->events.empty()) {
+      return Error{"define events for", "this machine", "no process carries the probes of waitprobe",
+                   "start the program, or name its file: -f FILE"};
+    }
+    print_definitions(out, found->events, options.group);
   }
   const auto printed = write_output(out.view());
   return printed ? Result<int>(0) : printed.error();

@@ -5,7 +5,8 @@
 
 #include <cctype>
 #include <filesystem>
-#include <set>
+#include <map>
+#include <optional>
 #include <sstream>
 
 #include "src/collect/copies.h"
@@ -20,11 +21,10 @@ struct ArgumentName {
 constexpr ArgumentName key = {"key", "ustring"}, timestamp = {"timestamp_ns", "u64"}, duration = {"duration_ns", "u64"},
                        wait_id = {"wait_id", "u64"};
 
-// Of a probe of single waits (docs/design.md); empty for others, which tell nothing to people.
+// Of one of wait_probes.
 std::vector<ArgumentName> arguments_of(const std::string& probe) {
   if (probe == "wait_start") return {key, timestamp, wait_id};
-  if (probe == "wait_stop" || probe.starts_with("wait_slow_")) return {key, timestamp, duration, wait_id};
-  return {};
+  return {key, timestamp, duration, wait_id};
 }
 
 // tracefs parts a line at blanks, and takes what follows a # for a comment.
@@ -36,10 +36,10 @@ bool leads_to(const std::string& path, const FileId& file) {
 }
 
 // Errors: the argument is in no register.
-Result<TracefsEvent> event_of(const UsdtSite& site, const std::vector<ArgumentName>& names, const std::string& path) {
+Result<TracefsEvent> event_of(const UsdtSite& site, const std::string& path) {
   TracefsEvent event{site.name, path, site.offset, site.semaphore_offset, {}};
   std::istringstream arguments(site.arguments);
-  for (const ArgumentName& name : names) {
+  for (const ArgumentName& name : arguments_of(site.name)) {
     std::string argument;
     arguments >> argument;
     const std::string where = register_of(argument);
@@ -53,10 +53,10 @@ Result<TracefsEvent> event_of(const UsdtSite& site, const std::vector<ArgumentNa
 }
 
 Result<void> add_events(const ProbeFile& probes, const std::string& path, std::vector<TracefsEvent>& to) {
-  for (const UsdtSite& site : probes.sites) {
-    const auto names = arguments_of(site.name);
-    if (names.empty() || site.semaphore_offset == 0) continue;
-    auto event = event_of(site, names, path);
+  for (const char* name : wait_probes) {
+    const UsdtSite* site = probes.find(name);
+    if (site == nullptr || site->semaphore_offset == 0) continue;
+    auto event = event_of(*site, path);
     if (!event) return event.error();
     to.push_back(std::move(*event));
   }
@@ -80,7 +80,7 @@ Result<std::string> path_of(const Copy& copy) {
                "run it as root (sudo waitprobe ...)"};
 }
 
-Result<std::vector<TracefsEvent>> events_of_file(const std::string& file) {
+Result<TracefsEvents> events_of_file(const std::string& file) {
   const auto opened = open_probe_file(file);
   if (!opened) return opened.error();
   // Where the links lead; below /proc/PID/root they seem to lead elsewhere, and the path as it stands is what can be followed.
@@ -94,9 +94,9 @@ Result<std::vector<TracefsEvent>> events_of_file(const std::string& file) {
     return Error{"define events for", path, "tracefs takes no path with a blank or # in it",
                  "give the file another name (ln), or name a process that runs it: -p PID"};
   }
-  std::vector<TracefsEvent> events;
-  if (auto added = add_events(opened->probes, path, events); !added) return added.error();
-  return events;
+  TracefsEvents found;
+  if (auto added = add_events(opened->probes, path, found.events); !added) return added.error();
+  return found;
 }
 
 }  // namespace
@@ -119,19 +119,29 @@ std::string register_of(const std::string& argument) {
 #endif
 }
 
-Result<std::vector<TracefsEvent>> tracefs_events(const TargetChoice& targets) {
+Result<TracefsEvents> tracefs_events(const TargetChoice& targets) {
   if (!targets.file.empty()) return events_of_file(targets.file);
-  const auto found = CopyFinder().find_all(targets.pids);
-  if (!found) return found.error();
-  std::vector<TracefsEvent> events;
-  std::set<FileId> seen;
-  for (const Copy& copy : found->copies) {
-    if (!seen.insert(copy.probes->on_disk).second) continue;
+  const auto copies = CopyFinder().find_all(targets.pids);
+  if (!copies) return copies.error();
+  TracefsEvents found;
+  std::map<FileId, std::optional<Error>> files;  // why there are no events of one yet
+  for (const Copy& copy : copies->copies) {
+    const auto [file, is_new] = files.try_emplace(copy.probes->on_disk);
+    if (!is_new && !file->second) continue;
     const auto path = path_of(copy);
-    if (!path) return path.error();
-    if (auto added = add_events(*copy.probes, *path, events); !added) return added.error();
+    if (!path) {
+      // With -a processes come and go, and another one may show the same file.
+      if (!targets.all) return path.error();
+      file->second = path.error();
+      continue;
+    }
+    file->second.reset();
+    if (auto added = add_events(*copy.probes, *path, found.events); !added) return added.error();
   }
-  return events;
+  for (const auto& [file, error] : files) {
+    if (error) found.left_out.push_back(*error);
+  }
+  return found;
 }
 
 }  // namespace waitprobe

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "src/model/result.h"
+
 namespace waitprobe {
 
 // A probe as tracefs takes it, to make an event of it: one line of uprobe_events.
@@ -20,6 +22,17 @@ struct TracefsEvent {
   std::uint64_t offset = 0;            // in the file, of the instruction
   std::uint64_t semaphore_offset = 0;  // in the file, never 0
   std::vector<Field> fields;
+};
+
+// The probes that tell of single waits (docs/design.md).
+constexpr const char* wait_probes[] = {"wait_start",     "wait_stop",       "wait_slow_1us",
+                                       "wait_slow_10us", "wait_slow_100us", "wait_slow_1ms",
+                                       "wait_slow_10ms", "wait_slow_100ms", "wait_slow_1s"};
+
+// What there is for the target, and what could not be had.
+struct TracefsEvents {
+  std::vector<TracefsEvent> events;
+  std::vector<Error> left_out;  // files of running processes that have no path
 };
 
 }  // namespace waitprobe

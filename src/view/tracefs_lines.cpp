@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "src/view/tracefs_lines.h"
 
-#include <set>
 #include <sstream>
 
 namespace waitprobe {
@@ -24,11 +23,8 @@ void print_definitions(std::ostream& out, const std::vector<TracefsEvent>& event
   }
 }
 
-void print_removals(std::ostream& out, const std::vector<TracefsEvent>& events, const std::string& group) {
-  std::set<std::string> seen;
-  for (const TracefsEvent& event : events) {
-    if (seen.insert(event.name).second) out << "-:" << group << '/' << event.name << '\n';
-  }
+void print_removals(std::ostream& out, const std::string& group) {
+  for (const char* name : wait_probes) out << "-:" << group << '/' << name << '\n';
 }
 
 }  // namespace waitprobe

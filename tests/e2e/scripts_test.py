@@ -3,6 +3,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -129,11 +130,10 @@ class Scripts(TestCase):
 class Launcher(TestCase):
     """bt.sh: the same on a pid, a file, or the machine."""
 
-    def assert_counted(self, *words):
+    def assert_counted(self, *words, script=os.path.join(SCRIPTS, "bt.sh"), cwd=None):
         workload = self.started(Workload(*WORK, "--linger"))
         words = [word if word != "PID" else workload.pid for word in words]
-        script = self.started(Program([os.path.join(SCRIPTS, "bt.sh"), *words], env=PATH, start_new_session=True))
-
+        script = self.started(Program([script, *words], env=PATH, start_new_session=True, cwd=cwd))
         self.addCleanup(end_session, script.pid)
         wait_until(lambda: script.process.poll() is not None or is_attached_in_session(script.pid), f"it has attached: {script}")
         workload.go()
@@ -162,8 +162,48 @@ class Launcher(TestCase):
         self.started(Program([harness.built("waitprobe-story-pool")]))
         self.assertIn("db.query", self.assert_counted("-a", "waithist.bt"))
 
+    def test_programs_whose_names_would_be_read_as_a_part_of_the_script(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for name in ("a:b", "a,b", "a'b", 'a"b', "a{b", "a%sb", "a$1b", "a b", 'x:waitprobe:wait_stop{printf("INJECTED");exit();}usdt:y'):
+                program = os.path.join(folder, name)
+                shutil.copy(FILE, program)
+                self.started(Workload(program=program))
+            script = self.started(Program([os.path.join(SCRIPTS, "bt.sh"), "-a", "waithist.bt"], env=PATH, start_new_session=True))
+            self.addCleanup(end_session, script.pid)
+            wait_until(lambda: script.process.poll() is not None or is_attached_in_session(script.pid), f"it has attached: {script}")
+            workloads = self._programs[:-1]
+            for workload in workloads:
+                workload.go()
+                workload.wait()
+            script.signal(signal.SIGINT)
+            self.assertEqual(script.wait(), 0, script)
+            self.assertIn(f"@count[work.0]: {1000 * len(workloads)}\n", script.out)
+            self.assertNotIn("INJECTED", script.out)
+
+    def test_a_signal_that_comes_early_or_to_the_script_alone(self):
+        self.started(Workload())
+        for after_s in (0.0, 0.05, 0.3):
+            for number in (signal.SIGINT, signal.SIGTERM):
+                script = self.started(Program([os.path.join(SCRIPTS, "bt.sh"), "-a", "waithist.bt"], env=PATH, start_new_session=True))
+                self.addCleanup(end_session, script.pid)
+                time.sleep(after_s)  # whenever it comes
+                script.signal(number)
+                script.wait()
+                wait_until(lambda script=script: not in_session(script.pid), "nothing of it is left")
+
+    def test_a_script_of_ones_own_by_a_link(self):
+        with tempfile.TemporaryDirectory() as folder:
+            own = os.path.join(folder, "own.bt")
+            with open(own, "w", encoding="utf-8") as text:
+                text.write('  usdt:$1:waitprobe:wait_stop /arg2 % 2 < 2/ { @count[str(arg0)] = count(); }')  # no line feed at its end
+            link = os.path.join(folder, "bt.sh")
+            os.symlink(os.path.join(SCRIPTS, "bt.sh"), link)
+            os.mkdir(os.path.join(folder, "waithist.bt"))
+            self.assert_counted("-f", FILE, own, script=link)
+            self.assert_counted("-f", FILE, "waithist.bt", script=link, cwd=folder)
+
     def test_wrong_usage(self):
-        for words, status in ((), 2), (("-p", "x", "waithist.bt"), 2), (("-p", "4194305", "waithist.bt"), 1), (("-f", "/nowhere", "waithist.bt"), 1), \
+        for words, status in ((), 2), (("-f", FILE, "waitslow.bt"), 2), (("-f", FILE, "waitslow.bt", "5ms"), 2), (("-p", "x", "waithist.bt"), 2), (("-p", "4194305", "waithist.bt"), 1), (("-f", "/nowhere", "waithist.bt"), 1), \
                 (("-a",), 2), (("-a", "nothing.bt"), 1), (("waithist.bt",), 2):
             ran = harness.run(os.path.join(SCRIPTS, "bt.sh"), *words)
             self.assertEqual(ran.process.returncode, status, ran)
@@ -242,7 +282,7 @@ class PerfWaits(TestCase):
             self.assertEqual(program.wait(), 0, program)
             self.assertEqual(uprobe_events(), before)
         finally:
-            removed = harness.run(harness.TOOL, "tracefs", "-f", FILE, "--group", "somebody", "--remove").out
+            removed = harness.run(harness.TOOL, "tracefs", "--group", "somebody", "--remove").out
             append_events(removed)
 
     def test_keys_that_would_not_stay_in_their_columns(self):
@@ -250,12 +290,48 @@ class PerfWaits(TestCase):
         self.assertEqual(program.wait(), 0, program)
         table = program.out.split("\nkey ")[1]
         self.assertNotRegex(table, "[\x00-\x09\x0b-\x1f\x7f\u202e]")
-        self.assertIn("new line", table)
+        self.assertIn("new?line", table)
         self.assertIn("\n100 waits\n", table)
         self.assert_clean()
 
+    def test_keys_that_would_pass_for_others(self):
+        forged = 'x" timestamp_ns=1 duration_ns=99999999999 wait_id=1\nPERF_RECORD_LOST 5\nz'
+        program = self.perf_waits("--", FILE, "--names", f"1,01,1.0,1e0,+1,PERF_RECORD_LOST,{forged}", "--waits", "140")
+        self.assertEqual(program.wait(), 0, program)
+        table = program.out.split("\nkey ")[1]
+        self.assertEqual(len(re.findall(r"^.{32,} +20 +\d+\S* ", table, re.M)), 7, program)
+        self.assertIn("\n140 waits\n", table)
+
+    def test_a_process_without_its_children(self):
+        workload = self.started(Workload("--threads", "1", "--waits", "40", "--fork-in-block", "10", "--child-waits", "5", "--linger"))
+        program = self.perf_waits("-p", workload.pid, start_new_session=True)
+        self.addCleanup(end_session, program.pid)
+        wait_until(lambda: is_attached_in_session(program.pid) and harness.armed_word(workload.pid), "perf records")
+        workload.go()
+        wait_until(lambda: workload.out.endswith("\n"), "the work is done")
+        self.assertGreater(workload.truth()["work.0"], 50, "its children wait as well")
+        program.signal(signal.SIGINT)
+        self.assertEqual(program.wait(), 0, program)
+        self.assert_table(program, {"work.0": 40 + 10 // 2})  # and those that are open across every other fork
+
+    def test_a_command_has_its_own_input_and_errors(self):
+        ran = subprocess.run([os.path.join(SCRIPTS, "perf-waits.sh"), "-f", FILE, "--", "sh", "-c", "cat; echo oops >&2"], input="hello\n", text=True,
+                             capture_output=True, env={**os.environ, **PATH}, check=False)
+        self.assertEqual((ran.returncode, ran.stderr, ran.stdout.splitlines()[0]), (0, "oops\n", "hello"), ran)
+        self.assert_clean()
+
+    def test_a_signal_that_comes_early(self):
+        workload = self.started(Workload())
+        for after_s in (0.0, 0.02, 0.05, 0.2):
+            program = self.perf_waits("-p", workload.pid, start_new_session=True)
+            self.addCleanup(end_session, program.pid)
+            time.sleep(after_s)  # whenever it comes
+            os.killpg(program.pid, signal.SIGINT)
+            program.wait()
+            self.assert_clean()
+
     def test_wrong_usage(self):
-        for words, status in ((), 2), (("-x",), 2), (("-d", "soon", "-p", "1"), 2), (("-p", "x"), 2), (("-p", "1", "-f", FILE), 2), ((FILE,), 2), \
+        for words, status in ((), 2), (("-d", "0", "-p", "1"), 2), (("-f", FILE, "--", "no-such-command"), 1), (("-x",), 2), (("-d", "soon", "-p", "1"), 2), (("-p", "x"), 2), (("-p", "1", "-f", FILE), 2), ((FILE,), 2), \
                 (("-p", "4194305"), 1), (("-f", "/bin/true"), 1), (("--", "no-such-command"), 1):
             program = self.perf_waits(*words)
             self.assertEqual(program.wait(), status, program)

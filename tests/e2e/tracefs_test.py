@@ -30,7 +30,9 @@ class Tracefs(TestCase):
         """Defines events until the test ends."""
         printed = tracefs(*words)
         self.assertEqual((printed.process.returncode, printed.err), (0, ""), printed)
-        removal = tracefs(*words, "--remove")
+        group = words[words.index("--group") :] if "--group" in words else ()
+        removal = tracefs(*group, "--remove")
+        self.assertEqual(removal.out.count("\n"), len(PROBES), removal)
         before = uprobe_events()
         append_events(printed.out)
         self.addCleanup(lambda: self.assertEqual(uprobe_events(), before))
@@ -87,7 +89,7 @@ class Tracefs(TestCase):
         program = self.workload()
         other = self.workload()
         text = self.defined("-a", "--group", "my_group")
-        self.assertEqual(text.count("my_group/wait_stop "), 1, "two processes of one file")
+        self.assertEqual(text.count(f"my_group/wait_stop {os.path.abspath(FILE)}:"), 1, "two processes of one file")
         self.assert_counted(program, group="my_group")
         other.kill()
 
@@ -109,6 +111,21 @@ class Tracefs(TestCase):
         self.assertNotIn("my server", self.defined("-p", program.pid))
         self.assert_counted(program)
 
+    def test_a_file_that_cannot_be_named_costs_the_others_nothing(self):
+        """As where a process ends meanwhile: an ordinary user cannot name a library with a blank in its path through the process."""
+        folder = os.path.join(self.folder.name, "my libraries")
+        os.mkdir(folder)
+        os.chmod(self.folder.name, 0o755)
+        shutil.copy(harness.built("libwaitprobe.so"), os.path.join(folder, "libwaitprobe.so.0"))
+        user = ("setpriv", "--reuid=65534", "--clear-groups")
+        self.workload(SHARED, before=user, env={"LD_LIBRARY_PATH": folder})
+        self.workload(before=user)
+        listed = run(*user, TOOL, "tracefs", "-a")
+        self.assertEqual(listed.process.returncode, 0, listed)
+        self.assertEqual(listed.out.count(f" {os.path.abspath(FILE)}:"), len(PROBES), listed)
+        self.assertIn("warning: cannot find a path to", listed.err)
+        self.assertNotIn("my libraries", listed.out)
+
     def test_by_a_link(self):
         link = os.path.join(self.folder.name, "link")
         os.symlink(os.path.abspath(FILE), link)
@@ -117,7 +134,7 @@ class Tracefs(TestCase):
     def test_errors(self):
         for words, status, text in ((("-f", "/bin/true"), 1, "it carries no probes of waitprobe"), (("-f", "/nowhere"), 1, "No such file"),
                                     (("-p", "4194305"), 1, "process 4194305"), ((), 2, ""), (("-f", FILE, "--group", "a-b"), 2, "--group takes"),
-                                    (("-f", FILE, "--group", ""), 2, "--group takes"), (("-f", FILE, "--", "true"), 2, "starts no command"),
+                                    (("-f", FILE, "--group", ""), 2, "--group takes"), (("-f", FILE, "--", "true"), 2, "starts no command"), (("-f", FILE, "--remove"), 2, "--remove takes no target"),
                                     (("-a",), 1, "no process carries the probes")):
             ran = tracefs(*words)
             self.assertEqual((ran.process.returncode, ran.out), (status, ""), ran)

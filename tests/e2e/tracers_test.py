@@ -84,7 +84,7 @@ class Tracers(TestCase):
             shutil.copy(word, root + word)
         os.mkdir(f"{root}/app")
         script = f"mount -t tmpfs tmpfs {root}/app && cp {target.words[0]} {root}/app/server && exec chroot {root} /app/server"
-        program = self.start(["unshare", "--mount", "--pid", "--fork", "sh", "-c", script])
+        program = self.start(["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", script])
         with open(f"/proc/{program.pid}/task/{program.pid}/children", encoding="ascii") as children:
             pid = int(children.read())
         return program, pid, f"/proc/{pid}/root/app/server"
