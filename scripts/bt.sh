@@ -87,15 +87,14 @@ stopped=''
 trap 'stopped=1' INT TERM HUP
 bpftrace "$expanded" '*' "$@" <&0 &
 child=$!
-status=0
 while kill -0 "$child" 2>/dev/null; do
   if [ -n "$stopped" ]; then
     kill -INT "$child" 2>/dev/null || true
     sleep 1 # a second signal, once it has heard the first, would keep it from printing
   else
-    wait "$child" || status=$?
+    wait "$child" || true
   fi
 done
 wait "$child" && status=0 || status=$?
 child=''
-exit $status
+exit "$status"

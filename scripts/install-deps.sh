@@ -11,7 +11,7 @@ packages=(
   libboost-dev                                                    # Student's t
   libgtest-dev libgmock-dev libbenchmark-dev valgrind             # tests and benchmarks
   bpftrace linux-perf binutils gdb strace tmux python3            # other tools that the tests run
-  bpfcc-tools linux-headers-amd64 trace-cmd                     # more of them; bcc compiles with a kernel's headers
+  bpfcc-tools linux-headers-amd64 trace-cmd                       # more of them; bcc compiles with a kernel's headers
   man-db groff zsh fish                                           # manual pages and completion
   chromium fonts-dejavu-core                                      # the page with pictures, in a browser
   qemu-system-x86 busybox-static cpio kmod xz-utils zstd          # the tests on other kernels

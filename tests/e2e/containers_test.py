@@ -31,7 +31,12 @@ def make_root(folder):
     for name in ("app", "proc", "tmp"):
         os.mkdir(os.path.join(folder, name))
     shutil.copy(built("waitprobe-workload"), os.path.join(folder, "server"))
-    libraries = subprocess.run(["ldd", built("waitprobe-workload")], capture_output=True, text=True, check=True).stdout
+    copy_libraries(folder, built("waitprobe-workload"))
+
+
+def copy_libraries(folder, program):
+    """What a program needs to be started with this root."""
+    libraries = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
     for library in re.findall(r"(/\S+)", libraries):
         there = folder + library
         os.makedirs(os.path.dirname(there), exist_ok=True)

@@ -3,6 +3,7 @@
 
 import os
 import re
+import signal
 import subprocess
 
 import harness
@@ -39,6 +40,23 @@ def append_events(lines):
         os.close(events)
 
 
+def map_of(out, name):
+    """A map as bpftrace prints it: its numbers by key."""
+    return {key: int(number) for key, number in re.findall(rf"^@{name}\[(.*)\]: (\d+)$", out, re.M)}
+
+
+def stop(program, interrupt):
+    """bpftrace 0.17 forgets a signal that comes before its main loop: it is sent until it is heard. Returns the exit status."""
+    heard_within_s = 5 * harness.PATIENCE  # a second signal, once it has heard the first, kills it
+    for _ in range(harness.DEADLINE_S // heard_within_s):
+        interrupt()
+        try:
+            return program.process.wait(heard_within_s)
+        except subprocess.TimeoutExpired:
+            continue
+    raise AssertionError(f"it did not end: {program}")
+
+
 class Tracer(Program):
     """A tracer that runs until Ctrl-C, or until its process ends; attached to a process that carries the probes."""
 
@@ -48,19 +66,10 @@ class Tracer(Program):
                    (is_attached(self.pid) and (carrier is None or harness.armed_word(carrier))), f"it has attached: {self}")
 
     def stop(self):
-        """bpftrace 0.17 forgets a signal that comes before its main loop: it is sent until it is heard."""
-        heard_within_s = 5 * harness.PATIENCE  # a second signal, once it has heard the first, kills it
-        for _ in range(harness.DEADLINE_S // heard_within_s):
-            self.signal(2)
-            try:
-                return self.process.wait(heard_within_s)
-            except subprocess.TimeoutExpired:
-                continue
-        raise AssertionError(f"it did not end: {self}")
+        return stop(self, lambda: self.signal(signal.SIGINT))
 
     def map(self, name):
-        """A map of bpftrace: its numbers by key."""
-        return {key: int(number) for key, number in re.findall(rf"^@{name}\[(.*)\]: (\d+)$", self.out, re.M)}
+        return map_of(self.out, name)
 
     def argdist(self):
         """What argdist has counted by key. It shows a key in two rows now and then: it compares more bytes than the text has."""

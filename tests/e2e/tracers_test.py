@@ -9,6 +9,7 @@ import tempfile
 
 import harness
 import tracers
+from containers_test import copy_libraries
 from harness import TOOL, Hist, Program, TestCase, run, wait_until
 from tracers import Tracer, append_events
 
@@ -79,9 +80,7 @@ class Tracers(TestCase):
     def start_in_container(self, target):
         """In a root of its own, on a tmpfs that nobody outside has mounted. Returns the program, its pid outside and the file by a path outside."""
         root = tempfile.mkdtemp(dir=self.folder.name)
-        for word in [*re.findall(r"(/\S+)", subprocess.run(["ldd", target.words[0]], capture_output=True, text=True, check=True).stdout)]:
-            os.makedirs(root + os.path.dirname(word), exist_ok=True)
-            shutil.copy(word, root + word)
+        copy_libraries(root, target.words[0])
         os.mkdir(f"{root}/app")
         script = f"mount -t tmpfs tmpfs {root}/app && cp {target.words[0]} {root}/app/server && exec chroot {root} /app/server"
         program = self.start(["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", script])
