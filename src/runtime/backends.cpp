@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 
 #include <chrono>
+#include <cstdlib>
 #include <new>
 
 #include <waitprobe/wait_counter.h>
@@ -128,8 +129,10 @@ void CounterBackends::ask(std::uint32_t index, std::string_view key) noexcept {
   std::unique_ptr<WaitCounterBackendIf> backend = factory_at(index)->create(key);
   // A factory may fork, and in the child another thread may have asked it since.
   if (claimed_.load(std::memory_order_acquire) != claim) return;
-  auto* node = backend != nullptr ? new (std::nothrow) BackendNode{std::move(backend)} : nullptr;
-  if (node != nullptr) {
+  // malloc: libwaitprobe_torch.so is linked without libstdc++.
+  void* memory = backend != nullptr ? std::malloc(sizeof(BackendNode)) : nullptr;
+  if (memory != nullptr) {
+    auto* node = new (memory) BackendNode{std::move(backend)};
     std::atomic<BackendNode*>* link = &first_;
     while (BackendNode* last = link->load(std::memory_order_relaxed)) link = &last->next;
     link->store(node, std::memory_order_release);

@@ -199,7 +199,7 @@ wp_open_wait* take_slot() noexcept {
   }
   wp_block* fresh = acquire_block();
   if (fresh == nullptr) {
-    __atomic_fetch_add(&waitprobe_root.lost_memory, 1U, __ATOMIC_RELAXED);
+    count_no_memory();
     return nullptr;
   }
   wp_open_wait* slot = free_slot(*fresh);

@@ -100,6 +100,8 @@ Counter* find_counter(std::string_view key) noexcept {
   }
 }
 
+void count_no_memory() noexcept { __atomic_fetch_add(&waitprobe_root.lost_memory, 1U, __ATOMIC_RELAXED); }
+
 Counter* counter_of(waitprobe_handle* handle) noexcept {
   void* known = __atomic_load_n(&handle->counter, __ATOMIC_ACQUIRE);
   if (known != nullptr) {
@@ -108,7 +110,7 @@ Counter* counter_of(waitprobe_handle* handle) noexcept {
   }
   Counter* counter = find_counter({handle->key, handle->key_len});
   if (counter == nullptr) {
-    __atomic_fetch_add(&waitprobe_root.lost_memory, 1U, __ATOMIC_RELAXED);
+    count_no_memory();
   } else if (known == nullptr) {
     __atomic_store_n(&handle->counter, static_cast<void*>(counter), __ATOMIC_RELEASE);
   }

@@ -25,6 +25,7 @@ struct Counter {
 
   const char* key() const noexcept { return reinterpret_cast<const char*>(&abi + 1); }
   std::string_view name() const noexcept { return {key(), abi.key_len}; }
+  waitprobe_handle handle() noexcept { return {key(), abi.key_len, this}; }
 
   static Counter* from_address(std::uint64_t address) noexcept;
   static Counter* from_ref(std::uint64_t ref) noexcept { return from_address(ref & WP_REF_ADDRESS); }
@@ -38,6 +39,9 @@ Counter* find_counter(std::string_view key) noexcept;
 // The handle may have been filled by another copy of the library: linkers merge the static handles of inline functions across
 // an executable and its plug-ins. Then the counter is looked up at each start.
 Counter* counter_of(waitprobe_handle* handle) noexcept;
+
+// A wait, or all of a key, that is not followed for want of memory.
+void count_no_memory() noexcept;
 
 // The arena of this copy, made on first use; null when there is no memory.
 wp_arena* arena() noexcept;

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT
 //
 // Start and stop of a wait that somebody listens to.
-#include <waitprobe/wait_counter.h>
+#include <waitprobe/c.h>
 
 #include <bit>
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
-#include <new>
 
 #include "src/runtime/blocks.h"
 #include "src/runtime/clock.h"
@@ -156,13 +155,6 @@ __attribute__((hot, noinline)) void stop_now(waitprobe_wait* wait) noexcept {
 }
 
 }  // namespace
-
-WaitCounterHandle::WaitCounterHandle(std::string_view key) : handle_{nullptr, 0, nullptr} {
-  Counter* counter = detail::find_counter(key);
-  if (counter == nullptr) throw std::bad_alloc();
-  handle_ = {counter->key(), counter->abi.key_len, counter};
-}
-
 }  // namespace waitprobe
 
 using namespace waitprobe;
