@@ -17,6 +17,7 @@ constexpr CommandRow table[] = {
      "  waitprobe hist -p 1234 -d 10 --bars   ten seconds, with histograms\n"
      "  waitprobe hist -a -i 1                the whole machine, each second\n"
      "  waitprobe hist -f ./server -k 'db.*'  all processes of a file, some keys\n"
+     "  waitprobe hist -a --by-env RANK       processes together by a variable\n"
      "  waitprobe hist -- ./server --port 80  start it, and miss no wait\n",
      "Attaches to the targets, adds their waits up in the kernel as one histogram a key, and shows them in the end, or after "
      "each interval (-i). All waits that end meanwhile are counted; what was lost is told by cause. Quantiles are off by 6.25 "
@@ -101,6 +102,17 @@ constexpr CommandRow table[] = {
      "files: it fires in every process that runs them. Append to uprobe_events (>>); to write over it removes other people's "
      "events.",
      nullptr, run_tracefs},
+    {"run", "start a program so that its waits can be seen: PyTorch as it is",
+     "  waitprobe run --torch -- python train.py    then: waitprobe hist -p PID\n"
+     "  waitprobe run --torch --track -- torchrun --nproc-per-node 8 train.py\n"
+     "  waitprobe hist --by-env RANK -- waitprobe run --torch -- torchrun train.py\n",
+     "Becomes the command, with what lets it be looked at: with --torch, libwaitprobe_torch.so is preloaded into it and all "
+     "that it "
+     "starts, so that the wait counters of PyTorch (2.6 and later) are seen; what LD_PRELOAD holds already stays. With "
+     "--track, "
+     "programs know their open waits from the start, also those that begin while nobody listens. While nobody does, neither "
+     "costs more than some nanoseconds a wait. docs/pytorch.md tells what is seen.",
+     nullptr, run_run},
     {"help", "how a command is used",
      "  waitprobe help       all commands\n"
      "  waitprobe help hist  one of them\n",

@@ -45,6 +45,7 @@ Result<int> run_list(const CommandRow& row, const Words& words);
 Result<int> run_man(const CommandRow& row, const Words& words);
 Result<int> run_record(const CommandRow& row, const Words& words);
 Result<int> run_report(const CommandRow& row, const Words& words);
+Result<int> run_run(const CommandRow& row, const Words& words);
 Result<int> run_slow(const CommandRow& row, const Words& words);
 Result<int> run_stuck(const CommandRow& row, const Words& words);
 Result<int> run_top(const CommandRow& row, const Words& words);

@@ -79,8 +79,7 @@ void print_man_page(std::ostream& out) {
 void print_man_page(std::ostream& out, const CommandRow& row, const Description& description) {
   const std::string name = "waitprobe-" + std::string(row.name);
   print_title(out, name, row.summary);
-  out << ".SH SYNOPSIS\n.B waitprobe " << row.name << "\n"
-      << roff(description.targets) << (description.targets.empty() ? "" : "\n") << ".RI [ OPTIONS ]\n";
+  out << ".SH SYNOPSIS\n.B waitprobe " << row.name << "\n" << roff(usage_of(description.targets)) << "\n";
   out << ".SH DESCRIPTION\n" << roff(row.about) << "\n.SH OPTIONS\n";
   for (const OptionDescription& positional : description.positionals) print_option(out, positional);
   for (const OptionDescription& option : description.options) print_option(out, option);

@@ -22,7 +22,7 @@ class UsageFormatter : public CLI::Formatter {
   explicit UsageFormatter(std::string targets) : targets_(std::move(targets)) {}
 
   std::string make_usage(const CLI::App* app, std::string) const override {
-    return "Usage: " + app->get_name() + (targets_.empty() ? "" : " " + targets_) + " [OPTIONS]\n";
+    return "Usage: " + app->get_name() + " " + usage_of(targets_) + "\n";
   }
 
  private:
@@ -50,6 +50,11 @@ Words split_words(const std::vector<std::string>& arguments) {
 }
 
 std::string joined(const std::vector<std::string>& words, const char* between) { return CLI::detail::join(words, between); }
+
+std::string usage_of(const std::string& targets) {
+  if (targets.starts_with("--")) return "[OPTIONS] " + targets;
+  return targets + (targets.empty() ? "" : " ") + "[OPTIONS]";
+}
 
 struct Parser::App {
   CLI::App cli;

@@ -46,6 +46,9 @@ struct Described {
   Description description;
 };
 
+// Targets and options as they are written after a command's name: what follows "--" comes last.
+std::string usage_of(const std::string& targets);
+
 Words split_words(const std::vector<std::string>& arguments);
 
 // The command line of a command. Its help opens with what the command answers, and ends with examples that can be pasted.

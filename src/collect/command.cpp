@@ -29,7 +29,7 @@ void leave_terminal() {
   }
 }
 
-// Runs in the child. Signals are as the tool found them: it blocks some and ignores others for itself.
+// Runs in the child.
 [[noreturn]] void become(const std::vector<std::string>& words, const std::string& environment, bool off_terminal, int go,
                          int failed) {
   char byte = 0;
@@ -39,10 +39,7 @@ void leave_terminal() {
   arguments.push_back(nullptr);
   putenv(const_cast<char*>(environment.c_str()));
   if (off_terminal) leave_terminal();
-  for (const int ignored : {SIGPIPE, SIGXFSZ}) signal(ignored, SIG_DFL);
-  sigset_t none;
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, nullptr);
+  reset_signals();
   execvp(arguments[0], arguments.data());
   const int why = errno;
   (void)!write(failed, &why, sizeof why);
@@ -50,6 +47,17 @@ void leave_terminal() {
 }
 
 }  // namespace
+
+Error start_error(const std::string& name, int why) {
+  return {"start", name, errno_text(why), why == ENOENT ? "check its name; a program of this folder is started as ./NAME" : ""};
+}
+
+void reset_signals() {
+  for (const int ignored : {SIGPIPE, SIGXFSZ}) signal(ignored, SIG_DFL);
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+}
 
 Result<Command> Command::prepare(const std::vector<std::string>& words, const std::string& environment, bool off_terminal) {
   auto go = open_pipe();
@@ -79,8 +87,7 @@ Result<void> Command::start() {
   failed_.close();
   if (got != static_cast<ssize_t>(sizeof why)) return {};
   wait();
-  return Error{"start", name_, errno_text(why),
-               why == ENOENT ? "check its name; a program of this folder is started as ./NAME" : ""};
+  return start_error(name_, why);
 }
 
 void Command::signal(int number) const {

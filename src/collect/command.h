@@ -38,4 +38,10 @@ class Command {
   FileDescriptor failed_;  // carries errno if the program could not be run
 };
 
+// Why a program could not be run, by errno.
+Error start_error(const std::string& name, int why);
+
+// What the tool ignores or blocks for itself, a program finds as it is by default.
+void reset_signals();
+
 }  // namespace waitprobe

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: MIT
+"""libwaitprobe_torch.so in a program whose wait counters find their backend as PyTorch's do, and `waitprobe run`."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+
+import harness
+from harness import Hist, Program, TestCase, TOOL, Workload, built, run, wait_until
+
+LIBRARY = os.path.abspath(built("libwaitprobe_torch.so"))
+HOST = os.path.abspath(built("waitprobe-torch-host"))
+OF_CHILDREN = ("host.in_child", "host.of_child")
+
+
+def host(*options, **more):
+    return Workload(*options, program=HOST, env={"LD_PRELOAD": LIBRARY, **more})
+
+
+def without(counts, *keys):
+    return {key: count for key, count in counts.items() if key not in keys}
+
+
+class Backend(TestCase):
+    def test_every_wait_is_counted_once(self):
+        for transport in ([], ["--per-event"]):
+            with self.subTest(transport=transport):
+                program = self.started(host())
+                everywhere = self.started(Hist("-f", LIBRARY, *transport))
+                here = self.started(Hist("-p", program.pid, *transport))
+                program.go()
+                self.assertEqual(program.wait(), 0)
+                everywhere.stop()
+                self.assertEqual(everywhere.counts(), program.truth())
+                self.assert_all_seen(everywhere.last())
+                here.wait()
+                self.assertEqual(here.counts(), without(program.truth(), *OF_CHILDREN))
+                self.assert_all_seen(here.last())
+
+    def test_times_are_its_own_in_nanoseconds(self):
+        program = self.started(host())
+        tool = self.started(Hist("-p", program.pid))
+        program.go()
+        program.wait()
+        tool.wait()
+        series = {one["key"]: one for one in tool.last()["series"]}
+        self.assertTrue(1_000_000 <= series["host.meet"]["min_ns"] < 1_000_000_000, series["host.meet"])
+        self.assertLess(series["host.plain"]["p50_ns"], 1000, "microseconds would not tell")
+
+    def test_nobody_listens_and_the_keys_are_known(self):
+        program = self.started(host())
+        (carrier,) = json.loads(run(TOOL, "list", "--json", "-p", program.pid).out)["carriers"]
+        self.assertEqual((carrier["file"], carrier["armed"], carrier["clock"]), (LIBRARY, False, None))
+        self.assertEqual(set(carrier["keys"]), {"host.idle", *(f"many.{i}" for i in range(1000))})
+
+    def test_bpftrace_sees_it(self):
+        program = self.started(host())
+        tracer = self.started(Program(["bpftrace", "-p", program.pid, "-e", "BEGIN { printf(\"ready\\n\"); }"
+                                       f" usdt:{LIBRARY}:waitprobe:wait_stop {{ @[str(arg0)] = count(); }}"]))
+        wait_until(lambda: "ready" in tracer.out and harness.armed_word(program.pid), "bpftrace is attached")
+        program.go()
+        program.wait()
+        tracer.wait()
+        counts = {key: int(count) for key, count in re.findall(r"^@\[(\S+)\]: (\d+)$", tracer.out, re.M)}
+        self.assertEqual(without(counts, *OF_CHILDREN), without(program.truth(), *OF_CHILDREN))
+
+    def test_open_waits_are_known_to_stuck(self):
+        program = self.started(host(WAITPROBE_TRACK="1"))
+        found = json.loads(run(TOOL, "stuck", "--json", "--older", "0", "-p", program.pid).out)
+        self.assertEqual([wait["key"] for wait in found["open"]], ["host.idle"])
+        self.assertEqual(found["untracked"], [])
+
+    def test_without_it_the_program_finds_no_backend(self):
+        alone = self.started(Program([HOST]))
+        self.assertEqual(alone.wait(), 1)
+        self.assertIn("no backend was found", alone.err)
+
+
+class File(TestCase):
+    """It goes into every program that is started, whatever that brings along."""
+
+    def test_needs_libc_alone_and_shows_one_function(self):
+        dynamic = run("readelf", "-dW", LIBRARY).out
+        self.assertEqual(re.findall(r"\(NEEDED\).*\[(.*)\]", dynamic), ["libc.so.6"])
+        self.assertIn("NODELETE", dynamic)
+        symbols = run("nm", "-D", "--defined-only", LIBRARY).out.split("\n")
+        self.assertEqual([line.split()[-1] for line in symbols if line], ["c10_monitor_wait_counter_dynamic_backend_init_v1"])
+
+    def test_programs_of_any_kind_run_with_it(self):
+        for words in (["true"], ["sh", "-c", "exec ls / | wc -l"], ["python3", "-c", "print(1)"], ["perl", "-e", "print 1"]):
+            ran = self.started(Program(words, env={"LD_PRELOAD": LIBRARY}))
+            self.assertEqual((ran.wait(), ran.err), (0, ""))
+
+    def test_does_not_mix_with_a_copy_in_the_program(self):
+        program = self.started(Workload("--waits", "1001", "--keys", "2", env={"LD_PRELOAD": LIBRARY}))
+        tool = self.started(Hist("-p", program.pid))
+        program.go()
+        program.wait()
+        tool.wait()
+        self.assertEqual(tool.counts(), program.truth())
+        self.assert_all_seen(tool.last())
+
+
+class Run(TestCase):
+    def run_torch(self, *words, **options):
+        return self.started(Program([TOOL, "run", *words], **options))
+
+    def test_hist_sees_everything_from_the_first_wait_on(self):
+        tool = self.started(Hist("--", TOOL, "run", "--torch", "--", HOST))
+        self.assertEqual(tool.wait(), 0)
+        truth = harness.last_truth("\n".join(line for line in tool.out.splitlines() if line.startswith('{"keys"')))
+        self.assertEqual(tool.counts(), truth)
+        self.assert_all_seen(tool.last())
+
+    def test_is_the_program_with_its_number_status_and_signals(self):
+        ran = self.run_torch("--torch", "--", "sh", "-c", "echo $$; exit 7")
+        self.assertEqual((ran.wait(), ran.out), (7, f"{ran.pid}\n"))
+        ran = self.run_torch("--torch", "--", "sh", "-c", "echo up; exec sleep 60")
+        wait_until(lambda: ran.out == "up\n", "it runs")
+        ran.signal(signal.SIGTERM)
+        self.assertEqual(ran.wait(), -signal.SIGTERM)
+        ran = self.run_torch("--torch", "--", "python3", "-c",
+                             "import re; print(re.search('SigIgn:.*', open('/proc/self/status').read())[0].split()[1])")
+        ran.wait()
+        # Python itself ignores SIGPIPE and SIGXFSZ, and nothing else is.
+        self.assertEqual(int(ran.out, 16) & ~(1 << signal.SIGPIPE - 1 | 1 << signal.SIGXFSZ - 1), 0)
+
+    def test_what_is_preloaded_already_stays_in_front(self):
+        with tempfile.TemporaryDirectory() as folder:
+            other = os.path.join(folder, "other.so")
+            subprocess.run(["gcc", "-shared", "-x", "c", "/dev/null", "-o", other], check=True)
+            show = ["--torch", "--", "sh", "-c", "echo $LD_PRELOAD; grep -c other.so /proc/self/maps"]
+            ran = self.run_torch(*show, env={"LD_PRELOAD": other})
+            ran.wait()
+            preloaded, maps = ran.out.split()
+            self.assertEqual(preloaded, f"{other}:{LIBRARY}")
+            self.assertGreater(int(maps), 0)
+            ran = self.run_torch(*show, env={"LD_PRELOAD": ""})
+            ran.wait()
+            self.assertEqual(ran.out.split()[0], LIBRARY)
+
+    def test_twice_is_once(self):
+        ran = self.run_torch("--torch", "--", TOOL, "run", "--torch", "--", "sh", "-c", "echo $LD_PRELOAD")
+        ran.wait()
+        self.assertEqual(ran.out, LIBRARY + "\n")
+
+    def test_track(self):
+        ran = self.run_torch("--track", "--", "sh", "-c", "echo $WAITPROBE_TRACK $LD_PRELOAD")
+        ran.wait()
+        self.assertEqual(ran.out, "1\n")
+
+    def test_finds_the_library_where_both_are_installed(self):
+        with tempfile.TemporaryDirectory() as folder:
+            installed = subprocess.run(["cmake", "--install", harness.BUILD, "--prefix", folder], capture_output=True, check=True)
+            self.assertIn(b"libwaitprobe_torch.so", installed.stdout)
+            ran = self.started(Program([os.path.join(folder, "bin/waitprobe"), "run", "--torch", "--", "sh", "-c", "echo $LD_PRELOAD"]))
+            ran.wait()
+            self.assertRegex(ran.out, rf"^{folder}/lib.*/libwaitprobe_torch.so\n$")
+
+    def test_one_clear_error_each(self):
+        with tempfile.TemporaryDirectory() as folder:
+            alone = shutil.copy(TOOL, folder)
+            with_blank = os.path.join(folder, "with blank")
+            os.mkdir(with_blank)
+            for file in (TOOL, LIBRARY):
+                shutil.copy(file, with_blank)
+            for words, status, text in (
+                    ([TOOL, "run", "--torch"], 2, "there is no command"),
+                    ([TOOL, "run", "--torch", "--"], 2, "there is no command"),
+                    ([TOOL, "run", "--", "true"], 2, "there is nothing to prepare"),
+                    ([TOOL, "run", "--torch", "--", "no-such-program"], 1, "cannot start no-such-program: No such file"),
+                    ([TOOL, "run", "--torch", "--", "/etc/passwd"], 1, "cannot start /etc/passwd: Permission denied"),
+                    ([alone, "run", "--torch", "--", "true"], 1, "cannot find libwaitprobe_torch.so: it is neither beside"),
+                    ([with_blank + "/waitprobe", "run", "--torch", "--", "true"], 1, "splits such a list at blanks")):
+                ran = self.started(Program(words))
+                self.assertEqual(ran.wait(), status, ran)
+                self.assertIn(text, ran.err)
+                self.assertLessEqual(ran.err.count("\n"), 2)
+
+
+if __name__ == "__main__":
+    harness.main()
