@@ -160,11 +160,13 @@ struct wp_series_info {
   __u64 process_start_ticks; /* start of the process in clock ticks since boot, as in /proc: tells a reused pid */
   __u64 distinct;            /* tells apart counters whose keys are longer than what is kept of them */
   __u32 pid;
-  __u32 key_len; /* of the whole key; WP_KEY_MAX bytes of it are here at the most */
+  __u32 key_len;    /* of the whole key; WP_KEY_MAX bytes of it are here at the most */
+  __u32 parent_pid; /* of the process, when it was seen first; 0: not known */
+  __u32 pad;
   char comm[WP_COMM_LEN];
   char key[WP_KEY_MAX];
 };
-WP_ASSERT_SIZE(struct wp_series_info, 296);
+WP_ASSERT_SIZE(struct wp_series_info, 304);
 
 /* Running totals. The count is the sum of the buckets: no second truth that could disagree. */
 struct wp_hist {
@@ -246,7 +248,7 @@ struct wp_introduction {
   struct wp_series_key key;
   struct wp_series_info info;
 };
-WP_ASSERT_SIZE(struct wp_introduction, 320);
+WP_ASSERT_SIZE(struct wp_introduction, 328);
 
 /* The registers of a user thread, in the order of the kernel's struct pt_regs (x86-64) or struct user_pt_regs (arm64), with
  * which ptrace's and a core dump's begin as well. */

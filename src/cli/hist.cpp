@@ -13,6 +13,7 @@ namespace {
 struct Options {
   LiveOptions live;
   PrintOptions print;
+  std::string group_by;
   bool per_event = false;
 };
 
@@ -23,6 +24,14 @@ Options parse(const CommandRow& row, const Words& words, std::optional<ReadyFd>&
   add_live_options(parser, options.live, "Show what happened in each such interval");
   add_print_options(parser, options.print);
   parser.add_flag("--bars", options.print.table.bars, "A histogram for each key");
+  parser.add_value(
+      "--by-env", "NAME", "Put processes together by an environment variable, such as RANK",
+      [&name = options.group_by](const std::string& text) {
+        if (text.empty() || text.find('=') != std::string::npos) {
+          throw UsageError{"--by-env takes the name of an environment variable, such as RANK, and not '" + text + "'"};
+        }
+        name = text;
+      });
   parser.add_flag("--per-event", options.per_event, "Trap at each wait: the same counts, much dearer");
   ready.emplace(parser);
   parser.parse_words(words);
@@ -38,8 +47,8 @@ Result<int> run_hist(const CommandRow& row, const Words& words) {
   std::optional<ReadyFd> ready;
   const Options options = parse(row, words, ready);
   const StopSignals signals;
-  auto opened =
-      HistSession::open(options.live.targets, options.per_event ? Transport::events : Transport::batches, signals.fd());
+  auto opened = HistSession::open(options.live.targets, options.per_event ? Transport::events : Transport::batches,
+                                  signals.fd(), options.group_by);
   if (!opened) return opened.error();
   HistSession& session = **opened;
   ready->tell();

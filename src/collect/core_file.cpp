@@ -2,7 +2,6 @@
 #include "src/collect/core_file.h"
 
 #include <fcntl.h>
-#include <gelf.h>
 #include <sys/procfs.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,12 +14,10 @@
 #include <map>
 #include <memory>
 
+#include "src/collect/elf_file.h"
+
 namespace waitprobe {
 namespace {
-
-struct EndElf {
-  void operator()(Elf* elf) const { elf_end(elf); }
-};
 
 #if defined(__aarch64__)
 constexpr unsigned this_machine = EM_AARCH64;
@@ -53,7 +50,7 @@ Result<CoreFile> CoreFile::open(const std::string& path) {
   core.modified_unix_ns_ =
       static_cast<std::uint64_t>(status.st_mtim.tv_sec) * 1'000'000'000U + static_cast<std::uint64_t>(status.st_mtim.tv_nsec);
   elf_version(EV_CURRENT);
-  const std::unique_ptr<Elf, EndElf> elf(elf_begin(core.file_.get(), ELF_C_READ, nullptr));
+  const ElfHandle elf(elf_begin(core.file_.get(), ELF_C_READ, nullptr));
   GElf_Ehdr header;
   std::size_t count = 0;
   if (elf == nullptr || gelf_getehdr(elf.get(), &header) == nullptr || header.e_type != ET_CORE)

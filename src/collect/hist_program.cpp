@@ -64,6 +64,7 @@ std::uint64_t misses_of(const bpf_program* program) {
 Series to_series(const wp_series_info& info) {
   Series s;
   s.pid = info.pid;
+  s.parent_pid = info.parent_pid;
   s.process_start_ticks = info.process_start_ticks;
   s.comm.assign(info.comm, strnlen(info.comm, sizeof info.comm));
   s.key.assign(info.key, std::min<std::size_t>(info.key_len, sizeof info.key));

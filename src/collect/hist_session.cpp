@@ -27,13 +27,15 @@ void sleep_until(std::uint64_t ns) {
 HistSession::HistSession(HistProgram program, Transport transport)
     : program_(std::move(program)), copies_(program_, transport == Transport::batches) {}
 
-Result<std::unique_ptr<HistSession>> HistSession::open(const TargetChoice& choice, Transport transport, int stop_signals) {
+Result<std::unique_ptr<HistSession>> HistSession::open(const TargetChoice& choice, Transport transport, int stop_signals,
+                                                       const std::string& group_by) {
   if (auto checked = TargetSession::check(choice); !checked) return checked.error();
   const ClockPair clocks = read_clocks();
   auto program = HistProgram::load(config_of(choice), transport);
   if (!program) return program.error();
   std::unique_ptr<HistSession> session(new HistSession(std::move(*program), transport));
   session->clocks_ = clocks;
+  if (!group_by.empty()) session->environments_.emplace(group_by);
   auto targets = TargetSession::open(choice, *session, stop_signals);
   if (!targets) return targets.error();
   session->targets_ = std::move(*targets);
@@ -68,8 +70,14 @@ void HistSession::check_rate() {
   program_.set_rate(rate_);
 }
 
+void HistSession::on_copy(const Copy& copy, bool is_new) {
+  copies_.add(copy, is_new);
+  if (environments_) environments_->add(copy.pid, is_new, now_ns());
+}
+
 bool HistSession::serve() {
   copies_.make_room();
+  if (environments_) environments_->look(now_ns());
   return false;
 }
 
@@ -86,6 +94,7 @@ void HistSession::bring_all() {
 }
 
 void HistSession::detach() {
+  if (environments_) environments_->look_at_all();
   const std::uint64_t until_ns = now_ns() + ahead_ns;
   program_.count_until(until_ns, read_clocks(), rate_);
   sleep_until(until_ns);
@@ -105,6 +114,10 @@ Snapshot HistSession::snapshot() {
   snapshot.time_unix_ns = clock_ns(CLOCK_REALTIME) - ago_ns;
   snapshot.elapsed_ns = targets_->elapsed_ns();
   snapshot.series = program_.series();
+  if (environments_) {
+    snapshot.group_by = environments_->variable();
+    for (Series& s : snapshot.series) s.group = environments_->value_of(s);
+  }
   snapshot.losses = program_.losses();
   copies_.add_to(snapshot);
   snapshot.attached_late = targets_->attached_late();

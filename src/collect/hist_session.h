@@ -5,8 +5,11 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <string>
 #include <vector>
 
+#include "src/collect/environment.h"
 #include "src/collect/hist_program.h"
 #include "src/collect/target_session.h"
 #include "src/collect/tick_rate.h"
@@ -19,9 +22,11 @@ namespace waitprobe {
 // Lifetime: destroying it detaches. Threads: one at a time.
 class HistSession : private Tracer {
  public:
-  // Attaches to everything there is to attach to, and begins to count. `stop_signals` is a signalfd, or -1. Errors: see bpf/,
-  // and the target.
-  static Result<std::unique_ptr<HistSession>> open(const TargetChoice& choice, Transport transport, int stop_signals);
+  // Attaches to everything there is to attach to, and begins to count. `stop_signals` is a signalfd, or -1. The series of a
+  // process get the value of an environment variable for their group, unless `group_by` is empty. Errors: see bpf/, and the
+  // target.
+  static Result<std::unique_ptr<HistSession>> open(const TargetChoice& choice, Transport transport, int stop_signals,
+                                                   const std::string& group_by = "");
 
   // Whom it counts; to be run.
   TargetSession& targets() { return *targets_; }
@@ -38,9 +43,10 @@ class HistSession : private Tracer {
 
   std::vector<ProbeProgram> probe_programs() const override { return program_.probe_programs(); }
   ProcessFilter& processes() override { return program_.processes(); }
-  void on_copy(const Copy& copy, bool is_new) override { copies_.add(copy, is_new); }
+  void on_copy(const Copy& copy, bool is_new) override;
   bool knows(std::uint64_t incarnation) const override { return copies_.knows(incarnation); }
   void on_lost_sight(std::uint64_t incarnation) override { copies_.forget(incarnation); }
+  std::uint64_t next_ns() const override { return environments_ ? environments_->next_ns() : UINT64_MAX; }
   bool serve() override;
 
   void begin_to_count();
@@ -49,10 +55,11 @@ class HistSession : private Tracer {
 
   HistProgram program_;
   TracedCopies copies_;
-  ClockPair clocks_;                        // when the rate was measured last
-  TickRate rate_;                           // of the cycle counter; all zero where it may not be read
-  bool rate_changed_ = false;               // which has been told
-  std::unique_ptr<TargetSession> targets_;  // last: it uses the others until it has gone
+  std::optional<EnvironmentReader> environments_;  // where processes are put in groups
+  ClockPair clocks_;                               // when the rate was measured last
+  TickRate rate_;                                  // of the cycle counter; all zero where it may not be read
+  bool rate_changed_ = false;                      // which has been told
+  std::unique_ptr<TargetSession> targets_;         // last: it uses the others until it has gone
 };
 
 }  // namespace waitprobe

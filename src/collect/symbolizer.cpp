@@ -2,7 +2,6 @@
 #include "src/collect/symbolizer.h"
 
 #include <elfutils/libdwfl.h>
-#include <gelf.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -13,6 +12,7 @@
 #include <unordered_map>
 
 #include "src/collect/copies.h"
+#include "src/collect/elf_file.h"
 #include "src/collect/frame_names.h"
 
 namespace waitprobe {
@@ -27,10 +27,6 @@ struct EndSession {
   void operator()(Dwfl* dwfl) const { dwfl_end(dwfl); }
 };
 using Session = std::unique_ptr<Dwfl, EndSession>;
-
-struct EndElf {
-  void operator()(Elf* elf) const { elf_end(elf); }
-};
 
 // A file as it lies in memory: all of it is at address + bias.
 struct Module {
@@ -48,22 +44,6 @@ struct Process {
   std::uint64_t last_used = 0;
 };
 
-// What has to be added to the addresses that the file speaks of.
-std::optional<GElf_Addr> bias_of(const Module& module) {
-  const std::unique_ptr<Elf, EndElf> elf(elf_begin(module.file->get(), ELF_C_READ, nullptr));
-  std::size_t count = 0;
-  if (elf == nullptr || elf_getphdrnum(elf.get(), &count) != 0) return std::nullopt;
-  const auto page = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
-  for (std::size_t i = 0; i < count; i++) {
-    GElf_Phdr segment;
-    if (gelf_getphdr(elf.get(), static_cast<int>(i), &segment) == nullptr || segment.p_type != PT_LOAD) continue;
-    const std::uint64_t first = segment.p_offset / page * page;
-    if (module.mapping.offset < first || module.mapping.offset >= segment.p_offset + segment.p_filesz) continue;
-    return module.mapping.start - (segment.p_vaddr - segment.p_offset + module.mapping.offset);
-  }
-  return std::nullopt;
-}
-
 char* default_debuginfo_path = nullptr;
 
 // Files are handed in open; nothing is searched for but separate debug information.
@@ -74,7 +54,8 @@ Session open_session(const std::vector<Module>& modules) {
   if (session == nullptr) return session;
   dwfl_report_begin(session.get());
   for (const Module& module : modules) {
-    const auto bias = bias_of(module);
+    const ElfHandle elf = open_elf(module.file->get());
+    const auto bias = elf != nullptr ? load_bias(elf.get(), module.mapping) : std::nullopt;
     if (!bias) continue;
     const int file = dup(module.file->get());  // which is the session's from here on
     if (file < 0) continue;

@@ -208,7 +208,7 @@ void TargetSession::wait_for_something(std::uint64_t until_ns, int wake_fd) {
     if (!is_readable(end.get())) waits.push_back({end.get(), POLLIN, 0});
   }
   const std::uint64_t now = now_ns();
-  const std::uint64_t wake_ns = std::min({until_ns, watches_.next_ns(), next_full_look_ns_});
+  const std::uint64_t wake_ns = std::min({until_ns, tracer_->next_ns(), watches_.next_ns(), next_full_look_ns_});
   timespec patience = {3600, 0};
   if (wake_ns <= now) {
     patience = {0, 0};

@@ -54,6 +54,8 @@ class Tracer {
 
   // Readable when there is something to serve; -1: never.
   virtual int fd() const { return -1; }
+  // When it wants to be served at the latest (nanoseconds of CLOCK_MONOTONIC).
+  virtual std::uint64_t next_ns() const { return UINT64_MAX; }
   // Called whenever the session wakes. True: run_until() is to return.
   virtual bool serve() { return false; }
 };

@@ -2,12 +2,10 @@
 #include "src/collect/usdt_sites.h"
 
 #include <gelf.h>
-#include <libelf.h>
-#include <unistd.h>
 
 #include <cstring>
-#include <memory>
 
+#include "src/collect/elf_file.h"
 #include "src/collect/kernel_features.h"
 #include "src/collect/process.h"
 
@@ -15,45 +13,6 @@ namespace waitprobe {
 namespace {
 
 constexpr std::uint32_t sdt_note_type = 3;
-constexpr std::uint64_t most_bytes = 16 << 20;  // of a section that is read; a file may say anything
-
-struct ElfEnd {
-  void operator()(Elf* elf) const { elf_end(elf); }
-};
-using ElfHandle = std::unique_ptr<Elf, ElfEnd>;
-
-// Whether the header's counts are plain numbers. The extended ones, of 32 bits, let a small file ask for gigabytes of memory;
-// real programs have neither. True for what is no ELF file: that is told elsewhere.
-bool is_modest(int fd) {
-  Elf64_Ehdr header;
-  if (pread(fd, &header, sizeof header, 0) != static_cast<ssize_t>(sizeof header)) return true;
-  if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0) return true;
-  return (header.e_shnum != 0 || header.e_shoff == 0) && header.e_phnum != PN_XNUM;
-}
-
-struct Segments {
-  std::vector<GElf_Phdr> loads;
-
-  // 0 when the address is in no segment.
-  std::uint64_t to_offset(std::uint64_t address) const {
-    for (const GElf_Phdr& load : loads) {
-      if (address >= load.p_vaddr && address - load.p_vaddr < load.p_filesz) return address - load.p_vaddr + load.p_offset;
-    }
-    return 0;
-  }
-};
-
-Segments load_segments(Elf* elf) {
-  Segments segments;
-  std::size_t count = 0;
-  elf_getphdrnum(elf, &count);
-  for (std::size_t i = 0; i < count; i++) {
-    GElf_Phdr header;
-    if (gelf_getphdr(elf, static_cast<int>(i), &header) != nullptr && header.p_type == PT_LOAD)
-      segments.loads.push_back(header);
-  }
-  return segments;
-}
 
 struct Section {
   Elf_Scn* scn = nullptr;
@@ -64,7 +23,7 @@ Section find_section(Elf* elf, std::string_view wanted) {
   std::size_t names = 0;
   GElf_Shdr of_names;
   if (elf_getshdrstrndx(elf, &names) != 0 || gelf_getshdr(elf_getscn(elf, names), &of_names) == nullptr) return {};
-  if (of_names.sh_size > most_bytes || (of_names.sh_flags & SHF_COMPRESSED) != 0) return {};
+  if (of_names.sh_size > most_section_bytes || (of_names.sh_flags & SHF_COMPRESSED) != 0) return {};
   for (Elf_Scn* scn = nullptr; (scn = elf_nextscn(elf, scn)) != nullptr;) {
     GElf_Shdr header;
     if (gelf_getshdr(scn, &header) == nullptr) continue;
@@ -76,7 +35,7 @@ Section find_section(Elf* elf, std::string_view wanted) {
 
 // A note holds three addresses (probe, base, semaphore), then provider, name and arguments, each ending in a zero byte. `slide`
 // is how far the file was moved after the notes were written (prelink): where the section .stapsdt.base is now, less `base`.
-std::optional<UsdtSite> parse_note(std::string_view desc, std::uint64_t base_now, const Segments& segments) {
+std::optional<UsdtSite> parse_note(std::string_view desc, std::uint64_t base_now, const ElfSegments& segments) {
   std::uint64_t addresses[3];
   if (desc.size() < sizeof addresses) return std::nullopt;
   std::memcpy(addresses, desc.data(), sizeof addresses);
@@ -103,18 +62,16 @@ std::optional<UsdtSite> parse_note(std::string_view desc, std::uint64_t base_now
 Result<std::optional<std::vector<UsdtSite>>> read_usdt_sites(int fd, const std::string& file_name) {
   using Sites = std::optional<std::vector<UsdtSite>>;
   if (!is_modest(fd)) return Sites();
-  elf_version(EV_CURRENT);
-  // Read, not mapped: a file that is cut off meanwhile would end the tool.
-  const ElfHandle elf(elf_begin(fd, ELF_C_READ, nullptr));
-  if (elf == nullptr || elf_kind(elf.get()) != ELF_K_ELF || gelf_getclass(elf.get()) != ELFCLASS64) {
+  const ElfHandle elf = open_elf(fd);
+  if (elf == nullptr) {
     return Error{"find probes in", file_name, "it is not an executable or shared library of 64 bits", ""};
   }
   const Section notes = find_section(elf.get(), ".note.stapsdt");
-  const bool plausible = notes.scn != nullptr && notes.header.sh_size <= most_bytes;
+  const bool plausible = notes.scn != nullptr && notes.header.sh_size <= most_section_bytes;
   Elf_Data* data = plausible ? elf_getdata(notes.scn, nullptr) : nullptr;
   if (data == nullptr) return Sites();
 
-  const Segments segments = load_segments(elf.get());
+  const ElfSegments segments = load_segments(elf.get());
   const std::uint64_t base_now = find_section(elf.get(), ".stapsdt.base").header.sh_addr;
   std::vector<UsdtSite> sites;
   GElf_Nhdr header;

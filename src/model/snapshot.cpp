@@ -42,6 +42,7 @@ Snapshot interval(const Snapshot& later, const Snapshot& earlier) {
   Snapshot between;
   between.time_unix_ns = later.time_unix_ns;
   between.elapsed_ns = growth(later.elapsed_ns, earlier.elapsed_ns);
+  between.group_by = later.group_by;
   between.left_out_cnt = growth(later.left_out_cnt, earlier.left_out_cnt);
   between.losses = growth(later.losses, earlier.losses);
   between.clamped_cnt = growth(later.clamped_cnt, earlier.clamped_cnt);

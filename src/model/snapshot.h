@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,8 @@ bool is_before(const SeriesId& a, const SeriesId& b);
 
 struct Series : SeriesId {
   Histogram histogram;
+  std::uint32_t parent_pid = 0;      // of its process, when that was seen first; 0: not known
+  std::optional<std::string> group;  // of its process today, where processes are put in groups (groups.h); any bytes
 };
 
 // How much of what happened was seen: all of it if nothing was lost.
@@ -49,6 +52,7 @@ struct Snapshot {
   std::uint64_t time_unix_ns = 0;           // when it was taken
   std::uint64_t elapsed_ns = 0;             // what it covers: since everything was attached, or of the interval
   std::vector<Series> series;               // without empty ones, in the order of merge_series()
+  std::string group_by;                     // the environment variable whose values are the groups; empty: there are none
   std::uint64_t left_out_cnt = 0;           // waits in series that keep_keys() left out: seen, though not here
   Losses losses;                            // of any key: what was lost has none
   std::uint64_t clamped_cnt = 0;            // waits whose clock went backwards, counted with a duration of 0

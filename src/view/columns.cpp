@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "src/view/escape.h"
 #include "src/view/units.h"
 
 namespace waitprobe {
@@ -48,6 +49,24 @@ constexpr Figure json_table[] = {
 
 std::span<const Column> columns() { return table; }
 std::span<const Figure> figures() { return json_table; }
+
+std::string header_text() {
+  std::string text;
+  for (const Column& column : columns()) text += ' ' + align_right(column.header, column.width);
+  return text;
+}
+
+std::string row_text(const Series& series, std::uint64_t elapsed_ns) {
+  std::string text;
+  for (const Column& column : columns()) text += ' ' + align_right(column.text(series, elapsed_ns), column.width);
+  return text;
+}
+
+std::size_t row_width() {
+  std::size_t width = 0;
+  for (const Column& column : columns()) width += 1 + column.width;
+  return width;
+}
 
 std::vector<std::string> sort_names() {
   std::vector<std::string> names = {"key"};

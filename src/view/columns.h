@@ -23,6 +23,11 @@ struct Column {
 // All but the key, which stands before them and takes what room is left.
 std::span<const Column> columns();
 
+// Their headers, and what a series has in them, as they follow the key in a table. Units: columns of a terminal.
+std::string header_text();
+std::string row_text(const Series& series, std::uint64_t elapsed_ns);
+std::size_t row_width();
+
 struct Figure {
   const char* json_name;
   std::uint64_t (*value)(const Series& series);

@@ -181,7 +181,12 @@ std::string pad(std::string_view text, std::size_t width) {
 }
 
 std::string align_right(std::string_view text, std::size_t width) {
-  return std::string(width - std::min(width, text.size()), ' ').append(text);
+  return std::string(width - std::min(width, display_width(text)), ' ').append(text);
+}
+
+std::size_t width_left(std::size_t width, std::size_t used) {
+  constexpr std::size_t least = 12;
+  return width > used + least ? width - used : least;
 }
 
 }  // namespace waitprobe

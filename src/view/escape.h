@@ -33,7 +33,10 @@ std::string cut(std::string_view text, std::size_t width);
 // `text` followed by blanks up to `width` columns, shortened if it is longer.
 std::string pad(std::string_view text, std::size_t width);
 
-// Blanks, then `text`. REQUIRES: ASCII.
+// Blanks, then `text`.
 std::string align_right(std::string_view text, std::size_t width);
+
+// The columns of a terminal that are left beside those that are used, for a name: 12 at the least, even where there are none.
+std::size_t width_left(std::size_t width, std::size_t used);
 
 }  // namespace waitprobe

@@ -9,6 +9,7 @@
 
 #include "src/view/columns.h"
 #include "src/view/escape.h"
+#include "src/view/group_table.h"
 #include "src/view/hist_bars.h"
 #include "src/view/loss_lines.h"
 #include "src/view/units.h"
@@ -16,24 +17,12 @@
 namespace waitprobe {
 namespace {
 
-constexpr std::size_t least_key_width = 12;
-
-std::size_t key_width(const TableOptions& options) {
-  std::size_t others = 0;
-  for (const Column& column : columns()) others += 1 + column.width;
-  return options.width > others + least_key_width ? options.width - others : least_key_width;
-}
-
 void print_header(std::ostream& out, std::size_t key_columns, Colours colours) {
-  std::string header = pad("key", key_columns);
-  for (const Column& column : columns()) header += ' ' + align_right(column.header, column.width);
-  out << emphasised(header, Emphasis::bold, colours) << '\n';
+  out << emphasised(pad("key", key_columns) + header_text(), Emphasis::bold, colours) << '\n';
 }
 
 void print_row(std::ostream& out, const Series& series, std::uint64_t elapsed_ns, std::size_t key_columns) {
-  out << pad(shown_key(series.key, series.key_len), key_columns);
-  for (const Column& column : columns()) out << ' ' << align_right(column.text(series, elapsed_ns), column.width);
-  out << '\n';
+  out << pad(shown_key(series.key, series.key_len), key_columns) << row_text(series, elapsed_ns) << '\n';
 }
 
 using Process = std::tuple<std::string, std::uint64_t, std::uint32_t>;  // host, start, pid
@@ -86,7 +75,7 @@ void print_attached_late(std::ostream& out, const std::vector<AttachedLate>& all
     const std::string who = "counted from " + format_duration(late.elapsed_ns) + " on: " + shorten(escape(late.comm), 20) +
                             " (" + std::to_string(late.pid) + "), ";
     const std::size_t used = display_width(who);
-    out << who << shorten(escape(late.file), width > used + least_key_width ? width - used : least_key_width) << '\n';
+    out << who << shorten(escape(late.file), width_left(width, used)) << '\n';
   }
 }
 
@@ -99,8 +88,14 @@ std::string coverage_text(const Snapshot& snapshot) {
 }
 
 void print_hist(std::ostream& out, const Snapshot& snapshot, const TableOptions& options) {
+  if (!snapshot.group_by.empty()) {
+    print_groups(out, snapshot, options);
+    print_coverage(out, snapshot);
+    print_attached_late(out, snapshot.attached_late, options.width);
+    return;
+  }
   const auto groups = by_process(sorted(snapshot.series, options.sort));
-  const std::size_t key_columns = key_width(options);
+  const std::size_t key_columns = width_left(options.width, row_width());
   for (const auto& group : groups) {
     const Series& first = *group.front();
     if (groups.size() > 1) out << process_heading(first, are_of_several_hosts(snapshot.series)) << '\n';

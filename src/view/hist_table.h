@@ -23,9 +23,9 @@ std::string coverage_text(const Snapshot& snapshot);
 // From when on files count that were attached to late, a line each.
 void print_attached_late(std::ostream& out, const std::vector<AttachedLate>& all, std::size_t width);
 
-// A snapshot as a table for people: a row a series, the processes apart if there are several, and what share of the waits
-// was seen: of all waits, also where keep_keys() has left some out, since what was lost has no key. "~" marks a greatest that
-// is only a bound. Whatever the stream's locale and flags are, they change nothing and are not changed.
+// A snapshot as a table for people: a row a series, the processes apart if there are several (or in their groups), and what
+// share of the waits was seen: of all waits, also where keep_keys() has left some out, since what was lost has no key. "~"
+// marks a greatest that is only a bound. Whatever the stream's locale and flags are, they change nothing and are not changed.
 void print_hist(std::ostream& out, const Snapshot& snapshot, const TableOptions& options);
 
 }  // namespace waitprobe

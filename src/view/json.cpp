@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "src/model/groups.h"
 #include "src/view/columns.h"
 #include "src/view/comparison_lines.h"
 #include "src/view/doctor_lines.h"
@@ -52,10 +53,35 @@ Json to_json(const Series& series) {
     json["key_len"] = series.key_len;
     json["distinct"] = series.distinct;
   }
+  if (series.group) put_bytes(json, "group", *series.group);
   for (const Figure& figure : figures()) json[figure.json_name] = figure.value(series);
   if (series.histogram.min_max_are_bounds()) json["min_max_are_bounds"] = true;
   json["buckets"] = buckets_of(series.histogram);
   return json;
+}
+
+// One end of a spread.
+Json end_to_json(const Series& group) {
+  Json json = Json::object();
+  put_bytes(json, "group", *group.group);
+  json["count"] = group.histogram.count();
+  json["total_ns"] = group.histogram.total_ns();
+  return json;
+}
+
+Json spreads_of(const std::vector<Series>& series) {
+  Json array = Json::array();
+  for (const KeyInGroups& key : by_key_and_group(series)) {
+    const auto spread = spread_of(key);
+    if (!spread) continue;
+    Json json = Json::object();
+    put_bytes(json, "key", key.all.key);
+    if (key.all.key_len > key.all.key.size()) json["key_len"] = key.all.key_len;
+    json["least"] = end_to_json(*spread->least);
+    json["most"] = end_to_json(*spread->most);
+    array.push_back(std::move(json));
+  }
+  return array;
 }
 
 Json to_json(const AttachedLate& late) {
@@ -180,6 +206,10 @@ void print_json(std::ostream& out, const Snapshot& snapshot) {
   const Coverage coverage = snapshot.coverage();
   Json json = {{"waitprobe", 1}, {"time_unix_ns", snapshot.time_unix_ns}, {"elapsed_ns", snapshot.elapsed_ns}};
   json["series"] = array_of(snapshot.series);
+  if (!snapshot.group_by.empty()) {
+    json["group_by"] = repair_utf8(snapshot.group_by);
+    json["spread"] = spreads_of(snapshot.series);
+  }
   json["coverage"] = {{"observed", coverage.observed}, {"lost", coverage.lost}};
   json["losses"] = to_json(snapshot.losses);
   if (snapshot.clamped_cnt != 0) json["clamped"] = snapshot.clamped_cnt;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "src/view/slow_lines.h"
 
-#include <algorithm>
 #include <string>
 
 #include "src/view/escape.h"
@@ -13,11 +12,11 @@
 namespace waitprobe {
 namespace {
 
-constexpr std::size_t time_width = 12, duration_width = 6, name_width = 10, number_width = 7, least_key_width = 12;
+constexpr std::size_t time_width = 12, duration_width = 6, name_width = 10, number_width = 7;
 
 std::size_t key_width(std::size_t width) {
   constexpr std::size_t others = time_width + duration_width + 2 * (name_width + number_width) + 6;
-  return std::max(width, others + least_key_width) - others;
+  return width_left(width, others);
 }
 
 }  // namespace

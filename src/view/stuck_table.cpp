@@ -11,12 +11,12 @@
 namespace waitprobe {
 namespace {
 
-constexpr std::size_t age_width = 6, name_width = 10, number_width = 7, least_key_width = 12, indent = 7;
+constexpr std::size_t age_width = 6, name_width = 10, number_width = 7, indent = 7;
 constexpr std::size_t most_lasting = 10, most_untracked = 5;
 
 std::size_t key_width(std::size_t width) {
   constexpr std::size_t others = age_width + 2 * (name_width + number_width) + 5;
-  return std::max(width, others + least_key_width) - others;
+  return width_left(width, others);
 }
 
 void print_header(std::ostream& out, const StuckTableOptions& options) {

@@ -44,6 +44,34 @@ inline Snapshot with_nasty_names() {
   return s;
 }
 
+// Two ranks that meet, of which one has a worker, the launcher that started them, and keys that only some of them have.
+inline Snapshot of_ranks() {
+  Snapshot s = snapshot({series("train.barrier", {1'200'000, 1'500'000, 980'000'000}, 17),
+                         series("loader.next", {35'000, 40'000}, 17), series("dataset.read", {2'000'000, 2'100'000}, 18),
+                         series("loader.next", {700'000}, 19), series("train.barrier", {2'000, 1'000, 10'000}, 19),
+                         series("pytorch.wait_counter.TCPStore__waitForWorkers", {5}, 20),
+                         series("pytorch.wait_counter.TCPStore__waitForWorkers", {9'000'000'000}, 17)});
+  s.group_by = "RANK";
+  for (Series& one : s.series) {
+    if (one.pid != 20) one.group = one.pid == 19 ? "10" : "9";
+  }
+  return s;
+}
+
+inline Snapshot of_nasty_groups() {
+  Snapshot s = with_nasty_keys();
+  s.group_by = "\x1b[31m";
+  const std::vector<std::string> keys = nasty_keys();
+  for (std::size_t i = 0; i < s.series.size(); i++) {
+    if (i != 3) s.series[i].group = keys[i];
+  }
+  for (Series one : with_nasty_keys().series) {
+    one.group = "0";
+    s.series.push_back(one);
+  }
+  return s;
+}
+
 inline Snapshot with_losses() {
   Snapshot s = of_one_process();
   s.losses = {.series_full = 1,

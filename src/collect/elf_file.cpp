@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+#include "src/collect/elf_file.h"
+
+#include <unistd.h>
+
+#include <cstring>
+
+namespace waitprobe {
+
+bool is_modest(int fd) {
+  Elf64_Ehdr header;
+  if (pread(fd, &header, sizeof header, 0) != static_cast<ssize_t>(sizeof header)) return true;
+  if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0) return true;
+  return (header.e_shnum != 0 || header.e_shoff == 0) && header.e_phnum != PN_XNUM;
+}
+
+ElfHandle open_elf(int fd) {
+  elf_version(EV_CURRENT);
+  // Read, not mapped: a file that is cut off meanwhile would end the tool.
+  ElfHandle elf(elf_begin(fd, ELF_C_READ, nullptr));
+  if (elf == nullptr || elf_kind(elf.get()) != ELF_K_ELF || gelf_getclass(elf.get()) != ELFCLASS64) return nullptr;
+  return elf;
+}
+
+std::uint64_t ElfSegments::to_offset(std::uint64_t address) const {
+  for (const GElf_Phdr& load : loads) {
+    if (address >= load.p_vaddr && address - load.p_vaddr < load.p_filesz) return address - load.p_vaddr + load.p_offset;
+  }
+  return 0;
+}
+
+ElfSegments load_segments(Elf* elf) {
+  ElfSegments segments;
+  std::size_t count = 0;
+  elf_getphdrnum(elf, &count);
+  for (std::size_t i = 0; i < count; i++) {
+    GElf_Phdr header;
+    if (gelf_getphdr(elf, static_cast<int>(i), &header) != nullptr && header.p_type == PT_LOAD)
+      segments.loads.push_back(header);
+  }
+  return segments;
+}
+
+std::optional<std::uint64_t> load_bias(Elf* elf, const Mapping& mapping) {
+  const auto page = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  for (const GElf_Phdr& load : load_segments(elf).loads) {
+    if (mapping.offset < load.p_offset / page * page || mapping.offset >= load.p_offset + load.p_filesz) continue;
+    return mapping.start - (load.p_vaddr - load.p_offset + mapping.offset);
+  }
+  return std::nullopt;
+}
+
+}  // namespace waitprobe

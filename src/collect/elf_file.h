@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+//
+// ELF files of other people's processes, which may say anything.
+#pragma once
+
+#include <gelf.h>
+#include <libelf.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "src/collect/process.h"
+
+namespace waitprobe {
+
+constexpr std::uint64_t most_section_bytes = 16 << 20;  // of a section that is read
+
+struct ElfEnd {
+  void operator()(Elf* elf) const { elf_end(elf); }
+};
+using ElfHandle = std::unique_ptr<Elf, ElfEnd>;
+
+// Whether the header's counts are plain numbers. The extended ones, of 32 bits, let a small file ask for gigabytes of memory;
+// real programs have neither. True for what is no ELF file.
+bool is_modest(int fd);
+
+// Null when it is no ELF file of 64 bits. Lifetime: the descriptor must outlive it. REQUIRES: is_modest().
+ElfHandle open_elf(int fd);
+
+// What of the file is loaded.
+struct ElfSegments {
+  std::vector<GElf_Phdr> loads;
+
+  // 0 when the address is in no segment.
+  std::uint64_t to_offset(std::uint64_t address) const;
+};
+
+ElfSegments load_segments(Elf* elf);
+
+// What has to be added to the addresses that the file speaks of, by one of its mappings; nothing when the mapping is of no
+// segment.
+std::optional<std::uint64_t> load_bias(Elf* elf, const Mapping& mapping);
+
+}  // namespace waitprobe
