@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # The bpftrace scripts and one-liners with the bpftrace of Debian 13: scripts/test-trixie.sh [-b BUILD]. As root.
-# It is fetched (debootstrap, 200 MB) into BUILD/trixie and runs there from its own libraries, on this kernel and on the programs of BUILD. Remove
-# that folder to fetch the newest anew. Exit status: 0 all passed, 1 something failed, 2 wrong usage.
+# It is fetched (debootstrap, 200 MB) into BUILD/trixie and runs there from its own libraries, on this kernel and on the programs of BUILD.
+# Exit status: 0 all passed, 1 something failed, 2 wrong usage.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 build=build
@@ -18,17 +18,7 @@ if [ ! -x "$build/waitprobe-workload" ]; then
 fi
 build=$(realpath "$build")
 root=$build/trixie
-if [ ! -x "$root/usr/bin/bpftrace" ]; then
-  if ! command -v debootstrap >/dev/null; then
-    echo "test-trixie.sh: there is no debootstrap: apt-get install debootstrap" >&2
-    exit 1
-  fi
-  echo "Fetching Debian 13's bpftrace into $root/"
-  rm -rf "$root.new"
-  debootstrap --variant=minbase --include=bpftrace trixie "$root.new" >"$build/trixie.log" 2>&1 ||
-    { tail -5 "$build/trixie.log" >&2 && exit 1; }
-  mv "$root.new" "$root"
-fi
+scripts/trixie-root.sh "$root" bpftrace
 
 # Found by the tests as any bpftrace is. Not chroot: it has to see the files of this system by their names.
 folder=$(mktemp -d)

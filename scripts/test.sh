@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Every test: unit, end-to-end, sanitizers, lint. Arguments go to ctest: scripts/test.sh -R NAME narrows it, -LE "slow|trixie" is the default.
+# Every test: unit, end-to-end, sanitizers, lint. Arguments go to ctest: scripts/test.sh -R NAME narrows it, -LE "slow|trixie|torch" is the default.
 # The end-to-end tests attach for real, so this runs as root, or through sudo.
 set -euo pipefail
 
@@ -28,4 +28,4 @@ build build/asan -DWAITPROBE_SANITIZE=address,undefined -DWAITPROBE_TEST_PREFIX=
 build build/tsan -DWAITPROBE_SANITIZE=thread -DWAITPROBE_TEST_PREFIX=tsan. -DWAITPROBE_BUILD_TOOLS=OFF
 
 # Those that look at the whole machine run alone.
-ctest --test-dir build -j "$(nproc)" --output-on-failure --no-tests=error -LE 'slow|trixie' "$@"
+ctest --test-dir build -j "$(nproc)" --output-on-failure --no-tests=error -LE 'slow|trixie|torch' "$@"

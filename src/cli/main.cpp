@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
 //
 // Looks up the command, and is the one place that prints errors and exits. Exit status: 0 done, 1 failed, 2 wrong usage.
-#include <signal.h>
-
 #include <iostream>
 
 #include "src/cli/command_table.h"
 #include "src/cli/parser.h"
 #include "src/cli/help.h"
 #include "src/cli/output.h"
+#include "src/collect/command.h"
 
 namespace waitprobe::cli {
 namespace {
@@ -33,8 +32,7 @@ int run(const CommandRow& row, const Words& words) {
 }
 
 int main_of(const std::vector<std::string>& arguments) {
-  signal(SIGPIPE, SIG_IGN);  // a reader who has seen enough is no error
-  signal(SIGXFSZ, SIG_IGN);  // nor is a limit a reason to leave half a line behind
+  ignore_signals();
   if (arguments.empty()) {
     std::cerr << overview();
     return wrong_usage;

@@ -15,6 +15,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* torch_library = "libwaitprobe_torch.so";
+constexpr const char* preload_by_hand = "preload it yourself: LD_PRELOAD=/path/to/libwaitprobe_torch.so";
 
 struct Options {
   bool torch = false;
@@ -37,21 +38,22 @@ Options parse(const CommandRow& row, const Words& words) {
 Result<std::string> find_library() {
   std::error_code error;
   const fs::path self = fs::read_symlink("/proc/self/exe", error);
+  if (error) return Error{"find", torch_library, "/proc/self/exe cannot be read: " + error.message(), preload_by_hand};
   const fs::path beside = self.parent_path() / torch_library,
                  installed = self.parent_path() / WAITPROBE_LIBRARIES / torch_library;
   for (const fs::path& path : {beside, installed.lexically_normal()}) {
     if (access(path.c_str(), R_OK) == 0) return path.string();
   }
-  return Error{
-      "find", torch_library,
-      "it is neither beside " + self.string() + " nor in " + installed.lexically_normal().parent_path().string(),
-      "cmake --install puts both where they belong; or preload it yourself: LD_PRELOAD=/path/to/" + std::string(torch_library)};
+  return Error{"find", torch_library,
+               "it is neither beside " + self.string() + " nor in " + installed.lexically_normal().parent_path().string(),
+               std::string("cmake --install puts both where they belong; or ") + preload_by_hand};
 }
 
 // Behind what is preloaded already: some libraries (the sanitizers') must come first.
 Result<void> preload(const std::string& library) {
-  if (library.find_first_of(" :") != std::string::npos) {
-    return Error{"preload", library, "the dynamic linker splits such a list at blanks and colons",
+  if (library.find_first_of(" :$") != std::string::npos) {
+    return Error{"preload", library,
+                 "the dynamic linker splits such a list at blanks and colons, and replaces words behind a dollar",
                  "copy it to a path without them"};
   }
   const char* before = std::getenv("LD_PRELOAD");
@@ -77,7 +79,7 @@ Result<int> run_run(const CommandRow& row, const Words& words) {
   std::vector<char*> arguments;
   for (const std::string& word : words.command) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
-  reset_signals();
+  restore_signals();
   execvp(arguments[0], arguments.data());
   return start_error(words.command[0], errno);
 }

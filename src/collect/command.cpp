@@ -12,6 +12,14 @@
 namespace waitprobe {
 namespace {
 
+struct Found {
+  int number;
+  struct sigaction action = {};
+};
+
+Found found_signals[] = {{SIGPIPE}, {SIGXFSZ}};
+sigset_t found_mask = {};
+
 struct Pipe {
   FileDescriptor read_end, write_end;
 };
@@ -39,7 +47,7 @@ void leave_terminal() {
   arguments.push_back(nullptr);
   putenv(const_cast<char*>(environment.c_str()));
   if (off_terminal) leave_terminal();
-  reset_signals();
+  restore_signals();
   execvp(arguments[0], arguments.data());
   const int why = errno;
   (void)!write(failed, &why, sizeof why);
@@ -52,11 +60,18 @@ Error start_error(const std::string& name, int why) {
   return {"start", name, errno_text(why), why == ENOENT ? "check its name; a program of this folder is started as ./NAME" : ""};
 }
 
-void reset_signals() {
-  for (const int ignored : {SIGPIPE, SIGXFSZ}) signal(ignored, SIG_DFL);
-  sigset_t none;
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, nullptr);
+void ignore_signals() {
+  sigprocmask(SIG_SETMASK, nullptr, &found_mask);
+  for (Found& found : found_signals) {
+    struct sigaction ignore = {};
+    ignore.sa_handler = SIG_IGN;
+    sigaction(found.number, &ignore, &found.action);
+  }
+}
+
+void restore_signals() {
+  for (const Found& found : found_signals) sigaction(found.number, &found.action, nullptr);
+  sigprocmask(SIG_SETMASK, &found_mask, nullptr);
 }
 
 Result<Command> Command::prepare(const std::vector<std::string>& words, const std::string& environment, bool off_terminal) {

@@ -41,7 +41,11 @@ class Command {
 // Why a program could not be run, by errno.
 Error start_error(const std::string& name, int why);
 
-// What the tool ignores or blocks for itself, a program finds as it is by default.
-void reset_signals();
+// Ignores, for the tool itself, what would end it in the middle of its output: a reader who has seen enough is no error, and a
+// limit no reason to leave half a line behind. To be called once, first of all.
+void ignore_signals();
+
+// Puts dispositions and mask back to what ignore_signals() found. For a process that becomes another program.
+void restore_signals();
 
 }  // namespace waitprobe

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "src/collect/environment.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <array>
 #include <string_view>
@@ -15,52 +17,81 @@ namespace waitprobe {
 namespace {
 
 constexpr std::size_t most_value_bytes = 256;
-constexpr std::size_t most_variables = 16'384;  // that a process can make us look at
-// When a process is looked at again: which takes up to a millisecond.
-constexpr std::uint64_t first_ns = 10'000'000, last_ns = 5'000'000'000;
+// That a process can make us look at.
+constexpr std::size_t most_variables = 16'384, most_files = 4;
+// When a process is looked at again.
+constexpr std::uint64_t first_ns = 10'000'000, last_ns = 1'000'000'000;
 
 std::string_view file_name_of(std::string_view path) { return path.substr(path.rfind('/') + 1); }
 
-// The address that a file gives to libc's `environ`; nothing when it does not define it.
-std::optional<std::uint64_t> environ_in(Elf* elf) {
-  for (Elf_Scn* scn = nullptr; (scn = elf_nextscn(elf, scn)) != nullptr;) {
-    GElf_Shdr header;
-    if (gelf_getshdr(scn, &header) == nullptr || (header.sh_type != SHT_DYNSYM && header.sh_type != SHT_SYMTAB)) continue;
-    if (header.sh_size > most_section_bytes || header.sh_entsize == 0 || (header.sh_flags & SHF_COMPRESSED) != 0) continue;
-    Elf_Data* data = elf_getdata(scn, nullptr);
-    if (data == nullptr) continue;
-    for (int i = 0; i < static_cast<int>(header.sh_size / header.sh_entsize); i++) {
-      GElf_Sym symbol;
-      if (gelf_getsym(data, i, &symbol) == nullptr) break;
-      if (symbol.st_shndx == SHN_UNDEF || GELF_ST_TYPE(symbol.st_info) != STT_OBJECT) continue;
-      const char* name = elf_strptr(elf, header.sh_link, symbol.st_name);
-      if (name != nullptr && (name == std::string_view("environ") || name == std::string_view("__environ")))
-        return symbol.st_value;
+// A section that is not too large to be read, or null.
+Elf_Data* data_of(Elf_Scn* scn) {
+  GElf_Shdr header;
+  if (scn == nullptr || gelf_getshdr(scn, &header) == nullptr) return nullptr;
+  if (header.sh_size > most_section_bytes || (header.sh_flags & SHF_COMPRESSED) != 0) return nullptr;
+  return elf_getdata(scn, nullptr);
+}
+
+// The address that a table of symbols gives to libc's `environ`.
+std::optional<std::uint64_t> environ_in(Elf* elf, Elf_Scn* table) {
+  GElf_Shdr header;
+  if (gelf_getshdr(table, &header) == nullptr) return std::nullopt;
+  Elf_Data* const symbols = data_of(table);
+  const Elf_Data* const strings = data_of(elf_getscn(elf, header.sh_link));
+  if (symbols == nullptr || strings == nullptr || strings->d_buf == nullptr) return std::nullopt;
+  const std::string_view names(static_cast<const char*>(strings->d_buf), strings->d_size);
+  GElf_Sym symbol;
+  for (int i = 0; gelf_getsym(symbols, i, &symbol) != nullptr; i++) {
+    if (symbol.st_shndx == SHN_UNDEF || GELF_ST_TYPE(symbol.st_info) != STT_OBJECT) continue;
+    if (GELF_ST_BIND(symbol.st_info) == STB_LOCAL || symbol.st_name >= names.size()) continue;
+    // The names include their ends.
+    for (const std::string_view wanted : {std::string_view("environ", 8), std::string_view("__environ", 10)}) {
+      if (names.substr(symbol.st_name, wanted.size()) == wanted) return symbol.st_value;
     }
   }
   return std::nullopt;
 }
 
-// Where the process keeps the pointer to its environment. An executable that uses it may have it instead of libc.
-std::optional<std::uint64_t> find_environ(std::uint32_t pid) {
+// The same in the first table of each kind: a file could have thousands.
+std::optional<std::uint64_t> environ_in(Elf* elf) {
+  for (const GElf_Word kind : {SHT_DYNSYM, SHT_SYMTAB}) {
+    for (Elf_Scn* scn = nullptr; (scn = elf_nextscn(elf, scn)) != nullptr;) {
+      GElf_Shdr header;
+      if (gelf_getshdr(scn, &header) == nullptr || header.sh_type != kind) continue;
+      if (const auto address = environ_in(elf, scn)) return address;
+      break;
+    }
+  }
+  return std::nullopt;
+}
+
+bool is_libc(std::string_view name) {
+  return name.starts_with("libc.so") || name.starts_with("libc-") || name.starts_with("ld-musl-");
+}
+
+// Where the process may keep the pointer to its environment. An executable that uses it may have it instead of libc, whose own
+// is then unused.
+std::vector<std::uint64_t> find_places(std::uint32_t pid) {
+  std::vector<std::uint64_t> places;
   const auto mappings = file_mappings(pid);
-  if (!mappings || mappings->empty()) return std::nullopt;
+  struct stat executable;
+  if (!mappings || stat(("/proc/" + std::to_string(pid) + "/exe").c_str(), &executable) != 0) return places;
   FileId last;
+  std::size_t files = 0;
   for (const Mapping& mapping : *mappings) {
-    const std::string_view name = file_name_of(mapping.path);
-    const bool is_candidate = mapping.file == mappings->front().file || name.starts_with("libc.so") ||
-                              name.starts_with("libc-") || name.starts_with("ld-musl-");
+    const bool is_candidate = mapping.file.inode == executable.st_ino || is_libc(file_name_of(mapping.path));
     if (mapping.file == last || !is_candidate) continue;
     last = mapping.file;
+    if (++files > most_files) break;
     const FileDescriptor file = CopyFinder::open_mapped(pid, mapping);
     if (!file.ok() || !is_modest(file.get())) continue;
     const ElfHandle elf = open_elf(file.get());
     if (elf == nullptr) continue;
     const auto address = environ_in(elf.get());
     const auto bias = load_bias(elf.get(), mapping);
-    if (address && bias) return *address + *bias;
+    if (address && bias) places.push_back(*address + *bias);
   }
-  return std::nullopt;
+  return places;
 }
 
 // As many bytes of a string as there are, up to its end.
@@ -97,15 +128,28 @@ std::optional<std::string> started_with(std::uint32_t pid, const std::string& na
 
 }  // namespace
 
-std::optional<std::string> environment_variable(std::uint32_t pid, const std::string& name) {
-  const ProcessMemory memory(pid);
-  const auto place = find_environ(pid);
-  std::uint64_t entries = 0;
-  if (!place || !memory.read(*place, &entries, sizeof entries) || entries == 0) return started_with(pid, name);
+bool Environment::find_table() {
+  const ProcessMemory memory(pid_);
+  const auto points_to_table = [&](std::uint64_t place) {
+    std::uint64_t first = 0;
+    return memory.read(place, &table_, sizeof table_) && table_ != 0 && memory.read(table_, &first, sizeof first);
+  };
+  if (place_ != 0 && points_to_table(place_)) return true;
+  for (const std::uint64_t place : find_places(pid_)) {
+    place_ = place;
+    if (points_to_table(place)) return true;
+  }
+  place_ = 0;
+  return false;
+}
+
+std::optional<std::string> Environment::value_of(const std::string& name) {
+  if (!find_table()) return started_with(pid_, name);
+  const ProcessMemory memory(pid_);
   for (std::size_t i = 0; i < most_variables; i++) {
     std::uint64_t entry = 0;
     std::string start(name.size() + 1, '\0');
-    if (!memory.read(entries + i * sizeof entry, &entry, sizeof entry) || entry == 0) break;
+    if (!memory.read(table_ + i * sizeof entry, &entry, sizeof entry) || entry == 0) break;
     if (!memory.read(entry, start.data(), start.size()) || start != name + "=") continue;
     return read_string(memory, entry + start.size());
   }
@@ -115,20 +159,32 @@ std::optional<std::string> environment_variable(std::uint32_t pid, const std::st
 void EnvironmentReader::add(std::uint32_t pid, bool is_new, std::uint64_t now_ns) {
   const std::uint64_t start_ticks = start_ticks_of(pid);
   if (start_ticks == 0) return;
-  const auto [entry, is_unknown] = known_.try_emplace({pid, start_ticks});
+  const auto [entry, is_unknown] = known_.try_emplace({pid, start_ticks}, pid);
   if (!is_new && !is_unknown) return;
+  entry->second.environment = Environment(pid);  // another program has it elsewhere
   look_at(entry->first, entry->second);
   entry->second.interval_ns = first_ns;
   entry->second.next_ns = now_ns + first_ns;
 }
 
+// The process that had the parent's number when the child began.
+EnvironmentReader::Known* EnvironmentReader::parent_of(std::uint32_t parent_pid, std::uint64_t child_start_ticks) {
+  auto parent = known_.upper_bound({parent_pid, child_start_ticks});
+  if (parent == known_.begin() || (--parent)->first.first != parent_pid) return nullptr;
+  return &parent->second;
+}
+
 void EnvironmentReader::look_at(const Process& process, Known& known) {
   const auto [pid, start_ticks] = process;
-  auto value = environment_variable(pid, variable_);
+  auto value = known.environment.value_of(variable_);
   // Of one that has ended meanwhile, what is known stays.
-  if (!has_memory(pid) || start_ticks_of(pid) != start_ticks) return;
+  const auto stat = has_memory(pid) ? stat_of(pid) : std::nullopt;
+  if (!stat || stat->start_ticks != start_ticks) return;
+  if (known.was_looked_at && known.value && known.value != value) known.is_inherited = false;
   known.value = std::move(value);
   known.was_looked_at = true;
+  Known* parent = parent_of(stat->parent_pid, start_ticks);
+  if (parent != nullptr && parent->was_looked_at && parent->value != known.value) parent->is_inherited = false;
 }
 
 void EnvironmentReader::look(std::uint64_t now_ns) {
@@ -153,13 +209,11 @@ std::uint64_t EnvironmentReader::next_ns() const {
   return next;
 }
 
-std::optional<std::string> EnvironmentReader::value_of(const Series& series) const {
+std::optional<std::string> EnvironmentReader::value_of(const Series& series) {
   const auto known = known_.find({series.pid, series.process_start_ticks});
   if (known != known_.end() && known->second.was_looked_at) return known->second.value;
-  // The process that had the parent's number when this one began.
-  auto parent = known_.upper_bound({series.parent_pid, series.process_start_ticks});
-  if (parent == known_.begin() || (--parent)->first.first != series.parent_pid) return std::nullopt;
-  return parent->second.value;
+  const Known* parent = parent_of(series.parent_pid, series.process_start_ticks);
+  return parent != nullptr && parent->is_inherited ? parent->value : std::nullopt;
 }
 
 }  // namespace waitprobe

@@ -95,6 +95,7 @@ std::optional<Stat> parse_stat(const std::string& text) {
   const std::vector<std::string> fields(std::istream_iterator<std::string>(words), {});
   if (fields.size() <= start_time) return std::nullopt;
   stat.state = fields[0][0];
+  std::from_chars(fields[1].data(), fields[1].data() + fields[1].size(), stat.parent_pid);
   std::from_chars(fields[start_time].data(), fields[start_time].data() + fields[start_time].size(), stat.start_ticks);
   return stat;
 }

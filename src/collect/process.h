@@ -42,6 +42,7 @@ std::optional<std::string> read_proc_file(const std::string& path);
 struct Stat {
   std::string name;  // any bytes
   char state = 0;
+  std::uint32_t parent_pid = 0;
   std::uint64_t start_ticks = 0;  // since boot, in clock ticks of user space
 };
 std::optional<Stat> parse_stat(const std::string& text);

@@ -21,8 +21,24 @@ void print_header(std::ostream& out, std::size_t key_columns, Colours colours) {
   out << emphasised(pad("key", key_columns) + header_text(), Emphasis::bold, colours) << '\n';
 }
 
-void print_row(std::ostream& out, const Series& series, std::uint64_t elapsed_ns, std::size_t key_columns) {
-  out << pad(shown_key(series.key, series.key_len), key_columns) << row_text(series, elapsed_ns) << '\n';
+// Keys that would look alike in their column stand on lines of their own.
+void print_rows(std::ostream& out, const std::vector<const Series*>& rows, std::uint64_t elapsed_ns, std::size_t key_columns,
+                std::size_t width) {
+  std::vector<std::string> labels;
+  std::map<std::string, int> seen;
+  for (const Series* row : rows) {
+    labels.push_back(pad(shown_key(row->key, row->key_len), key_columns));
+    seen[labels.back()]++;
+  }
+  for (std::size_t i = 0; i < rows.size(); i++) {
+    std::string key = shown_key(rows[i]->key, rows[i]->key_len);
+    if (seen[labels[i]] > 1 && display_width(key) > key_columns) {
+      out << shorten(key, width) << '\n' << std::string(key_columns, ' ');
+    } else {
+      out << labels[i];
+    }
+    out << row_text(*rows[i], elapsed_ns) << '\n';
+  }
 }
 
 using Process = std::tuple<std::string, std::uint64_t, std::uint32_t>;  // host, start, pid
@@ -100,7 +116,7 @@ void print_hist(std::ostream& out, const Snapshot& snapshot, const TableOptions&
     const Series& first = *group.front();
     if (groups.size() > 1) out << process_heading(first, are_of_several_hosts(snapshot.series)) << '\n';
     print_header(out, key_columns, options.colours);
-    for (const Series* row : group) print_row(out, *row, snapshot.elapsed_ns, key_columns);
+    print_rows(out, group, snapshot.elapsed_ns, key_columns, options.width);
     out << '\n';
     if (!options.bars) continue;
     for (const Series* row : group) {

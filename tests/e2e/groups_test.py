@@ -2,9 +2,10 @@
 """`waitprobe hist --by-env NAME`: processes together by a variable of their environments."""
 
 import os
+import resource
+import struct
 import subprocess
 import tempfile
-import time
 
 import harness
 from harness import Hist, Program, TestCase, TOOL, Workload, built, run
@@ -15,6 +16,25 @@ HOST = os.path.abspath(built("waitprobe-torch-host"))
 
 def host(*options, **environment):
     return Workload(*options, program=HOST, env={"LD_PRELOAD": LIBRARY, **environment})
+
+
+def write_elf(path, string_bytes, symbols, written):
+    """An ELF file with a table of variables whose names lie in a table of strings, of which `written` bytes are there and none ends a name."""
+    at, size = 0x1000, 24 * symbols
+    strings = (at + size + 0xFFF) & ~0xFFF
+    header = b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack("<HHIQQQIHHHHHH", 3, 62, 1, 0, 64, 120, 0, 64, 56, 1, 64, 3, 0)
+    load = struct.pack("<IIQQQQQQ", 1, 5, 0, 0, 0, 0x1000, 0x1000, 0x1000)
+
+    def section(kind, offset, size, link, entry):
+        return struct.pack("<IIQQQQIIQQ", 0, kind, 0, 0, offset, size, link, 0, 8, entry)
+
+    with open(path, "wb") as out:
+        out.write(header + load + bytes(64) + section(2, at, size, 2, 24) + section(3, strings, string_bytes, 0, 0))
+        out.seek(at)
+        out.write(struct.pack("<IBBHQQ", 1, 0x11, 0, 1, 0x10, 8) * symbols)
+        out.truncate(strings + string_bytes)
+        out.seek(strings)
+        out.write(b"x" * written)
 
 
 def groups_of(snapshot, key):
@@ -62,6 +82,27 @@ class Groups(TestCase):
             self.assertEqual({group: sum(counts.values()) for group, counts in groups.items() if group is not None} |
                              {group: 0 for group in groups if group is None}, {"0": count, "1": count}, key)
 
+    def test_value_of_a_parent_that_changes_is_not_handed_down(self):
+        # Children that live too briefly to be looked at: in the right group, or in none.
+        program = ("import ctypes, os\nhook = ctypes.CDLL(None).c10_monitor_wait_counter_dynamic_backend_init_v1\n"
+                   "class Backend(ctypes.Structure): _fields_ = [('self', ctypes.c_void_p), *((name, ctypes.CFUNCTYPE(ctypes.c_ssize_t,"
+                   " ctypes.c_void_p, ctypes.c_int64, ctypes.c_ssize_t)) for name in ('start', 'stop', 'destroy'))]\n"
+                   "for i in range(20):\n"
+                   "  os.environ['RANK'] = str(i % 3)\n"
+                   "  key, one = b'many.%d' % (i % 3), Backend()\n"
+                   "  hook(ctypes.byref(one), key, ctypes.c_size_t(len(key)))\n"
+                   "  for k in range(10):\n"
+                   "    child = os.fork()\n"
+                   "    if child == 0:\n"
+                   "      one.stop(one.self, 0, one.start(one.self, 0, 0))\n"
+                   "      os._exit(0)\n"
+                   "    os.waitpid(child, 0)\n")
+        tool = self.started(Hist("--by-env", "RANK", "--", TOOL, "run", "--torch", "--", "python3", "-c", program))
+        self.assertEqual(tool.wait(), 0)
+        self.assertEqual(sum(tool.counts().values()), 200)
+        for series in tool.last()["series"]:
+            self.assertIn(series.get("group"), (series["key"].removeprefix("many."), None))
+
     def test_table_has_a_row_for_each_group_and_what_lies_between(self):
         command = f"RANK=0 {HOST} >/dev/null & RANK=0 {HOST} >/dev/null & RANK=1 {HOST} --rank 1 >/dev/null & wait"
         tool = self.started(Hist("--by-env", "RANK", "-k", "host.meet", "--", TOOL, "run", "--torch", "--", "sh", "-c", command,
@@ -100,32 +141,69 @@ class Environments(TestCase):
     """Programs that keep their environment elsewhere than in a shared libc."""
 
     SOURCE = """
+        #include <fcntl.h>
         #include <stdlib.h>
+        #include <string.h>
+        #include <sys/mman.h>
         #include <unistd.h>
         #include <waitprobe/wait_counter.h>
+        #ifdef OWN
+        static char* environ_of_my_own[4] __asm__("environ") __attribute__((used)) = {(char*)"X", (char*)"Y"};
+        #endif
         int main(int argc, char** argv) {
           if (argc > 2) setenv("RANK", argv[2], 1);
-          if (argc > 3) environ = nullptr;
+          if (argc > 3 && strcmp(argv[3], "gone") == 0) environ = nullptr;
+          if (argc > 3 && argv[3][0] == '/') mmap(nullptr, 4096, PROT_READ, MAP_PRIVATE, open(argv[3], O_RDONLY), 0);
           for (int i = 0; i < atoi(argv[1]); i++) {
             STATIC_SCOPED_WAIT_COUNTER(envs.wait);
             usleep(1000);
           }
         }"""
 
+    def build(self, folder, *flags):
+        source, program = os.path.join(folder, "envs.cpp"), os.path.join(folder, "envs" + "".join(flags))
+        with open(source, "w", encoding="ascii") as out:
+            out.write(self.SOURCE)
+        subprocess.run(["g++", "-std=c++20", "-O1", *flags, "-I", os.path.join(harness.SOURCE, "include"), source, "-o", program,
+                        built("libwaitprobe.a")], check=True)
+        return program
+
+    def group(self, *words, **options):
+        """The one group that the waits of a started program are in."""
+        tool = self.started(Hist("--by-env", "RANK", "--", *words, env={"RANK": "9"}, **options))
+        self.assertEqual(tool.wait(10 * harness.PATIENCE), 0)
+        (group,) = [series["group"] for series in tool.last()["series"]]
+        return group
+
     def test_static_copied_and_gone(self):
         with tempfile.TemporaryDirectory() as folder:
-            source = os.path.join(folder, "envs.cpp")
-            with open(source, "w", encoding="ascii") as out:
-                out.write(self.SOURCE)
-            for kind in (["-static"], ["-no-pie"], ["-pie", "-s"]):
-                program = os.path.join(folder, "envs" + "".join(kind))
-                subprocess.run(["g++", "-std=c++20", "-O1", *(["-fPIE"] if "pie" in kind[0] else []), *kind, "-I",
-                                os.path.join(harness.SOURCE, "include"), source, "-o", program, built("libwaitprobe.a")], check=True)
+            for kind in (["-static"], ["-no-pie"], ["-fPIE", "-pie", "-s"]):
+                program = self.build(folder, *kind)
                 for words, group in ((["300"], "9"), (["300", "5"], "5"), (["300", "5", "gone"], "9")):
                     with self.subTest(kind=kind, words=words):
-                        tool = self.started(Hist("--by-env", "RANK", "--", program, *words, env={"RANK": "9"}))
-                        self.assertEqual(tool.wait(), 0)
-                        self.assertEqual([series["group"] for series in tool.last()["series"]], [group])
+                        self.assertEqual(self.group(program, *words), group)
+
+    def test_executable_above_the_libraries(self):
+        with tempfile.TemporaryDirectory() as folder:
+            program = self.build(folder, "-fPIE", "-pie")
+            self.assertEqual(self.group("sh", "-c", f"ulimit -s unlimited; exec {program} 300 5"), "5")
+
+    def test_variable_that_is_only_called_so(self):
+        with tempfile.TemporaryDirectory() as folder:
+            program = self.build(folder, "-DOWN", "-fPIE", "-pie")
+            self.assertEqual(self.group(program, "300"), "9")
+
+    def test_files_that_claim_much(self):
+        """A mapped file that is called as libc is, whose tables would take minutes or gigabytes to read."""
+        claims = {"slow": (16_000_000, 100_000, 16_000_000), "big": (1_500_000_000, 100, 0), "large": (16, 600_000, 0)}
+        with tempfile.TemporaryDirectory() as folder:
+            program = self.build(folder, "-O0")
+            for name, claim in claims.items():
+                with self.subTest(name):
+                    file = os.path.join(folder, f"libc.so.{name}")
+                    write_elf(file, *claim)
+                    limit = lambda: resource.setrlimit(resource.RLIMIT_AS, (800 << 20, 800 << 20))
+                    self.assertEqual(self.group(program, "300", "5", file, preexec_fn=limit), "5")
 
     def test_values_of_any_bytes(self):
         with tempfile.TemporaryDirectory() as folder:

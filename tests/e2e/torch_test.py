@@ -123,11 +123,12 @@ class Run(TestCase):
         wait_until(lambda: ran.out == "up\n", "it runs")
         ran.signal(signal.SIGTERM)
         self.assertEqual(ran.wait(), -signal.SIGTERM)
-        ran = self.run_torch("--torch", "--", "python3", "-c",
-                             "import re; print(re.search('SigIgn:.*', open('/proc/self/status').read())[0].split()[1])")
-        ran.wait()
-        # Python itself ignores SIGPIPE and SIGXFSZ, and nothing else is.
-        self.assertEqual(int(ran.out, 16) & ~(1 << signal.SIGPIPE - 1 | 1 << signal.SIGXFSZ - 1), 0)
+        signals = ["grep", "-E", "SigIgn|SigBlk", "/proc/self/status"]
+        for setting in ("trap '' PIPE XFSZ USR1", "true"):
+            found = self.started(Program(["sh", "-c", f"{setting}; exec \"$@\"", "sh", *signals]))
+            ran = self.started(Program(["sh", "-c", f"{setting}; exec \"$@\"", "sh", TOOL, "run", "--track", "--", *signals]))
+            self.assertEqual((found.wait(), ran.wait()), (0, 0))
+            self.assertEqual(ran.out, found.out)
 
     def test_what_is_preloaded_already_stays_in_front(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -164,10 +165,11 @@ class Run(TestCase):
     def test_one_clear_error_each(self):
         with tempfile.TemporaryDirectory() as folder:
             alone = shutil.copy(TOOL, folder)
-            with_blank = os.path.join(folder, "with blank")
-            os.mkdir(with_blank)
-            for file in (TOOL, LIBRARY):
-                shutil.copy(file, with_blank)
+            with_blank, with_dollar = (os.path.join(folder, name) for name in ("with blank", "$LIB"))
+            for odd in (with_blank, with_dollar):
+                os.mkdir(odd)
+                for file in (TOOL, LIBRARY):
+                    shutil.copy(file, odd)
             for words, status, text in (
                     ([TOOL, "run", "--torch"], 2, "there is no command"),
                     ([TOOL, "run", "--torch", "--"], 2, "there is no command"),
@@ -175,7 +177,9 @@ class Run(TestCase):
                     ([TOOL, "run", "--torch", "--", "no-such-program"], 1, "cannot start no-such-program: No such file"),
                     ([TOOL, "run", "--torch", "--", "/etc/passwd"], 1, "cannot start /etc/passwd: Permission denied"),
                     ([alone, "run", "--torch", "--", "true"], 1, "cannot find libwaitprobe_torch.so: it is neither beside"),
-                    ([with_blank + "/waitprobe", "run", "--torch", "--", "true"], 1, "splits such a list at blanks")):
+                    ([with_blank + "/waitprobe", "run", "--torch", "--", "true"], 1, "splits such a list at blanks"),
+                    ([with_dollar + "/waitprobe", "run", "--torch", "--", "true"], 1, "replaces words behind a dollar"),
+                    (["unshare", "-m", "sh", "-c", f"umount -l /proc; exec {TOOL} run --torch -- true"], 1, "/proc/self/exe cannot be read")):
                 ran = self.started(Program(words))
                 self.assertEqual(ran.wait(), status, ran)
                 self.assertIn(text, ran.err)

@@ -3,6 +3,7 @@
 // Code as it is written for PyTorch's c10/util/WaitCounter.h.
 #include <c10/util/WaitCounter.h>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -11,10 +12,13 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <thread>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -134,4 +138,84 @@ TEST_F(C10, ten_threads_count_exactly) {
   for (auto& thread : threads) thread.join();
   expect("pytorch.threads", 10'000);
   expect("pytorch.dynamic", 10'000);
+}
+
+TEST_F(C10, guards_live_wherever_objects_do) {
+  struct Request {
+    std::optional<WaitCounterHandle::WaitGuard> waiting;
+  };
+  Request request;
+  request.waiting.emplace(STATIC_WAIT_COUNTER(pytorch.request).start());
+  request.waiting.reset();
+  std::vector<WaitCounterHandle::WaitGuard> open;
+  for (int i = 0; i < 100; i++) open.push_back(STATIC_WAIT_COUNTER(pytorch.many_open).start());
+  open.clear();
+  std::thread([guard = STATIC_WAIT_COUNTER(pytorch.handed_over).start()]() mutable { guard.stop(); }).join();
+  expect("pytorch.request", 1);
+  expect("pytorch.many_open", 100);
+  expect("pytorch.handed_over", 1);
+}
+
+TEST_F(C10, expressions_keep_their_kind) {
+  int number = 5;
+  const auto reference = [&]() -> int& { return number; };
+  WITH_WAIT_COUNTER(pytorch.reference, reference()) = 6;
+  EXPECT_EQ(number, 6);
+  WITH_WAIT_COUNTER(pytorch.nothing, static_cast<void>(number++));
+  EXPECT_EQ(number, 7);
+  auto moved = WITH_WAIT_COUNTER(pytorch.moved, std::make_unique<int>(8));
+  EXPECT_EQ(*moved, 8);
+  EXPECT_THROW(WITH_WAIT_COUNTER(pytorch.thrown, throw std::runtime_error("x")), std::runtime_error);
+  for (const char* key : {"pytorch.reference", "pytorch.nothing", "pytorch.moved", "pytorch.thrown"}) expect(key, 1);
+}
+
+TEST_F(C10, start_gets_the_time_and_stop_gets_it_back) {
+  const auto before = std::chrono::steady_clock::now();
+  {
+    STATIC_SCOPED_WAIT_COUNTER(pytorch.timed);
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  const auto most = std::chrono::steady_clock::now() - before;
+  EXPECT_GE(waits_of("pytorch.timed").total, std::chrono::milliseconds(5));
+  EXPECT_LE(waits_of("pytorch.timed").total, most);
+}
+
+namespace {
+
+class MockBackend : public WaitCounterBackendIf {
+ public:
+  MOCK_METHOD(std::intptr_t, start, (std::chrono::steady_clock::time_point now), (noexcept, override));
+  MOCK_METHOD(void, stop, (std::chrono::steady_clock::time_point now, std::intptr_t ctx), (noexcept, override));
+};
+
+class MockFactory : public WaitCounterBackendFactoryIf {
+ public:
+  MOCK_METHOD(std::unique_ptr<WaitCounterBackendIf>, create, (std::string_view key), (noexcept, override));
+};
+
+}  // namespace
+
+TEST_F(C10, every_factory_is_asked_once_and_every_stop_brings_the_context_of_its_start) {
+  constexpr int factories = 3, waits = 5;
+  for (int i = 0; i < factories; i++) {
+    auto backend = std::make_unique<testing::StrictMock<MockBackend>>();
+    testing::Mock::AllowLeak(backend.get());
+    for (int k = 0; k < waits; k++) {
+      const std::intptr_t ctx = i * 1000 + k;
+      const testing::InSequence order;
+      EXPECT_CALL(*backend, start).WillOnce(testing::Return(ctx));
+      EXPECT_CALL(*backend, stop(testing::_, ctx));
+    }
+    auto factory = std::make_unique<testing::NiceMock<MockFactory>>();
+    testing::Mock::AllowLeak(factory.get());
+    EXPECT_CALL(*factory, create).WillRepeatedly([](std::string_view) { return nullptr; });
+    EXPECT_CALL(*factory, create(std::string_view("pytorch.mocked")))
+        .WillOnce([made = std::move(backend)](std::string_view) mutable -> std::unique_ptr<WaitCounterBackendIf> {
+          return std::move(made);
+        });
+    c10::monitor::detail::registerWaitCounterBackend(std::move(factory));
+  }
+  EXPECT_EQ(c10::monitor::detail::getRegisteredWaitCounterBackends().size(), 1U + factories);
+  for (int k = 0; k < waits; k++) STATIC_SCOPED_WAIT_COUNTER(pytorch.mocked);
+  expect("pytorch.mocked", waits);
 }

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""A small training run with nothing of waitprobe in it: torchrun --nproc-per-node 2 train.py TRUTH
+"""A small training run with nothing of waitprobe in it: torchrun --nproc-per-node 2 train.py TRUTH [hang]
 
 Each rank reads batches from a data loader with two worker processes, computes, and meets the others at a barrier. Rank 1 computes longer, so
-it is the one that comes last. The waits that it has counted itself go to TRUTH, a folder: a line of JSON for each process.
+it is the one that comes last; with "hang" it does not come at all after a while. The waits that each process has counted itself go to a file
+of TRUTH, a folder.
 """
 
 import json
@@ -47,15 +48,16 @@ def tell_truth():
 def main():
     dist.init_process_group("gloo")
     rank = dist.get_rank()
+    hangs = "hang" in sys.argv[2:]
     model = torch.nn.Linear(64, 64)
     batches = iter(DataLoader(Samples(), batch_size=BATCH, num_workers=2))
-    for _ in range(STEPS):
+    for step in range(STEPS):
         with waiting("loader.next"):
             batch = next(batches)
         loss = model(batch).square().mean()
         loss.backward()
         if rank == 1:
-            time.sleep(0.03)
+            time.sleep(3600 if hangs and step == STEPS // 2 else 0.03)
         with waiting("train.barrier"):
             dist.barrier()
     with waiting("my.key"):

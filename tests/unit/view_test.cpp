@@ -40,6 +40,11 @@ TEST(Table, NastyNames) { expect_golden("table_nasty_names.txt", table(with_nast
 TEST(Table, Bars) { expect_golden("table_bars.txt", table(of_one_process(), {.bars = true})); }
 TEST(Table, Losses) { expect_golden("table_losses.txt", table(with_losses())); }
 TEST(Table, Nothing) { expect_golden("table_nothing.txt", table(snapshot({}))); }
+TEST(Table, KeysThatWouldLookAlikeStandOnLinesOfTheirOwn) {
+  expect_golden("table_alike.txt", table(snapshot({series("pytorch.wait_counter.fx_codegen_and_compile", {9}),
+                                                   series("pytorch.wait_counter.actual_codegen_and_compile", {8}),
+                                                   series("pytorch.wait_counter.dynamo_compile", {7}), series("short", {6})})));
+}
 TEST(Table, Interval) {
   expect_golden("table_interval.txt", table(interval(of_two_processes(), snapshot({series("disk.read", {35'000})}, 1))));
 }
