@@ -94,20 +94,21 @@ fi
 
 # Without names of others in it.
 lost=$(perf script --show-lost-events -F pid,event -i "$work/data" 2>/dev/null | awk '/PERF_RECORD_LOST/ { lost += $NF } END { print lost + 0 }')
-# perf follows children; -p does not ask for them. A key may hold line feeds: an event goes up to the next. Then: key, tab, nanoseconds.
-perf script ${pid:+--pid "$pid"} -F event,trace -i "$work/data" 2>/dev/null | LC_ALL=C awk -v begin="^ *$group:wait_stop: [(][0-9a-f]+[)] key=\"" '
+# perf follows children; -p does not ask for them. A key may hold line feeds: an event goes up to the next. Then: key, tab, nanoseconds, tab, what names
+# this wait, of which perf 6.1 writes one or two in 50,000 twice.
+perf script ${pid:+--pid "$pid"} -F pid,event,trace -i "$work/data" 2>/dev/null | LC_ALL=C awk -v begin="^ *[0-9]+ +$group:wait_stop: [(][0-9a-f]+[)] key=\"" '
   function tell() {
     if (!match(event, /" timestamp_ns=[0-9]+ duration_ns=[0-9]+ wait_id=[0-9]+ *$/)) return
     key = substr(event, 1, RSTART - 1)
     # Whatever would not stay in its column: controls, also those of Unicode, and changes of direction.
     gsub(/[\001-\037\177]|\302[\200-\237]|\342\200[\216\217\250-\256]|\342\201[\246-\251]/, "?", key)
-    match(event, /duration_ns=[0-9]+ wait_id=[0-9]+ *$/)
-    split(substr(event, RSTART + 12), number, " ")
-    print key "\t" number[1]
+    match(event, /timestamp_ns=[0-9]+ duration_ns=[0-9]+ wait_id=[0-9]+ *$/)
+    split(substr(event, RSTART), word, / *[a-z_]*=| +/)
+    print key "\t" word[3] "\t" pid " " word[2] " " word[4]
   }
-  match($0, begin) { first = RLENGTH + 1; tell(); event = substr($0, first); next }
+  match($0, begin) { first = RLENGTH + 1; tell(); event = substr($0, first); pid = $1; next }
   { event = event "\n" $0 }
-  END { tell() }' | LC_ALL=C sort -t "$(printf '\t')" -k1,1 -k2,2n >"$work/waits"
+  END { tell() }' | LC_ALL=C sort -u -t "$(printf '\t')" -k1,1 -k2,2n -k3 >"$work/waits"
 LC_ALL=C awk -F '\t' -v lost="$lost" '
   function duration(ns) {
     if (ns < 1000) return sprintf("%dns", ns)

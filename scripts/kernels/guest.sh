@@ -31,5 +31,8 @@ done <"$results/tests"
 
 dmesg >"$results/dmesg"
 sync
-echo o >/proc/sysrq-trigger
-sleep 60
+# In one command, which is read as a whole: the host's files may be gone before the power is.
+{
+  echo o >/proc/sysrq-trigger
+  while :; do :; done
+}

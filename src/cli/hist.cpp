@@ -25,7 +25,7 @@ Options parse(const CommandRow& row, const Words& words, std::optional<ReadyFd>&
   add_print_options(parser, options.print);
   parser.add_flag("--bars", options.print.table.bars, "A histogram for each key");
   parser.add_value(
-      "--by-env", "NAME", "Put processes together by an environment variable, such as RANK",
+      "--by-env", "NAME", "Group processes by an environment variable, as RANK",
       [&name = options.group_by](const std::string& text) {
         if (text.empty() || text.find('=') != std::string::npos) {
           throw UsageError{"--by-env takes the name of an environment variable, such as RANK, and not '" + text + "'"};

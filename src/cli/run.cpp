@@ -25,8 +25,8 @@ struct Options {
 Options parse(const CommandRow& row, const Words& words) {
   Parser parser(row);
   Options options;
-  parser.add_flag("--torch", options.torch, "Preload libwaitprobe_torch.so: PyTorch's wait counters become ours");
-  parser.add_flag("--track", options.track, "Let it keep track of its open waits from the start, for stuck");
+  parser.add_flag("--torch", options.torch, "Preload libwaitprobe_torch.so, a backend for PyTorch");
+  parser.add_flag("--track", options.track, "Let it know its open waits from the start, for stuck");
   parser.set_target_usage("-- CMD ARGS...");
   parser.parse_words(words);
   if (words.command.empty()) throw UsageError{"there is no command: waitprobe run --torch -- CMD ARGS..."};

@@ -12,25 +12,12 @@ import time
 import harness
 import tracers
 from harness import Program, TestCase, Workload, wait_until
-from tracers import FILE, Tracer, append_events, assert_counted, uprobe_events
+from tracers import FILE, Tracer, append_events, assert_counted, end_session, in_session, is_attached_in_session, uprobe_events
 
 SCRIPTS = os.path.join(harness.SOURCE, "scripts")
 WORK = ["--threads", "4", "--waits", "1009", "--keys", "5", "--pattern", "none"]
 SLOW = ["--threads", "2", "--waits", "23", "--keys", "2", "--pattern", "sleep", "--hold-ns", "2000000"]
 PATH = {"PATH": f"{os.path.abspath(harness.BUILD)}:{os.environ['PATH']}"}
-
-
-def in_session(session):
-    return [int(pid) for pid in subprocess.run(["pgrep", "-s", str(session)], capture_output=True, text=True, check=False).stdout.split()]
-
-
-def is_attached_in_session(session):
-    return any(tracers.is_attached(pid) for pid in in_session(session))
-
-
-def end_session(session):
-    for pid in in_session(session):
-        os.kill(pid, signal.SIGKILL)
 
 
 class Scripts(TestCase):

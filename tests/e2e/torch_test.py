@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 
 import harness
+import tracers
 from harness import Hist, Program, TestCase, TOOL, Workload, built, run, wait_until
 
 LIBRARY = os.path.abspath(built("libwaitprobe_torch.so"))
@@ -78,6 +79,68 @@ class Backend(TestCase):
         alone = self.started(Program([HOST]))
         self.assertEqual(alone.wait(), 1)
         self.assertIn("no backend was found", alone.err)
+
+
+class Everything(TestCase):
+    """What works on a program that is linked with the library works on this one."""
+
+    SCRIPTS = os.path.join(harness.SOURCE, "scripts")
+
+    def test_commands(self):
+        program = self.started(host("--rank", "1"))
+        doctor = self.started(Program([TOOL, "doctor", "-p", program.pid]))
+        self.assertEqual(doctor.wait(), 0)
+        self.assertRegex(doctor.out, r"ok +probes +\S*libwaitprobe_torch.so: all\s+11")
+        events = run(TOOL, "tracefs", "-p", program.pid).out
+        self.assertRegex(events, rf"(?m)^p:waitprobe/wait_stop {LIBRARY}:0x")
+        with tempfile.TemporaryDirectory() as folder:
+            recording = os.path.join(folder, "waits.jsonl")
+            tools = {}
+            for name, *words in (("top", "-i", "0.5", "--json"), ("record", "-o", recording), ("slow", "--json", "--stack", "--min", "15ms")):
+                ready, ready_child = os.pipe()
+                tools[name] = self.started(Program([TOOL, name, *words, "--ready-fd", ready_child, "-p", program.pid],
+                                                   pass_fds=(ready_child,)))
+                os.close(ready_child)
+                harness.wait_for_byte(ready, name)
+                os.close(ready)
+            program.go()
+            self.assertEqual([program.wait(), *(tool.wait() for tool in tools.values())], [0] * 4)
+            truth = without(program.truth(), *OF_CHILDREN)
+            report = run(TOOL, "report", "--json", recording)
+            self.assertEqual(harness.counts_of(harness.last_line(report.out)), truth)
+            top = [json.loads(line) for line in tools["top"].out.splitlines() if line.startswith('{"waitprobe"')]
+            self.assertEqual(sum(series["count"] for snapshot in top for series in snapshot["series"]), sum(truth.values()))
+            told = [json.loads(line) for line in tools["slow"].out.splitlines()]
+            slow = [wait for wait in told if wait.get("key") == "host.meet"]
+            self.assertEqual(len(slow), truth["host.meet"])
+            self.assertIn("meet (host.cpp", " ".join(slow[0]["stack"]))
+
+    def test_scripts(self):
+        for words, pattern in (("waithist.bt", r"@count\[host.meet\]: 5\n"), ("waitcount.bt", r"@count\[host.meet\]: 5\n"),
+                               ("waitslow.bt 10ms", r"host.meet 2\d+ ns, waitprobe-torch"), ("waitblame.bt", r"@(awake|woken_by)\[host.meet")):
+            with self.subTest(words):
+                program = self.started(host("--rank", "1", "--linger", "60000"))
+                script = self.started(Program([os.path.join(self.SCRIPTS, "bt.sh"), "-p", program.pid, *words.split()], start_new_session=True))
+                self.addCleanup(tracers.end_session, script.pid)
+                wait_until(lambda: script.process.poll() is not None or tracers.is_attached_in_session(script.pid), f"attached: {script}")
+                program.go()
+                wait_until(lambda: program.out.endswith("\n"), "the work is done")
+                tracers.stop(script, lambda: os.killpg(script.pid, signal.SIGINT))
+                self.assertRegex(script.out, pattern)
+
+    def test_perf(self):
+        program = self.started(host("--linger", "60000"))
+        script = self.started(Program([os.path.join(self.SCRIPTS, "perf-waits.sh"), "-f", LIBRARY], start_new_session=True,
+                                      env={"PATH": f"{os.path.abspath(harness.BUILD)}:{os.environ['PATH']}"}))
+        self.addCleanup(tracers.end_session, script.pid)
+        wait_until(lambda: script.process.poll() is not None or
+                   (harness.armed_word(program.pid) and tracers.is_attached_in_session(script.pid)), f"perf records: {script}")
+        program.go()
+        wait_until(lambda: program.out.endswith("\n"), "the work is done")
+        os.killpg(script.pid, signal.SIGINT)
+        self.assertEqual(script.wait(), 0)
+        self.assertRegex(script.out, r"(?m)^host.plain +20000 ")
+        self.assertIn(f"\n{sum(program.truth().values())} waits\n", script.out)
 
 
 class File(TestCase):

@@ -27,6 +27,19 @@ def is_attached(pid):
         return False
 
 
+def in_session(session):
+    return [int(pid) for pid in subprocess.run(["pgrep", "-s", str(session)], capture_output=True, text=True, check=False).stdout.split()]
+
+
+def is_attached_in_session(session):
+    return any(is_attached(pid) for pid in in_session(session))
+
+
+def end_session(session):
+    for pid in in_session(session):
+        os.kill(pid, signal.SIGKILL)
+
+
 def uprobe_events():
     with open(EVENTS, encoding="utf-8") as events:
         return events.read()

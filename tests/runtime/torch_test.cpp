@@ -27,6 +27,7 @@ TEST(Torch, KeyIsKnownBeforeAnybodyListens) {
   EXPECT_EQ(waitprobe_root.counter_cnt, 1U);
   EXPECT_EQ(waitprobe::detail::find_counter(key)->name(), key);
   EXPECT_EQ(waitprobe_root.counter_cnt, 1U) << "that was the same one";
+  counter.destroy();
 }
 
 TEST(Torch, NobodyListens) {
@@ -103,5 +104,6 @@ TEST(Torch, DestroyedCounterLeavesItsOpenWaitsBe) {
   const std::intptr_t ctx = doomed.start();
   doomed.destroy();
   other.stop(ctx);
+  other.destroy();
   EXPECT_TRUE(recorder.of("torch.destroyed").saw(1));
 }
