@@ -52,7 +52,7 @@ constexpr CommandRow table[] = {
      "are meant to last (workers without work, keys of --ignore) are told apart.",
      "something is stuck", run_stuck},
     {"record", "keep snapshots in a file, to be looked at later",
-     "  waitprobe record -o waits.jsonl -p 1234          until Ctrl-C, or until it ends\n"
+     "  waitprobe record -o waits.jsonl -p 1234          until Ctrl-C, or its end\n"
      "  waitprobe record -o waits.jsonl -a -i 10 -d 3600 an hour, in pieces of 10 s\n"
      "  waitprobe record -o waits.jsonl -- ./server      of a program it starts\n"
      "  waitprobe record -o - -a | zstd > waits.zst      small\n",
@@ -71,7 +71,7 @@ constexpr CommandRow table[] = {
      "processes stay apart unless --by-key is given. A recording that was cut off is read up to its last whole line. With "
      "--html it writes one page with pictures that needs nothing else.",
      nullptr, run_report},
-    {"diff", "what has changed between two recordings, and is it more than noise",
+    {"diff", "what changed between two recordings, and is it more than noise",
      "  waitprobe diff before.jsonl after.jsonl\n"
      "  waitprobe diff waits.jsonl --a 14:00..14:05 --b 14:10..14:15\n"
      "  waitprobe diff before.jsonl after.jsonl --gate 10\n",

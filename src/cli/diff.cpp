@@ -42,7 +42,7 @@ void add_gate(Parser& parser, std::optional<double>& to) {
     }
     to = percent;
   };
-  parser.add_value("--gate", "PERCENT", "Exit with 3 if a key got worse by more than that, beyond noise", take);
+  parser.add_value("--gate", "PERCENT", "Exit with 3 if a key got worse by more, beyond noise", take);
 }
 
 Options parse(const CommandRow& row, const Words& words) {
@@ -50,8 +50,8 @@ Options parse(const CommandRow& row, const Words& words) {
   Options options;
   parser.set_target_usage("A [B]");
   parser.add_texts("FILE", options.files, "", "One recording or two; - is the standard input", Parser::Need::required);
-  add_moment_span(parser, "--a", options.a, "Which part of the first is A, as in 14:00..14:05 or 0..60s");
-  add_moment_span(parser, "--b", options.b, "Which part of the second is B; of the first, if there is only one");
+  add_moment_span(parser, "--a", options.a, "Which part of the first is A: 14:00..14:05, 0..60s");
+  add_moment_span(parser, "--b", options.b, "Which part of the second, or only, recording is B");
   add_key_globs(parser, options.key_globs);
   add_gate(parser, options.gate_percent);
   parser.add_flag("--json", options.json, "One object, for a program to read");

@@ -33,7 +33,7 @@ Options parse(const CommandRow& row, const Words& words, std::optional<ReadyFd>&
   const TargetOptions targets(parser);
   parser.add_text("-o", options.file, "FILE", "Where to; - is the standard output", Parser::Need::required);
   parser.add_flag("--overwrite", options.overwrite, "Even if there is such a file");
-  add_live_options(parser, options.live, "Keep a snapshot of each such interval; 1 if it is not given");
+  add_live_options(parser, options.live, "Keep a snapshot of each such interval (1)");
   add_key_globs(parser, options.key_globs);
   ready.emplace(parser);
   parser.parse_words(words);

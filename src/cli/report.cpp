@@ -34,13 +34,13 @@ Options parse(const CommandRow& row, const Words& words) {
   Options options;
   parser.set_target_usage("FILE...");
   parser.add_texts("FILE", options.files, "", "Recordings; - is the standard input", Parser::Need::required);
-  add_moment(parser, "--from", options.span.from, "Leave out what was before, as in 90s (after the beginning) or 14:05");
+  add_moment(parser, "--from", options.span.from, "Leave out what was before: 14:05, or 90s from the start");
   add_moment(parser, "--to", options.span.to, "Leave out what came after");
   add_seconds(parser, "-i", options.interval_ns, "Show what happened in each such interval");
   add_print_options(parser, options.print);
   parser.add_flag("--bars", options.print.table.bars, "A histogram for each key");
   parser.add_flag("--by-key", options.by_key, "Add up the processes");
-  parser.add_text("--html", options.page, "PAGE", "Write a page with pictures instead; - is the standard output");
+  parser.add_text("--html", options.page, "PAGE", "Write a page with pictures instead; - is stdout");
   parser.parse_words(words);
   if (!options.page.empty() && (options.print.json || options.print.table.bars || options.by_key)) {
     throw UsageError{"--html writes a page with all there is; leave out --json, --bars and --by-key"};

@@ -30,7 +30,7 @@ Options parse(const CommandRow& row, const Words& words) {
   Options options;
   const TargetOptions targets(parser);
   parser.add_text("--group", options.group, "NAME", "The group that the events are in (waitprobe)");
-  parser.add_flag("--remove", options.removes, "Print what takes them away again, whichever files they are of");
+  parser.add_flag("--remove", options.removes, "Print what takes them away again, of any files");
   parser.set_target_usage("(-p PID | -a | -f FILE | --remove)");
   parser.parse_words(words);
   if (options.removes && targets.has_any()) throw UsageError{"--remove takes no target: the events go by their names"};
