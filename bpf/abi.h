@@ -161,7 +161,7 @@ struct wp_series_info {
   __u64 distinct;            /* tells apart counters whose keys are longer than what is kept of them */
   __u32 pid;
   __u32 key_len;    /* of the whole key; WP_KEY_MAX bytes of it are here at the most */
-  __u32 parent_pid; /* of the process, when it was seen first; 0: not known */
+  __u32 parent_pid; /* of a process that was forked and has run no other program, when it was seen first; else 0 */
   __u32 pad;
   char comm[WP_COMM_LEN];
   char key[WP_KEY_MAX];

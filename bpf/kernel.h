@@ -26,6 +26,7 @@ struct signal_struct {
 } WP_PRESERVE;
 
 struct task_struct {
+  unsigned int flags;
   int pid;  /* of the thread */
   int tgid; /* of the process */
   struct task_struct *group_leader;
@@ -35,6 +36,8 @@ struct task_struct {
   char comm[16];
   struct signal_struct *signal;
 } WP_PRESERVE;
+
+#define PF_FORKNOEXEC 0x00000040 /* of task_struct.flags: forked, and no exec since */
 
 struct trace_event_raw_signal_deliver {
   unsigned long sa_handler;

@@ -60,7 +60,7 @@ static __always_inline int describe(__u32 slot, const struct wp_series_key *key,
   info->process_start_ticks = BPF_CORE_READ(leader, start_boottime) / WP_CLOCK_TICK_NS;
   info->distinct = wp_distinct(key->incarnation, counter.id);
   info->pid = BPF_CORE_READ(leader, tgid);
-  info->parent_pid = BPF_CORE_READ(leader, real_parent, tgid);
+  if (BPF_CORE_READ(leader, flags) & PF_FORKNOEXEC) info->parent_pid = BPF_CORE_READ(leader, real_parent, tgid);
   bpf_probe_read_kernel(info->comm, sizeof(info->comm), &leader->comm);
   info->key_len = counter.key_len;
   return 0;

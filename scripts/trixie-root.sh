@@ -4,14 +4,15 @@
 # As root. Fetches only what is not there; remove the folder to fetch the newest anew. CMD is run outside of it; what it starts with chroot FOLDER
 # finds /proc, /sys, /dev, this folder and that of FOLDER under the same names. They are mounted for CMD alone.
 set -euo pipefail
-root=$(realpath -m "${1:-}")
+root=${1:-}
 packages=()
-while shift && [ $# -gt 0 ] && [ "$1" != -- ]; do packages+=("$1"); done
+while [ $# -gt 0 ] && shift && [ $# -gt 0 ] && [ "$1" != -- ]; do packages+=("$1"); done
 [ $# -eq 0 ] || shift
 if [ ${#packages[@]} -eq 0 ]; then
   echo "trixie-root.sh: name a folder and packages: scripts/trixie-root.sh build/trixie bpftrace" >&2
   exit 2
 fi
+root=$(realpath -m "$root")
 log=$root.log
 fail() {
   tail -5 "$log" >&2

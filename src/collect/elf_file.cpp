@@ -15,6 +15,7 @@ bool is_modest(int fd) {
 }
 
 ElfHandle open_elf(int fd) {
+  if (!is_modest(fd)) return nullptr;
   elf_version(EV_CURRENT);
   // Read, not mapped: a file that is cut off meanwhile would end the tool.
   ElfHandle elf(elf_begin(fd, ELF_C_READ, nullptr));

@@ -26,7 +26,7 @@ using ElfHandle = std::unique_ptr<Elf, ElfEnd>;
 // real programs have neither. True for what is no ELF file.
 bool is_modest(int fd);
 
-// Null when it is no ELF file of 64 bits. Lifetime: the descriptor must outlive it. REQUIRES: is_modest().
+// Null when it is no ELF file of 64 bits, or not a modest one. Lifetime: the descriptor must outlive it.
 ElfHandle open_elf(int fd);
 
 // What of the file is loaded.

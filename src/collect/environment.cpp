@@ -5,9 +5,11 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 #include <string_view>
 #include <vector>
 
+#include "src/collect/clock.h"
 #include "src/collect/copies.h"
 #include "src/collect/elf_file.h"
 #include "src/collect/process.h"
@@ -18,9 +20,10 @@ namespace {
 
 constexpr std::size_t most_value_bytes = 256;
 // That a process can make us look at.
-constexpr std::size_t most_variables = 16'384, most_files = 4;
-// When a process is looked at again.
-constexpr std::uint64_t first_ns = 10'000'000, last_ns = 1'000'000'000;
+constexpr std::size_t most_variables = 16'384, most_files = 4, most_environ_bytes = 4 << 20;
+// Its libc may not be mapped yet when it is looked at first.
+constexpr int most_searches = 8;
+constexpr std::uint64_t share = 100;  // of a CPU, one part at the most
 
 std::string_view file_name_of(std::string_view path) { return path.substr(path.rfind('/') + 1); }
 
@@ -71,20 +74,19 @@ bool is_libc(std::string_view name) {
 
 // Where the process may keep the pointer to its environment. An executable that uses it may have it instead of libc, whose own
 // is then unused.
-std::vector<std::uint64_t> find_places(std::uint32_t pid) {
+std::vector<std::uint64_t> find_places(std::uint32_t pid, const FileId& executable) {
   std::vector<std::uint64_t> places;
   const auto mappings = file_mappings(pid);
-  struct stat executable;
-  if (!mappings || stat(("/proc/" + std::to_string(pid) + "/exe").c_str(), &executable) != 0) return places;
+  if (!mappings) return places;
   FileId last;
   std::size_t files = 0;
   for (const Mapping& mapping : *mappings) {
-    const bool is_candidate = mapping.file.inode == executable.st_ino || is_libc(file_name_of(mapping.path));
+    const bool is_candidate = mapping.file.inode == executable.inode || is_libc(file_name_of(mapping.path));
     if (mapping.file == last || !is_candidate) continue;
     last = mapping.file;
     if (++files > most_files) break;
     const FileDescriptor file = CopyFinder::open_mapped(pid, mapping);
-    if (!file.ok() || !is_modest(file.get())) continue;
+    if (!file.ok()) continue;
     const ElfHandle elf = open_elf(file.get());
     if (elf == nullptr) continue;
     const auto address = environ_in(elf.get());
@@ -117,7 +119,7 @@ std::optional<std::string> value_in(std::string_view entry, const std::string& n
 }
 
 std::optional<std::string> started_with(std::uint32_t pid, const std::string& name) {
-  const std::string all = read_proc_file("/proc/" + std::to_string(pid) + "/environ").value_or("");
+  const std::string all = read_proc_file("/proc/" + std::to_string(pid) + "/environ", most_environ_bytes).value_or("");
   for (std::size_t at = 0; at < all.size(); at = all.find('\0', at) + 1) {
     const std::string_view rest = std::string_view(all).substr(at);
     if (auto value = value_in(rest.substr(0, rest.find('\0')), name)) return value;
@@ -129,17 +131,25 @@ std::optional<std::string> started_with(std::uint32_t pid, const std::string& na
 }  // namespace
 
 bool Environment::find_table() {
+  struct stat status;
+  if (stat(("/proc/" + std::to_string(pid_) + "/exe").c_str(), &status) != 0) return false;
+  const FileId executable = {status.st_dev, status.st_ino};
+  if (executable != executable_) *this = Environment(pid_);
+  executable_ = executable;
+
   const ProcessMemory memory(pid_);
   const auto points_to_table = [&](std::uint64_t place) {
     std::uint64_t first = 0;
     return memory.read(place, &table_, sizeof table_) && table_ != 0 && memory.read(table_, &first, sizeof first);
   };
   if (place_ != 0 && points_to_table(place_)) return true;
-  for (const std::uint64_t place : find_places(pid_)) {
+  if (searches_ == most_searches) return false;
+  searches_++;
+  for (const std::uint64_t place : find_places(pid_, executable)) {
+    if (!points_to_table(place)) continue;
     place_ = place;
-    if (points_to_table(place)) return true;
+    return true;
   }
-  place_ = 0;
   return false;
 }
 
@@ -162,58 +172,62 @@ void EnvironmentReader::add(std::uint32_t pid, bool is_new, std::uint64_t now_ns
   const auto [entry, is_unknown] = known_.try_emplace({pid, start_ticks}, pid);
   if (!is_new && !is_unknown) return;
   entry->second.environment = Environment(pid);  // another program has it elsewhere
-  look_at(entry->first, entry->second);
-  entry->second.interval_ns = first_ns;
-  entry->second.next_ns = now_ns + first_ns;
+  if (look_at(*entry)) watches_.add(pid, now_ns);
 }
 
-// The process that had the parent's number when the child began.
-EnvironmentReader::Known* EnvironmentReader::parent_of(std::uint32_t parent_pid, std::uint64_t child_start_ticks) {
-  auto parent = known_.upper_bound({parent_pid, child_start_ticks});
-  if (parent == known_.begin() || (--parent)->first.first != parent_pid) return nullptr;
-  return &parent->second;
+EnvironmentReader::Entry* EnvironmentReader::find(std::uint32_t pid, std::uint64_t at_ticks) {
+  auto entry = known_.upper_bound({pid, at_ticks});
+  if (entry == known_.begin() || (--entry)->first.first != pid) return nullptr;
+  return &*entry;
 }
 
-void EnvironmentReader::look_at(const Process& process, Known& known) {
-  const auto [pid, start_ticks] = process;
+bool EnvironmentReader::look_at(Entry& entry) {
+  const auto [pid, start_ticks] = entry.first;
+  Known& known = entry.second;
   auto value = known.environment.value_of(variable_);
   // Of one that has ended meanwhile, what is known stays.
   const auto stat = has_memory(pid) ? stat_of(pid) : std::nullopt;
-  if (!stat || stat->start_ticks != start_ticks) return;
-  if (known.was_looked_at && known.value && known.value != value) known.is_inherited = false;
+  if (!stat || stat->start_ticks != start_ticks) return false;
+  if (known.was_looked_at && known.value && known.value != value) known.may_be_inherited = false;
   known.value = std::move(value);
   known.was_looked_at = true;
-  Known* parent = parent_of(stat->parent_pid, start_ticks);
-  if (parent != nullptr && parent->was_looked_at && parent->value != known.value) parent->is_inherited = false;
+  Entry* const parent = find(stat->parent_pid, start_ticks);
+  if (parent != nullptr && parent->second.was_looked_at && parent->second.value != known.value) {
+    parent->second.may_be_inherited = false;
+  }
+  return true;
 }
 
 void EnvironmentReader::look(std::uint64_t now_ns) {
-  for (auto& [process, known] : known_) {
-    if (known.next_ns > now_ns) continue;
-    look_at(process, known);
-    known.interval_ns = std::min(known.interval_ns * 2, last_ns);
-    known.next_ns = start_ticks_of(process.first) == process.second ? now_ns + known.interval_ns : UINT64_MAX;
+  if (now_ns < next_ns()) return;
+  const std::uint64_t began_ns = waitprobe::now_ns();
+  for (const std::uint32_t pid : watches_.take_due(now_ns)) {
+    Entry* const entry = find(pid, UINT64_MAX);
+    if (entry == nullptr || !look_at(*entry)) watches_.remove(pid);
   }
+  not_before_ns_ = now_ns + share * (waitprobe::now_ns() - began_ns);
 }
 
 void EnvironmentReader::look_at_all() {
-  for (auto& [process, known] : known_) {
-    look_at(process, known);
-    known.next_ns = UINT64_MAX;
+  for (const std::uint32_t pid : watches_.take_all()) {
+    if (Entry* const entry = find(pid, UINT64_MAX)) look_at(*entry);
   }
-}
-
-std::uint64_t EnvironmentReader::next_ns() const {
-  std::uint64_t next = UINT64_MAX;
-  for (const auto& [process, known] : known_) next = std::min(next, known.next_ns);
-  return next;
 }
 
 std::optional<std::string> EnvironmentReader::value_of(const Series& series) {
   const auto known = known_.find({series.pid, series.process_start_ticks});
   if (known != known_.end() && known->second.was_looked_at) return known->second.value;
-  const Known* parent = parent_of(series.parent_pid, series.process_start_ticks);
-  return parent != nullptr && parent->is_inherited ? parent->value : std::nullopt;
+  const Entry* const parent = find(series.parent_pid, series.process_start_ticks);
+  return parent != nullptr && parent->second.may_be_inherited ? parent->second.value : std::nullopt;
+}
+
+void EnvironmentReader::forget_all_but(const std::vector<Series>& series) {
+  std::set<Process> wanted;
+  for (const Series& s : series) wanted.insert({s.pid, s.process_start_ticks});
+  std::erase_if(known_, [&](const Entry& entry) {
+    return !wanted.contains(entry.first) && start_ticks_of(entry.first.first) != entry.first.second;
+  });
+  crowded_ = std::max(crowded_, 2 * known_.size());
 }
 
 }  // namespace waitprobe

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "src/collect/process.h"
+#include "src/collect/watch_list.h"
 #include "src/model/snapshot.h"
 
 namespace waitprobe {
@@ -24,12 +29,15 @@ class Environment {
   bool find_table();
 
   std::uint32_t pid_;
-  std::uint64_t place_ = 0;  // of libc's `environ`; found at the first look
+  FileId executable_;        // in which, or beside which, the place was found
+  int searches_ = 0;         // of that executable
+  std::uint64_t place_ = 0;  // of libc's `environ`; 0: not found
   std::uint64_t table_ = 0;  // what it points to
 };
 
 // One variable in the environments of many processes, remembered beyond their ends. A process may set it late: each is looked
-// at again, soon at first, then ever more rarely. Units: nanoseconds of CLOCK_MONOTONIC.
+// at again, soon at first, then every second, or as often as one percent of a CPU allows. Units: nanoseconds of
+// CLOCK_MONOTONIC.
 //
 // Threads: one at a time.
 class EnvironmentReader {
@@ -38,7 +46,8 @@ class EnvironmentReader {
 
   const std::string& variable() const { return variable_; }
 
-  // A process that is to be looked at. `is_new`: it has begun, or started another program, since it was added last.
+  // A process that is to be looked at. `is_new`: it has begun, or is known to have started another program, since it was added
+  // last.
   void add(std::uint32_t pid, bool is_new, std::uint64_t now_ns);
 
   // Looks at those that are due.
@@ -46,11 +55,15 @@ class EnvironmentReader {
   // Looks at all, for the last time.
   void look_at_all();
   // When the next is due; UINT64_MAX: never.
-  std::uint64_t next_ns() const;
+  std::uint64_t next_ns() const { return std::max(watches_.next_ns(), not_before_ns_); }
 
-  // Of the process of a series. Of one that has ended before it could be looked at, that of its parent, unless that was seen to
-  // change it or a child to have another.
+  // Of the process of a series. Of a forked one that has ended before it could be looked at, that of its parent, unless that
+  // was seen to change it or a child to have another.
   std::optional<std::string> value_of(const Series& series);
+
+  // There are many that have ended. Then all but those of these series are to be forgotten.
+  bool is_crowded() const { return known_.size() >= crowded_; }
+  void forget_all_but(const std::vector<Series>& series);
 
  private:
   using Process = std::pair<std::uint32_t, std::uint64_t>;  // pid, start in ticks
@@ -61,16 +74,20 @@ class EnvironmentReader {
     Environment environment;
     bool was_looked_at = false;
     std::optional<std::string> value;
-    bool is_inherited = true;  // neither it nor a child of it was seen to have another value
-    std::uint64_t next_ns = 0;
-    std::uint64_t interval_ns = 0;
+    bool may_be_inherited = true;  // neither it nor a child of it was seen to have another value
   };
+  using Entry = std::map<Process, Known>::value_type;
 
-  void look_at(const Process& process, Known& known);
-  Known* parent_of(std::uint32_t parent_pid, std::uint64_t child_start_ticks);
+  // False when the process has ended.
+  bool look_at(Entry& entry);
+  // Whoever had a number at a moment.
+  Entry* find(std::uint32_t pid, std::uint64_t at_ticks);
 
   std::string variable_;
   std::map<Process, Known> known_;
+  WatchList watches_;  // those that have not ended
+  std::uint64_t not_before_ns_ = 0;
+  std::size_t crowded_ = 16'384;
 };
 
 }  // namespace waitprobe

@@ -188,6 +188,7 @@ HistProgram::KnownSeries& HistProgram::series_of(std::uint32_t slot) {
     Series identity = to_series(info);
     known = &known_series_[std::make_tuple(identity.process_start_ticks, identity.pid, identity.key, identity.key_len,
                                            identity.distinct)];
+    if (identity.parent_pid == 0) identity.parent_pid = known->identity.parent_pid;
     known->identity = std::move(identity);  // after an exec, with the name of today
     are_ranked_ = false;
   }

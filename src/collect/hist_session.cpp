@@ -77,7 +77,10 @@ void HistSession::on_copy(const Copy& copy, bool is_new) {
 
 bool HistSession::serve() {
   copies_.make_room();
-  if (environments_) environments_->look(now_ns());
+  if (environments_) {
+    environments_->look(now_ns());
+    if (environments_->is_crowded()) environments_->forget_all_but(program_.series());
+  }
   return false;
 }
 

@@ -71,13 +71,17 @@ std::uint32_t process_of(std::uint32_t tid) {
 
 }  // namespace
 
-std::optional<std::string> read_proc_file(const std::string& path) {
+std::optional<std::string> read_proc_file(const std::string& path, std::size_t most_bytes) {
   std::FILE* file = std::fopen(path.c_str(), "re");
   if (file == nullptr) return std::nullopt;
   std::string text;
   char part[16384];
   errno = 0;
-  while (const std::size_t got = std::fread(part, 1, sizeof part, file)) text.append(part, got);
+  while (text.size() < most_bytes) {
+    const std::size_t got = std::fread(part, 1, std::min(sizeof part, most_bytes - text.size()), file);
+    if (got == 0) break;
+    text.append(part, got);
+  }
   const int why = std::ferror(file) ? errno : 0;
   std::fclose(file);
   errno = why;

@@ -35,8 +35,8 @@ struct Mapping {
   bool holds_offset(std::uint64_t in_file) const { return in_file >= offset && in_file - offset < end - start; }
 };
 
-// The whole of a file below /proc; nothing when it cannot be read, and errno tells why.
-std::optional<std::string> read_proc_file(const std::string& path);
+// The whole of a file below /proc, or its first bytes; nothing when it cannot be read, and errno tells why.
+std::optional<std::string> read_proc_file(const std::string& path, std::size_t most_bytes = SIZE_MAX);
 
 // What is read of /proc/PID/stat, or of that of a thread.
 struct Stat {

@@ -8,8 +8,8 @@
 
 namespace waitprobe {
 
-// When to look at a process again for files that it has mapped meanwhile (a plug-in, a library that its loader is just
-// mapping): soon at first, then ever more rarely. Units: nanoseconds of CLOCK_MONOTONIC.
+// When to look at a process again for what it has changed meanwhile (files that it has mapped, its environment): soon at first,
+// then ever more rarely. Units: nanoseconds of CLOCK_MONOTONIC.
 class WatchList {
  public:
   static constexpr std::uint64_t first_ns = 10'000'000;
@@ -31,6 +31,14 @@ class WatchList {
     }
     if (forget_after_last_) std::erase_if(watches_, [](const auto& entry) { return entry.second.interval_ns == last_ns; });
     return due;
+  }
+
+  // All of them, which empties the list.
+  std::vector<std::uint32_t> take_all() {
+    std::vector<std::uint32_t> all;
+    for (const auto& [pid, watch] : watches_) all.push_back(pid);
+    watches_.clear();
+    return all;
   }
 
   // UINT64_MAX when the list is empty.

@@ -29,7 +29,7 @@ bool is_before(const SeriesId& a, const SeriesId& b);
 
 struct Series : SeriesId {
   Histogram histogram;
-  std::uint32_t parent_pid = 0;      // of its process, when that was seen first; 0: not known
+  std::uint32_t parent_pid = 0;      // of a process that was forked and has run no other program since; else 0
   std::optional<std::string> group;  // of its process today, where processes are put in groups (groups.h); any bytes
 };
 

@@ -103,7 +103,8 @@ void print_groups(std::ostream& out, const Snapshot& snapshot, const TableOption
     for (const KeyInGroups& key : keys) print_bars_of(out, key, name, options);
   }
   print_spread(out, keys, group_width, name, options);
-  if (!keys.empty() && !any) out << "none of the processes has " << escape(snapshot.group_by) << " in its environment\n";
+  if (!keys.empty() && !any)
+    out << "none of these processes is known to have " << escape(snapshot.group_by) << " in its environment\n";
 }
 
 }  // namespace waitprobe

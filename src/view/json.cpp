@@ -207,7 +207,7 @@ void print_json(std::ostream& out, const Snapshot& snapshot) {
   Json json = {{"waitprobe", 1}, {"time_unix_ns", snapshot.time_unix_ns}, {"elapsed_ns", snapshot.elapsed_ns}};
   json["series"] = array_of(snapshot.series);
   if (!snapshot.group_by.empty()) {
-    json["group_by"] = repair_utf8(snapshot.group_by);
+    put_bytes(json, "group_by", snapshot.group_by);
     json["spread"] = spreads_of(snapshot.series);
   }
   json["coverage"] = {{"observed", coverage.observed}, {"lost", coverage.lost}};

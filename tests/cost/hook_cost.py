@@ -9,8 +9,8 @@ import tempfile
 
 from idle_cost import DEAR, FEW, HERE, MANY, disassembly, instructions, run
 
-# More than functions that do nothing: the armed word, by its pointer, and two branches.
-AT_MOST = 6
+# More than the three of functions that do nothing: the armed word, by its pointer, and two branches. Of x86-64; docs/pytorch.md tells the sum.
+MORE = 6
 FUNCTIONS = ("waitprobe::(anonymous namespace)::start(void*, long)", "waitprobe::(anonymous namespace)::stop(void*, long, long)")
 
 
@@ -18,7 +18,7 @@ def main(compiler, library):
     failures = []
     with tempfile.TemporaryDirectory() as folder:
         program = os.path.join(folder, "program")
-        run(compiler, "-std=c++20", "-O2", f"{HERE}/hook_loop.cpp", "-o", program, "-ldl")
+        run(compiler, "-std=c++20", "-O2", f"-I{HERE}/../..", f"{HERE}/hook_loop.cpp", "-o", program, "-ldl")
         os.environ["LD_PRELOAD"] = library
         cost = {}
         for loop in ("hook", "nothing"):
@@ -27,8 +27,8 @@ def main(compiler, library):
         del os.environ["LD_PRELOAD"]
         more = cost["hook"] - cost["nothing"]
         print(f"instructions of an idle start and stop: {more:.2f} more than of functions that do nothing")
-        if not 0 < more <= AT_MOST:
-            failures.append(f"that is not more than none and at most {AT_MOST}")
+        if more != MORE if os.uname().machine == "x86_64" else more <= 0:
+            failures.append(f"that is not {MORE}")
         for function in FUNCTIONS:
             code = disassembly(library, function)
             if "ret" not in code:

@@ -9,14 +9,9 @@
 #include <cstdlib>
 #include <string_view>
 
-namespace {
+#include "src/torch/dynamic_backend.h"
 
-struct Backend {
-  void* self;
-  std::intptr_t (*start)(void* self, std::int64_t now_us);
-  void (*stop)(void* self, std::int64_t now_us, std::intptr_t ctx);
-  void (*destroy)(void* self);
-};
+namespace {
 
 std::intptr_t start_nothing(void*, std::int64_t) { return 0; }
 void stop_nothing(void*, std::int64_t, std::intptr_t) {}
@@ -25,10 +20,11 @@ void stop_nothing(void*, std::int64_t, std::intptr_t) {}
 
 int main(int argc, char** argv) {
   if (argc != 3) return 2;
-  Backend backend = {nullptr, start_nothing, stop_nothing, nullptr};
+  WaitCounterDynamicBackend backend = {nullptr, start_nothing, stop_nothing, nullptr};
   if (argv[1] == std::string_view("hook")) {
     void* const init = dlsym(RTLD_DEFAULT, "c10_monitor_wait_counter_dynamic_backend_init_v1");
-    if (init != nullptr) reinterpret_cast<void (*)(Backend*, const char*, std::size_t)>(init)(&backend, "cost.hook", 9);
+    if (init != nullptr)
+      reinterpret_cast<decltype(&c10_monitor_wait_counter_dynamic_backend_init_v1)>(init)(&backend, "cost.hook", 9);
     if (backend.self == nullptr) {
       std::fputs("hook_loop: libwaitprobe_torch.so is not preloaded\n", stderr);
       return 1;

@@ -56,8 +56,8 @@ def spread_of(snapshot, key):
 class Groups(TestCase):
     def test_by_what_processes_were_started_with_and_have_set_since(self):
         early = self.started(host("--linger", "300", RANK="0"))
-        late = self.started(host("--rank", "1", "--late", "300", "--linger", "300"))
-        changed = self.started(host("--rank", "2", "--linger", "300", RANK="nought"))
+        late = self.started(host("--rank", "1", "--late", "300", "--linger", "1500"))
+        changed = self.started(host("--rank", "2", "--linger", "1500", RANK="nought"))
         none = self.started(host())
         tool = self.started(Hist("--by-env", "RANK", "-f", LIBRARY))
         for program in (early, late, changed, none):
@@ -81,6 +81,15 @@ class Groups(TestCase):
             groups = groups_of(tool.last(), key)
             self.assertEqual({group: sum(counts.values()) for group, counts in groups.items() if group is not None} |
                              {group: 0 for group in groups if group is None}, {"0": count, "1": count}, key)
+
+    def test_child_that_runs_another_program_has_no_value_of_its_parent(self):
+        # It is never looked at: the file alone is attached to, and each lives for some milliseconds.
+        command = f"export RANK=0; for i in 1 2 3 4 5; do RANK=1 {built('waitprobe-workload')} --waits 10 --keys 1 --pattern none >/dev/null; done"
+        tool = self.started(Hist("--by-env", "RANK", "-f", built("waitprobe-workload")))
+        self.started(Program(["sh", "-c", command])).wait()
+        tool.stop()
+        self.assertEqual(sum(tool.counts().values()), 50)
+        self.assertNotIn("0", [series.get("group") for series in tool.last()["series"]])
 
     def test_value_of_a_parent_that_changes_is_not_handed_down(self):
         # Children that live too briefly to be looked at: in the right group, or in none.
@@ -128,7 +137,7 @@ class Groups(TestCase):
     def test_nobody_has_it(self):
         tool = self.started(Hist("--by-env", "NOBODY_HAS_IT", "--", TOOL, "run", "--torch", "--", HOST, json_output=False))
         tool.wait()
-        self.assertIn("none of the processes has NOBODY_HAS_IT in its environment", tool.out)
+        self.assertIn("none of these processes is known to have NOBODY_HAS_IT in its environment", tool.out)
 
     def test_wrong_names(self):
         for name in ("", "RANK=1"):
@@ -142,9 +151,11 @@ class Environments(TestCase):
 
     SOURCE = """
         #include <fcntl.h>
+        #include <stdio.h>
         #include <stdlib.h>
         #include <string.h>
         #include <sys/mman.h>
+        #include <sys/prctl.h>
         #include <unistd.h>
         #include <waitprobe/wait_counter.h>
         #ifdef OWN
@@ -153,6 +164,18 @@ class Environments(TestCase):
         int main(int argc, char** argv) {
           if (argc > 2) setenv("RANK", argv[2], 1);
           if (argc > 3 && strcmp(argv[3], "gone") == 0) environ = nullptr;
+          if (argc > 3 && strcmp(argv[3], "huge") == 0) {
+            // Anybody may do so, if all is said at once. From the 26th on: /proc/PID/stat.
+            unsigned long field[52] = {}, begin;
+            FILE* stat = fopen("/proc/self/stat", "r");
+            fscanf(stat, "%*d (%*[^)]) %*c");
+            for (int i = 4; i < 52; i++) fscanf(stat, "%lu", &field[i]);
+            begin = (unsigned long)mmap(nullptr, 1UL << 30, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+            prctl_mm_map map = {field[26], field[27], field[45], field[46], field[47], (unsigned long)sbrk(0), field[28], field[48], field[49],
+                                begin, begin + (1UL << 30), nullptr, 0, (unsigned)-1};
+            if (prctl(PR_SET_MM, PR_SET_MM_MAP, &map, sizeof map, 0) != 0) return 1;
+            environ = nullptr;
+          }
           if (argc > 3 && argv[3][0] == '/') mmap(nullptr, 4096, PROT_READ, MAP_PRIVATE, open(argv[3], O_RDONLY), 0);
           for (int i = 0; i < atoi(argv[1]); i++) {
             STATIC_SCOPED_WAIT_COUNTER(envs.wait);
@@ -168,11 +191,15 @@ class Environments(TestCase):
                         built("libwaitprobe.a")], check=True)
         return program
 
+    @staticmethod
+    def limit_memory():
+        resource.setrlimit(resource.RLIMIT_AS, (800 << 20, 800 << 20))
+
     def group(self, *words, **options):
-        """The one group that the waits of a started program are in."""
+        """The one group that the waits of a started program are in, or None."""
         tool = self.started(Hist("--by-env", "RANK", "--", *words, env={"RANK": "9"}, **options))
         self.assertEqual(tool.wait(10 * harness.PATIENCE), 0)
-        (group,) = [series["group"] for series in tool.last()["series"]]
+        (group,) = [series.get("group") for series in tool.last()["series"]]
         return group
 
     def test_static_copied_and_gone(self):
@@ -200,8 +227,16 @@ class Environments(TestCase):
                 with self.subTest(name):
                     file = os.path.join(folder, f"libc.so.{name}")
                     write_elf(file, *claim)
-                    limit = lambda: resource.setrlimit(resource.RLIMIT_AS, (800 << 20, 800 << 20))
-                    self.assertEqual(self.group(program, "300", "5", file, preexec_fn=limit), "5")
+                    self.assertEqual(self.group(program, "300", "5", file, preexec_fn=self.limit_memory), "5")
+
+    def test_process_that_claims_to_have_been_started_with_much(self):
+        def room_for_the_program():
+            resource.setrlimit(resource.RLIMIT_AS, (1500 << 20, resource.RLIM_INFINITY))
+
+        with tempfile.TemporaryDirectory() as folder:
+            program = self.build(folder, "-O1")
+            raised = ["sh", "-c", 'ulimit -S -v unlimited; exec "$@"', "sh", program, "300", "5", "huge"]
+            self.assertIsNone(self.group(*raised, preexec_fn=room_for_the_program))
 
     def test_values_of_any_bytes(self):
         values = {b"": "", b"a=b": "a=b", b"\x1b[31m\xff": "\x1b[31m\\xff", b"x" * 1000: "x" * 256}

@@ -197,8 +197,11 @@ class MockFactory : public WaitCounterBackendFactoryIf {
 
 TEST_F(C10, every_factory_is_asked_once_and_every_stop_brings_the_context_of_its_start) {
   constexpr int factories = 3, waits = 5;
+  std::vector<MockBackend*> backends;
+  std::vector<MockFactory*> asked;
   for (int i = 0; i < factories; i++) {
     auto backend = std::make_unique<testing::StrictMock<MockBackend>>();
+    backends.push_back(backend.get());
     testing::Mock::AllowLeak(backend.get());
     for (int k = 0; k < waits; k++) {
       const std::intptr_t ctx = i * 1000 + k;
@@ -207,6 +210,7 @@ TEST_F(C10, every_factory_is_asked_once_and_every_stop_brings_the_context_of_its
       EXPECT_CALL(*backend, stop(testing::_, ctx));
     }
     auto factory = std::make_unique<testing::NiceMock<MockFactory>>();
+    asked.push_back(factory.get());
     testing::Mock::AllowLeak(factory.get());
     EXPECT_CALL(*factory, create).WillRepeatedly([](std::string_view) { return nullptr; });
     EXPECT_CALL(*factory, create(std::string_view("pytorch.mocked")))
@@ -218,4 +222,7 @@ TEST_F(C10, every_factory_is_asked_once_and_every_stop_brings_the_context_of_its
   EXPECT_EQ(c10::monitor::detail::getRegisteredWaitCounterBackends().size(), 1U + factories);
   for (int k = 0; k < waits; k++) STATIC_SCOPED_WAIT_COUNTER(pytorch.mocked);
   expect("pytorch.mocked", waits);
+  // They live for ever, so it has to be asked for.
+  for (MockBackend* backend : backends) EXPECT_TRUE(testing::Mock::VerifyAndClearExpectations(backend));
+  for (MockFactory* factory : asked) EXPECT_TRUE(testing::Mock::VerifyAndClearExpectations(factory));
 }

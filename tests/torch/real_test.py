@@ -138,6 +138,17 @@ class Python(TestCase):
         self.assertGreaterEqual(series["my.key"]["min_ns"], 10_000_000)
         self.assertEqual(series["my.k\0y"]["count"], 10)
 
+    def test_loaded_by_the_script_itself(self):
+        program = (f"import ctypes; ctypes.CDLL({LIBRARY!r}, mode=ctypes.RTLD_GLOBAL)\n"
+                   "from torch.monitor import _WaitCounter\n"
+                   "for i in range(10):\n"
+                   "  with _WaitCounter('my.key').guard(): pass\n")
+        inside = ["chroot", ROOT] if ROOT else []
+        tool = self.started(Hist("--", *inside, "python3", "-c", program))
+        self.assertEqual(tool.wait(), 0)
+        self.assertEqual(tool.counts()["my.key"], 10)
+        self.assert_all_seen(tool.last())
+
 
 if __name__ == "__main__":
     harness.main()

@@ -216,18 +216,37 @@ TEST(EnvironmentReader, RemembersThoseThatHaveEnded) {
 TEST(EnvironmentReader, LooksAgainSoonThenEverMoreRarely) {
   EnvironmentReader reader(name);
   reader.add(self(), true, 1'000);
-  std::uint64_t now = 1'000, interval = reader.next_ns() - now;
-  EXPECT_EQ(interval, 10'000'000U);
+  EXPECT_EQ(reader.next_ns(), 10'001'000U);
+  std::uint64_t now = 1'000, least = 10'000'000;
   for (int i = 0; i < 20; i++) {
+    EXPECT_GE(reader.next_ns() - now, least) << "and longer where a look took long";
     now = reader.next_ns();
+    reader.look(now - 1);
+    EXPECT_EQ(reader.next_ns(), now) << "it was not due";
     reader.look(now);
-    EXPECT_EQ(reader.next_ns() - now, std::min<std::uint64_t>(interval * 2, 1'000'000'000));
-    interval = reader.next_ns() - now;
+    least = std::min<std::uint64_t>(least * 2, 1'000'000'000);
   }
+  EXPECT_EQ(least, 1'000'000'000U);
   reader.add(self(), false, now);
-  EXPECT_EQ(reader.next_ns() - now, interval) << "it is known";
-  reader.add(self(), true, now);
-  EXPECT_EQ(reader.next_ns() - now, 10'000'000U) << "it has become another program";
+  EXPECT_GE(reader.next_ns() - now, least) << "it is known";
+  reader.look_at_all();
+  EXPECT_EQ(reader.next_ns(), UINT64_MAX);
+}
+
+TEST(EnvironmentReader, ForgetsThoseThatHaveEndedWithoutASeriesWhenThereAreMany) {
+  setenv(name, "1", 1);
+  EnvironmentReader reader(name);
+  Child kept([] {}), forgotten([] {});
+  const Series of_kept = series_of(kept.pid(), start_ticks_of(kept.pid()), 0);
+  const Series of_forgotten = series_of(forgotten.pid(), start_ticks_of(forgotten.pid()), 0);
+  for (const std::uint32_t pid : {self(), kept.pid(), forgotten.pid()}) reader.add(pid, true, 1'000);
+  kept.end();
+  forgotten.end();
+  EXPECT_FALSE(reader.is_crowded());
+  reader.forget_all_but({of_kept});
+  EXPECT_EQ(reader.value_of(of_kept), "1");
+  EXPECT_FALSE(reader.value_of(of_forgotten));
+  EXPECT_EQ(reader.value_of(series_of(self(), start_ticks_of(self()), 0)), "1") << "it is alive";
 }
 
 TEST(EnvironmentReader, ValueOfAParentIsHandedDownUntilSomebodyHasAnother) {

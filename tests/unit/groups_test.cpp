@@ -62,11 +62,12 @@ TEST(Groups, AddUpTheirProcessesAndKeysAddUpTheirGroups) {
   EXPECT_EQ(keys[1].all.histogram.max_ns(), 5U);
 }
 
-TEST(Groups, LongKeysThatBeginAlikeStayApart) {
-  Series one = of_group("0", std::string(1000, 'x'), {1}, 1), other = one;
+TEST(Groups, LongKeyIsOneWhateverTellsItApartInAProcess) {
+  Series one = of_group("0", std::string(1000, 'x'), {1}, 1), other = of_group("1", std::string(1000, 'x'), {1}, 2);
   one.distinct = 1;
   other.distinct = 2;
-  EXPECT_EQ(by_key_and_group({one, other}).size(), 2U);
+  EXPECT_EQ(by_key_and_group({one, other}).size(), 1U);
+  EXPECT_EQ(by_key_and_group({one, of_group("0", std::string(999, 'x'), {1}, 1)}).size(), 2U);
 }
 
 TEST(Groups, SpreadIsBetweenThoseThatHaveAValue) {
@@ -80,6 +81,9 @@ TEST(Groups, SpreadIsBetweenThoseThatHaveAValue) {
   EXPECT_EQ(found->least->group, "1");
   EXPECT_EQ(found->most->group, "2");
   EXPECT_EQ(found->ns, 93U);
+  const std::vector<KeyInGroups> equals = by_key_and_group({of_group("0", "k", {5}, 1), of_group("1", "k", {5}, 2)});
+  EXPECT_EQ(spread_of(equals.at(0))->least->group, "0");
+  EXPECT_EQ(spread_of(equals.at(0))->most->group, "1");
 }
 
 TEST(Groups, IntervalHasThemToo) {
