@@ -38,7 +38,7 @@ std::optional<Moment> parse_moment(const std::string& text) {
   return Moment{Moment::Kind::after_begin, *ns};
 }
 
-std::uint64_t after_begin(const Moment& moment, std::uint64_t begin_unix_ns) {
+std::uint64_t after_begin(const Moment& moment, std::uint64_t begin_unix_ns, std::uint64_t latest_unix_ns) {
   if (moment.kind == Moment::Kind::after_begin) return moment.ns;
   std::uint64_t wanted_ns = moment.ns;
   if (moment.kind == Moment::Kind::time_of_day) {
@@ -52,7 +52,8 @@ std::uint64_t after_begin(const Moment& moment, std::uint64_t begin_unix_ns) {
     wanted_ns = unix_ns(day);
     if (wanted_ns + second_ns <= begin_unix_ns) {
       day.tm_mday++;
-      wanted_ns = unix_ns(day);
+      const std::uint64_t next_day_ns = unix_ns(day);
+      if (next_day_ns <= latest_unix_ns) wanted_ns = next_day_ns;
     }
   }
   return wanted_ns > begin_unix_ns ? wanted_ns - begin_unix_ns : 0;

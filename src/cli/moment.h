@@ -20,8 +20,9 @@ struct Moment {
 // Nothing if it is none.
 std::optional<Moment> parse_moment(const std::string& text);
 
-// As nanoseconds after the beginning of a recording. A time of day is the first one after it; what lies before it is 0.
-std::uint64_t after_begin(const Moment& moment, std::uint64_t begin_unix_ns);
+// As nanoseconds after the beginning of a recording. A time of day is the first one after it, or, where that is later than
+// `latest`, the one before; what lies before the beginning is 0.
+std::uint64_t after_begin(const Moment& moment, std::uint64_t begin_unix_ns, std::uint64_t latest_unix_ns = UINT64_MAX);
 
 // A part of a recording.
 struct MomentSpan {

@@ -59,7 +59,8 @@ Result<Recordings> read_recordings(const std::vector<std::string>& files) {
 
 Result<Span> span_of(const Recordings& recordings, const MomentSpan& wanted) {
   Span span;
-  if (wanted.from) span.from_ns = after_begin(*wanted.from, recordings.begin_unix_ns());
+  // One that begins at 14:05:20 has nothing before 14:05, which is no reason to ask for tomorrow's.
+  if (wanted.from) span.from_ns = after_begin(*wanted.from, recordings.begin_unix_ns(), recordings.end_unix_ns());
   if (wanted.to) span.to_ns = after_begin(*wanted.to, recordings.begin_unix_ns());
   const std::uint64_t length_ns = recordings.end_unix_ns() - recordings.begin_unix_ns();
   if (span.from_ns >= span.to_ns || (span.from_ns != 0 && span.from_ns >= length_ns)) {

@@ -205,10 +205,15 @@ class Reports(Recordings):
         self.record_workload()
         begin = self.lines()[0]["time_unix_ns"] // 10**9
         for form in ("%H:%M:%S", "%Y-%m-%dT%H:%M:%S"):
-            until = time.strftime(form, time.localtime(begin + 3600))
+            # Not of the next day: that time of day was before the beginning, too.
+            same_day = time.localtime(begin + 3600).tm_mday == time.localtime(begin).tm_mday
+            until = time.strftime(form, time.localtime(begin + (3600 if same_day else 60)))
             self.assertEqual(self.reported(self.path(), "--to", until), self.reported(self.path()))
             late = self.report(self.path(), "--from", until, status=1)
             self.assertRegex(late.err, "cannot look at this part of .*: it holds nothing\n  what was recorded is from ")
+        # The minute in which it begins, and the hour before: nothing was then, and all is after it.
+        for before in (time.strftime("%H:%M", time.localtime(begin)), time.strftime("%H:%M:%S", time.localtime(begin - begin % 3600))):
+            self.assertEqual(self.reported(self.path(), "--from", before), self.reported(self.path()))
 
     def test_a_clock_that_is_set_by_years_makes_a_gap_and_no_delay(self):
         truth = self.record_workload(work=("--loop", 1))
