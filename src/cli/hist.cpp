@@ -24,14 +24,7 @@ Options parse(const CommandRow& row, const Words& words, std::optional<ReadyFd>&
   add_live_options(parser, options.live, "Show what happened in each such interval");
   add_print_options(parser, options.print);
   parser.add_flag("--bars", options.print.table.bars, "A histogram for each key");
-  parser.add_value(
-      "--by-env", "NAME", "Group processes by an environment variable, as RANK",
-      [&name = options.group_by](const std::string& text) {
-        if (text.empty() || text.find('=') != std::string::npos) {
-          throw UsageError{"--by-env takes the name of an environment variable, such as RANK, and not '" + text + "'"};
-        }
-        name = text;
-      });
+  add_group_by(parser, options.group_by);
   parser.add_flag("--per-event", options.per_event, "Trap at each wait: the same counts, much dearer");
   ready.emplace(parser);
   parser.parse_words(words);

@@ -214,6 +214,16 @@ void add_duration(Parser& parser, const std::string& name, std::uint64_t& to, co
   parser.add_value(name, "TIME", description, take);
 }
 
+void add_group_by(Parser& parser, std::string& name) {
+  const auto take = [&name](const std::string& text) {
+    if (text.empty() || text.find('=') != std::string::npos) {
+      throw UsageError{"--by-env takes the name of an environment variable, such as RANK, and not '" + text + "'"};
+    }
+    name = text;
+  };
+  parser.add_value("--by-env", "NAME", "Group processes by an environment variable, as RANK", take);
+}
+
 void add_key_globs(Parser& parser, std::vector<std::string>& globs) {
   parser.add_texts("-k,--key", globs, "GLOB", "Only keys that match, as in -k 'db.*'; repeatable");
 }

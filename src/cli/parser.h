@@ -119,6 +119,9 @@ std::optional<std::uint64_t> parse_duration(const std::string& text);
 // An option that takes such a time. Units: `to` is in nanoseconds.
 void add_duration(Parser& parser, const std::string& name, std::uint64_t& to, const std::string& description);
 
+// --by-env NAME: an environment variable by which processes are grouped.
+void add_group_by(Parser& parser, std::string& name);
+
 // -k GLOB, repeatable.
 void add_key_globs(Parser& parser, std::vector<std::string>& globs);
 

@@ -42,6 +42,7 @@ Options parse(const CommandRow& row, const Words& words, std::optional<ReadyFd>&
   parser.add_flag("--stack", options.stuck.stacks, "What their threads are doing; stops each for a moment");
   parser.add_texts("--ignore", options.stuck.ignore_globs, "GLOB", "Keys whose waits are meant to last; repeatable");
   add_key_globs(parser, options.stuck.key_globs);
+  add_group_by(parser, options.stuck.group_by);
   parser.add_flag("--watch", options.watch, "Again and again, until Ctrl-C");
   add_seconds(parser, "-i", options.interval_ns, "With --watch: so often (1)");
   parser.add_flag("--json", options.json, "One object a line, for a program to read");
@@ -50,6 +51,9 @@ Options parse(const CommandRow& row, const Words& words, std::optional<ReadyFd>&
   parser.parse_words(words);
   if (parser.was_given("-i") && !options.watch) throw UsageError{"-i says how often --watch looks; give that as well"};
   if (options.watch && !options.core_file.empty()) throw UsageError{"a core dump does not change; leave out --watch"};
+  if (!options.stuck.group_by.empty() && !options.core_file.empty()) {
+    throw UsageError{"a core dump is of one process; leave out --by-env"};
+  }
   if (options.core_file.empty()) {
     options.targets = targets.choice(words);
   } else if (targets.has_any()) {

@@ -17,7 +17,7 @@ constexpr std::size_t most_copies = 256;  // in a process; thread-local storage 
 
 Error no_probes_error(std::uint32_t pid) {
   return Error{"trace", describe_process(pid), "none of the files it has mapped carries the probes of waitprobe",
-               "link the program with libwaitprobe and put guards around its waits; `waitprobe list` shows who has done so"};
+               "link the program with libwaitprobe and put guards around its waits (PyTorch has them: waitprobe run --torch)"};
 }
 
 FileDescriptor CopyFinder::open_mapped(std::uint32_t pid, const Mapping& mapping) {

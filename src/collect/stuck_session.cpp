@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "src/collect/clock.h"
+#include "src/collect/environment.h"
 #include "src/collect/process_memory.h"
 #include "src/collect/stopped_thread.h"
 #include "src/collect/thread_info.h"
@@ -143,6 +144,25 @@ void StuckSession::add_stacks(OpenWaits& to) {
   });
 }
 
+void StuckSession::add_groups(const std::vector<Copy>& copies, OpenWaits& to) const {
+  if (options_.group_by.empty()) return;
+  to.group_by = options_.group_by;
+  std::map<std::uint32_t, std::optional<std::string>> groups;
+  for (const Copy& copy : copies) {
+    const auto [entry, is_new] = groups.try_emplace(copy.pid);
+    if (is_new) entry->second = Environment(copy.pid).value_of(options_.group_by);
+  }
+  std::set<std::string> without;
+  for (const auto& [pid, group] : groups) {
+    if (group) without.insert(*group);
+  }
+  for (OpenWait& wait : to.waits) {
+    wait.group = groups[wait.pid];
+    if (wait.group && wait.lasting == Lasting::no) without.erase(*wait.group);
+  }
+  to.groups_without.assign(without.begin(), without.end());
+}
+
 Result<OpenWaits> StuckSession::look(Arming* arming) {
   OpenWaits to;
   to.older_ns = options_.older_ns;
@@ -167,6 +187,7 @@ Result<OpenWaits> StuckSession::look(Arming* arming) {
     }
   }
   std::stable_sort(to.waits.begin(), to.waits.end(), [](const OpenWait& a, const OpenWait& b) { return a.order > b.order; });
+  add_groups(found->copies, to);
   // Whoever has not stopped by the time that we gave it is let go when the thread that wanted it to ends, and not before.
   if (options_.stacks) std::thread([&] { add_stacks(to); }).join();
   return to;

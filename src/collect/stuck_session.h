@@ -27,6 +27,7 @@ struct StuckOptions {
   std::vector<std::string> key_globs;     // only these keys; empty: all
   std::vector<std::string> ignore_globs;  // keys that are meant to last
   bool stacks = false;
+  std::string group_by;  // an environment variable; empty: no groups
 };
 
 // Whether a wait of this key is to be shown, and if it is meant to last.
@@ -66,6 +67,7 @@ class StuckSession {
   static Process& process_of(std::uint32_t pid, Processes& processes);
   std::optional<OpenWait> describe(const Found& found, std::uint64_t age_ns, Processes& processes) const;
   static void ask_kernel(OpenWait& wait, std::uint64_t age_ns, Process& process);
+  void add_groups(const std::vector<Copy>& copies, OpenWaits& to) const;
   void add_stack(OpenWait& wait, OpenWaits& to);
   void add_stacks(OpenWaits& to);
 

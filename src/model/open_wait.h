@@ -32,6 +32,7 @@ struct OpenWait {
   std::string wchan;        // where in the kernel it sleeps
   std::string system_call;  // which it is in
   Lasting lasting = Lasting::no;
+  std::optional<std::string> group;  // of its process, where groups are wanted; any bytes
   Stack stack;
   std::string no_stack_reason;  // if one was asked for and there is none
 };
@@ -53,6 +54,9 @@ struct OpenWaits {
   std::uint64_t stopped_ns = 0;      // and for how long the one that was stopped longest
   std::string core_file;             // empty: living processes
   bool ages_are_known = true;        // otherwise none is, and all waits are here
+  std::string group_by;              // the environment variable whose values are the groups; empty: there are none
+  std::vector<std::string>
+      groups_without;  // those none of whose processes has a wait here that is not meant to last; any bytes
 };
 
 }  // namespace waitprobe

@@ -8,18 +8,14 @@
 #include "src/model/groups.h"
 #include "src/view/columns.h"
 #include "src/view/escape.h"
+#include "src/view/group_column.h"
 #include "src/view/hist_bars.h"
 #include "src/view/units.h"
 
 namespace waitprobe {
 namespace {
 
-constexpr std::size_t most_group_width = 12, total_width = 6;
-
-std::string shown_group(const Series& series) {
-  if (!series.group) return "-";
-  return series.group->empty() ? "(empty)" : shorten(escape(*series.group), most_group_width);
-}
+constexpr std::size_t total_width = 6;
 
 std::string shown_key_of(const Series& series) { return shown_key(series.key, series.key_len); }
 
@@ -34,7 +30,7 @@ std::vector<KeyInGroups> keys_in_order(const Snapshot& snapshot, const std::stri
 }
 
 // The key once, on a line of its own if it is too long for its column.
-void print_rows(std::ostream& out, const KeyInGroups& key, std::size_t key_columns, std::size_t group_width,
+void print_rows(std::ostream& out, const KeyInGroups& key, std::size_t key_columns, const GroupColumn& column,
                 std::uint64_t elapsed_ns, std::size_t width) {
   std::string label = shown_key_of(key.all);
   if (display_width(label) > key_columns) {
@@ -42,22 +38,21 @@ void print_rows(std::ostream& out, const KeyInGroups& key, std::size_t key_colum
     label.clear();
   }
   for (const Series& group : key.groups) {
-    out << pad(label, key_columns) << ' ' << align_right(shown_group(group), group_width) << row_text(group, elapsed_ns)
-        << '\n';
+    out << pad(label, key_columns) << column.text(group.group) << row_text(group, elapsed_ns) << '\n';
     label.clear();
   }
 }
 
-void print_bars_of(std::ostream& out, const KeyInGroups& key, const std::string& name, const TableOptions& options) {
+void print_bars_of(std::ostream& out, const KeyInGroups& key, const GroupColumn& column, const TableOptions& options) {
   for (const Series& group : key.groups) {
-    const std::string whose = ", " + name + " " + shown_group(group);
+    const std::string whose = ", " + column.name() + " " + GroupColumn::shown(group.group);
     out << shorten(shown_key_of(group), width_left(options.width, display_width(whose))) << whose << '\n';
     print_bars(out, group.histogram, options.width);
     out << '\n';
   }
 }
 
-void print_spread(std::ostream& out, const std::vector<KeyInGroups>& keys, std::size_t group_width, const std::string& name,
+void print_spread(std::ostream& out, const std::vector<KeyInGroups>& keys, const GroupColumn& column,
                   const TableOptions& options) {
   std::vector<std::pair<Spread, std::string>> rows;
   for (const KeyInGroups& key : keys) {
@@ -65,46 +60,41 @@ void print_spread(std::ostream& out, const std::vector<KeyInGroups>& keys, std::
   }
   if (rows.empty()) return;
   std::stable_sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.first.ns > b.first.ns; });
-  const std::size_t key_columns = width_left(options.width, 3 * (1 + total_width) + 2 * (1 + group_width));
+  const std::size_t key_columns = width_left(options.width, 3 * (1 + total_width) + 2 * column.width());
   const auto end = [&](const Series& group) {
-    return ' ' + align_right(format_duration(group.histogram.total_ns()), total_width) + ' ' +
-           align_right(shown_group(group), group_width);
+    return ' ' + align_right(format_duration(group.histogram.total_ns()), total_width) + column.text(group.group);
   };
-  const std::string header = pad("total, by " + name, key_columns) + ' ' + align_right("least", total_width) + ' ' +
-                             align_right(name, group_width) + ' ' + align_right("most", total_width) + ' ' +
-                             align_right(name, group_width) + ' ' + align_right("spread", total_width);
+  const std::string header = pad("total, by " + column.name(), key_columns) + ' ' + align_right("least", total_width) +
+                             column.header() + ' ' + align_right("most", total_width) + column.header() + ' ' +
+                             align_right("spread", total_width);
   out << emphasised(header, Emphasis::bold, options.colours) << '\n';
   for (const auto& [spread, key] : rows) {
     out << pad(key, key_columns) << end(*spread.least) << end(*spread.most) << ' '
         << align_right(format_duration(spread.ns), total_width) << '\n';
   }
-  out << "where all of them meet, the one that waits least comes last\n\n";
+  out << "at a barrier, the one that waits least comes last\n\n";
 }
 
 }  // namespace
 
 void print_groups(std::ostream& out, const Snapshot& snapshot, const TableOptions& options) {
   const std::vector<KeyInGroups> keys = keys_in_order(snapshot, options.sort);
-  const std::string name = shorten(escape(snapshot.group_by), most_group_width);
-  std::size_t group_width = display_width(name);
+  if (keys.empty()) return;
+  GroupColumn column(snapshot.group_by);
   bool any = false;
   for (const Series& s : snapshot.series) {
-    group_width = std::max(group_width, display_width(shown_group(s)));
+    column.add(s.group);
     any = any || s.group.has_value();
   }
-  const std::size_t key_columns = width_left(options.width, 1 + group_width + row_width());
-  if (!keys.empty()) {
-    const std::string header = pad("key", key_columns) + ' ' + align_right(name, group_width) + header_text();
-    out << emphasised(header, Emphasis::bold, options.colours) << '\n';
-  }
-  for (const KeyInGroups& key : keys) print_rows(out, key, key_columns, group_width, snapshot.elapsed_ns, options.width);
-  if (!keys.empty()) out << '\n';
+  const std::size_t key_columns = width_left(options.width, column.width() + row_width());
+  out << emphasised(pad("key", key_columns) + column.header() + header_text(), Emphasis::bold, options.colours) << '\n';
+  for (const KeyInGroups& key : keys) print_rows(out, key, key_columns, column, snapshot.elapsed_ns, options.width);
+  out << '\n';
   if (options.bars) {
-    for (const KeyInGroups& key : keys) print_bars_of(out, key, name, options);
+    for (const KeyInGroups& key : keys) print_bars_of(out, key, column, options);
   }
-  print_spread(out, keys, group_width, name, options);
-  if (!keys.empty() && !any)
-    out << "none of these processes is known to have " << escape(snapshot.group_by) << " in its environment\n";
+  print_spread(out, keys, column, options);
+  if (!any) out << "none of these processes is known to have " << escape(snapshot.group_by) << " in its environment\n";
 }
 
 }  // namespace waitprobe

@@ -174,6 +174,7 @@ Json to_json(const OpenWait& wait) {
                {"thread", text_or_null(wait.thread)},
                {"key", repair_utf8(wait.key)}};
   if (wait.key_len > wait.key.size()) json["key_len"] = wait.key_len;
+  if (wait.group) put_bytes(json, "group", *wait.group);
   json["age_ns"] = wait.age_ns ? Json(*wait.age_ns) : Json(nullptr);
   json["wait_id"] = wait.wait_id;
   json["state"] = text_or_null(wait.state != 0 ? std::string(1, wait.state) : "");
@@ -274,6 +275,10 @@ void print_json(std::ostream& out, const OpenWaits& found) {
   json["unreadable"] = found.unreadable_cnt;
   if (found.stopped_cnt != 0) json["stopped"] = {{"threads", found.stopped_cnt}, {"longest_ns", found.stopped_ns}};
   if (!found.core_file.empty()) json["core"] = repair_utf8(found.core_file);
+  if (!found.group_by.empty()) {
+    put_bytes(json, "group_by", found.group_by);
+    json["groups_without"] = texts(found.groups_without);
+  }
   print_line(out, json);
 }
 

@@ -6,34 +6,44 @@
 
 #include "src/view/escape.h"
 #include "src/view/frame_text.h"
+#include "src/view/group_column.h"
 #include "src/view/units.h"
 
 namespace waitprobe {
 namespace {
 
 constexpr std::size_t age_width = 6, name_width = 10, number_width = 7, indent = 7;
-constexpr std::size_t most_lasting = 10, most_untracked = 5;
+constexpr std::size_t most_lasting = 10, most_untracked = 5, most_groups = 3;
 
-std::size_t key_width(std::size_t width) {
-  constexpr std::size_t others = age_width + 2 * (name_width + number_width) + 5;
-  return width_left(width, others);
-}
+// Rows of one width.
+class Rows {
+ public:
+  Rows(const OpenWaits& found, const StuckTableOptions& options) : groups_(found.group_by), options_(options) {
+    for (const OpenWait& wait : found.waits) groups_.add(wait.group);
+    key_width_ = width_left(options.width, age_width + 2 * (name_width + number_width) + 5 + groups_.width());
+  }
 
-void print_header(std::ostream& out, const StuckTableOptions& options) {
-  const std::string header = align_right("age", age_width) + ' ' + pad("key", key_width(options.width)) + ' ' +
-                             pad("process", name_width) + ' ' + align_right("pid", number_width) + ' ' +
-                             pad("thread", name_width) + ' ' + align_right("tid", number_width);
-  out << emphasised(header, Emphasis::bold, options.colours) << '\n';
-}
+  void print_header(std::ostream& out) const {
+    const std::string header = align_right("age", age_width) + ' ' + pad("key", key_width_) + groups_.header() + ' ' +
+                               pad("process", name_width) + ' ' + align_right("pid", number_width) + ' ' +
+                               pad("thread", name_width) + ' ' + align_right("tid", number_width);
+    out << emphasised(header, Emphasis::bold, options_.colours) << '\n';
+  }
 
-void print_row(std::ostream& out, const OpenWait& wait, Emphasis emphasis, const StuckTableOptions& options) {
-  const std::string age = align_right(wait.age_ns ? format_duration(*wait.age_ns) : "?", age_width);
-  const std::string key = pad(shown_key(wait.key, wait.key_len), key_width(options.width));
-  const std::string thread = wait.tid == 0 ? "(ended)" : wait.thread.empty() ? "-" : escape(wait.thread);
-  out << emphasised(age + ' ' + key, emphasis, options.colours) << ' ' << pad(escape(wait.comm), name_width) << ' '
-      << align_right(std::to_string(wait.pid), number_width) << ' ' << pad(thread, name_width) << ' '
-      << align_right(wait.tid != 0 ? std::to_string(wait.tid) : "-", number_width) << '\n';
-}
+  void print(std::ostream& out, const OpenWait& wait, Emphasis emphasis) const {
+    const std::string age = align_right(wait.age_ns ? format_duration(*wait.age_ns) : "?", age_width);
+    const std::string key = pad(shown_key(wait.key, wait.key_len), key_width_);
+    const std::string thread = wait.tid == 0 ? "(ended)" : wait.thread.empty() ? "-" : escape(wait.thread);
+    out << emphasised(age + ' ' + key, emphasis, options_.colours) << groups_.text(wait.group) << ' '
+        << pad(escape(wait.comm), name_width) << ' ' << align_right(std::to_string(wait.pid), number_width) << ' '
+        << pad(thread, name_width) << ' ' << align_right(wait.tid != 0 ? std::to_string(wait.tid) : "-", number_width) << '\n';
+  }
+
+ private:
+  GroupColumn groups_;
+  StuckTableOptions options_;
+  std::size_t key_width_;
+};
 
 std::string state_name(char state) {
   switch (state) {
@@ -69,8 +79,8 @@ void print_detail(std::ostream& out, const std::string& text, const StuckTableOp
   out << std::string(indent, ' ') << shorten(text, options.width - indent) << '\n';
 }
 
-void print_wait(std::ostream& out, const OpenWait& wait, const StuckTableOptions& options) {
-  print_row(out, wait, Emphasis::alert, options);
+void print_wait(std::ostream& out, const OpenWait& wait, const Rows& rows, const StuckTableOptions& options) {
+  rows.print(out, wait, Emphasis::alert);
   const std::string state = state_text(wait);
   if (!state.empty()) print_detail(out, state, options);
   if (!wait.no_stack_reason.empty()) print_detail(out, "no stack: " + escape(wait.no_stack_reason), options);
@@ -79,13 +89,13 @@ void print_wait(std::ostream& out, const OpenWait& wait, const StuckTableOptions
 
 std::string waits(std::size_t count) { return std::to_string(count) + (count == 1 ? " wait" : " waits"); }
 
-void print_lasting(std::ostream& out, const std::vector<const OpenWait*>& lasting, const StuckTableOptions& options) {
+void print_lasting(std::ostream& out, const std::vector<const OpenWait*>& lasting, const Rows& rows) {
   if (lasting.empty()) return;
   out << "\nmeant to last (* as old as its thread):\n";
   for (std::size_t i = 0; i < std::min(lasting.size(), most_lasting); i++) {
     OpenWait marked = *lasting[i];
     if (marked.lasting == Lasting::thread) marked.thread = "*" + marked.thread;
-    print_row(out, marked, Emphasis::dim, options);
+    rows.print(out, marked, Emphasis::dim);
   }
   if (lasting.size() > most_lasting) {
     out << std::string(indent, ' ') << "and " << std::to_string(lasting.size() - most_lasting) << " more; --json shows all\n";
@@ -106,6 +116,17 @@ void print_summary(std::ostream& out, const OpenWaits& found, std::size_t stuck_
     out << std::to_string(found.stopped_cnt) << " threads were stopped, one at a time, for at most "
         << format_duration(found.stopped_ns) << '\n';
   }
+}
+
+// Whoever is missing where the others wait.
+void print_groups_without(std::ostream& out, const OpenWaits& found) {
+  if (found.groups_without.empty() || found.waits.empty()) return;
+  out << "nothing open for so long: " << shorten(escape(found.group_by), 20);
+  for (std::size_t i = 0; i < std::min(found.groups_without.size(), most_groups); i++) {
+    out << (i == 0 ? " " : ", ") << GroupColumn::shown(found.groups_without[i]);
+  }
+  if (found.groups_without.size() > most_groups) out << " and " << found.groups_without.size() - most_groups << " more";
+  out << '\n';
 }
 
 void print_unknown(std::ostream& out, const OpenWaits& found) {
@@ -130,11 +151,13 @@ void print_unknown(std::ostream& out, const OpenWaits& found) {
 void print_stuck(std::ostream& out, const OpenWaits& found, const StuckTableOptions& options) {
   std::vector<const OpenWait*> stuck, lasting;
   for (const OpenWait& wait : found.waits) (wait.lasting == Lasting::no ? stuck : lasting).push_back(&wait);
-  if (!found.waits.empty()) print_header(out, options);
-  for (const OpenWait* wait : stuck) print_wait(out, *wait, options);
-  print_lasting(out, lasting, options);
+  const Rows rows(found, options);
+  if (!found.waits.empty()) rows.print_header(out);
+  for (const OpenWait* wait : stuck) print_wait(out, *wait, rows, options);
+  print_lasting(out, lasting, rows);
   if (!found.waits.empty()) out << '\n';
   print_summary(out, found, stuck.size());
+  print_groups_without(out, found);
   print_unknown(out, found);
 }
 

@@ -105,6 +105,19 @@ class Tracked(TestCase):
         ran = run(TOOL, "stuck", "-p", self.target.pid, "--older", "0", "--ignore", "*.wait")
         self.assertRegex(ran.out, r"(?s)^   age key.*\n\nmeant to last.*\nno wait open\n$")
 
+    def test_groups_and_which_of_them_waits_for_nothing(self):
+        self.started(Workload(env={**TRACKED, "RANK": "1"}))
+        waiting = self.started(OpenWaits(env={**TRACKED, "RANK": "0"}))
+        found, _ = stuck("-a", "--older", "0", "--by-env", "RANK")
+        self.assertEqual({(wait["pid"], wait.get("group")) for wait in found["open"]}, {(waiting.pid, "0"), (self.target.pid, None)})
+        self.assertEqual((found["group_by"], found["groups_without"]), ("RANK", ["1"]))
+        ran = run(TOOL, "stuck", "-a", "--older", "0", "--by-env", "RANK")
+        self.assertRegex(ran.out, rf"(?m)^ *\d\S+ given.wait +0 \S+ +{waiting.pid} ")
+        self.assertIn("\nnothing open for so long: RANK 1\n", ran.out)
+        ignored, _ = stuck("-a", "--older", "0", "--by-env", "RANK", "--ignore", "*.wait")
+        self.assertEqual(ignored["groups_without"], ["0", "1"], "what is meant to last is no reason")
+        self.assertEqual(run(TOOL, "stuck", "--core", "core", "--by-env", "RANK").process.returncode, 2)
+
     def test_only_keys_that_match(self):
         found, _ = stuck("-p", self.target.pid, "--older", "0", "-k", "given*")
         self.assertEqual(counts(found), {"given.wait": 1})

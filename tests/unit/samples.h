@@ -179,6 +179,17 @@ inline OpenWaits open_waits() {
   return found;
 }
 
+// Ranks that wait for one of them.
+inline OpenWaits open_waits_of_ranks() {
+  OpenWaits found = open_waits();
+  found.group_by = "RANK";
+  for (OpenWait& wait : found.waits) wait.group = "10";
+  found.waits[0].group = std::nullopt;
+  found.waits[2].group = nasty_keys()[4];
+  found.groups_without = {"1", "2", nasty_keys()[4], "3"};
+  return found;
+}
+
 inline OpenWaits nasty_open_waits() {
   OpenWaits found;
   for (const std::string& key : nasty_keys()) {

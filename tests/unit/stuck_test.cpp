@@ -33,6 +33,9 @@ TEST(Stuck, NastyKeysNamesAndFrames) { expect_golden("stuck_nasty.txt", table(na
 TEST(Stuck, ForPrograms) { expect_golden("stuck.json", json_text(open_waits())); }
 TEST(Stuck, NastyKeysForPrograms) { expect_golden("stuck_nasty.json", json_text(nasty_open_waits())); }
 
+TEST(Stuck, Groups) { expect_golden("stuck_groups.txt", table(open_waits_of_ranks())); }
+TEST(Stuck, GroupsForPrograms) { expect_golden("stuck_groups.json", json_text(open_waits_of_ranks())); }
+
 TEST(Stuck, Nothing) {
   OpenWaits nothing;
   nothing.older_ns = 1'000'000'000;
