@@ -68,10 +68,11 @@ class Scripts(TestCase):
             program = os.path.join(folder, "deep")
             subprocess.run(["g++", "-std=c++20", "-O2", "-fno-omit-frame-pointer", "-I", os.path.join(harness.SOURCE, "include"),
                             os.path.join(harness.SOURCE, "tests/e2e/stacks.cpp"), "-o", program, harness.built("libwaitprobe.a"), "-pthread"], check=True)
-            target = self.started(Program([program, "3000"]))
-            tracer = self.started(Tracer(["bpftrace", os.path.join(SCRIPTS, "waitslow.bt"), program, "1ms"], target.pid))
+            self.started(Program([program, "60000"]))
+            # Not Tracer: finding names keeps it so busy that it is hardly ever seen to wait for events.
+            tracer = self.started(Program(["bpftrace", os.path.join(SCRIPTS, "waitslow.bt"), program, "1ms"]))
             wait_until(lambda: tracer.out.count("deep.wait") > 3, "stacks are told")
-            tracer.stop()
+            tracers.stop(tracer, lambda: tracer.signal(signal.SIGINT))
             self.assertRegex(tracer.out, r"deep::called_back\(int\).*\n\s+deep::through\(.*\n\s+main\+", tracer)
 
     def test_waitopen(self):
