@@ -107,11 +107,9 @@ constexpr CommandRow table[] = {
      "  waitprobe run --torch --track -- torchrun --nproc-per-node 8 train.py\n"
      "  waitprobe hist --by-env RANK -- waitprobe run --torch -- torchrun train.py\n",
      "Becomes the command, with what lets it be looked at: with --torch, libwaitprobe_torch.so is preloaded into it and all "
-     "that it "
-     "starts, so that the wait counters of PyTorch (2.6 and later) are seen; what LD_PRELOAD holds already stays. With "
-     "--track, "
-     "programs know their open waits from the start, also those that begin while nobody listens. While nobody does, a "
-     "wait costs 5 ns more with the first, up to 27 with the second. docs/pytorch.md tells what is seen.",
+     "that it starts, so that the wait counters of PyTorch (2.6 and later) are seen; what LD_PRELOAD holds already stays. "
+     "With --track, programs know their open waits from the start, also those that begin while nobody listens. While nobody "
+     "does, a wait costs 5 ns more with the first, up to 27 with the second. docs/pytorch.md tells what is seen.",
      nullptr, run_run},
     {"help", "how a command is used",
      "  waitprobe help       all commands\n"

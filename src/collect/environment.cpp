@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <set>
+#include <sstream>
 #include <string_view>
 #include <vector>
 
@@ -119,11 +120,9 @@ std::optional<std::string> value_in(std::string_view entry, const std::string& n
 }
 
 std::optional<std::string> started_with(std::uint32_t pid, const std::string& name) {
-  const std::string all = read_proc_file("/proc/" + std::to_string(pid) + "/environ", most_environ_bytes).value_or("");
-  for (std::size_t at = 0; at < all.size(); at = all.find('\0', at) + 1) {
-    const std::string_view rest = std::string_view(all).substr(at);
-    if (auto value = value_in(rest.substr(0, rest.find('\0')), name)) return value;
-    if (all.find('\0', at) == std::string::npos) break;
+  std::istringstream entries(read_proc_file("/proc/" + std::to_string(pid) + "/environ", most_environ_bytes).value_or(""));
+  for (std::string entry; std::getline(entries, entry, '\0');) {
+    if (auto value = value_in(entry, name)) return value;
   }
   return std::nullopt;
 }

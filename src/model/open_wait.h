@@ -55,8 +55,8 @@ struct OpenWaits {
   std::string core_file;             // empty: living processes
   bool ages_are_known = true;        // otherwise none is, and all waits are here
   std::string group_by;              // the environment variable whose values are the groups; empty: there are none
-  std::vector<std::string>
-      groups_without;  // those none of whose processes has a wait here that is not meant to last; any bytes
+  // Those none of whose processes has a wait here that is not meant to last; any bytes.
+  std::vector<std::string> groups_without;
 };
 
 }  // namespace waitprobe
