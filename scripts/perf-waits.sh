@@ -8,9 +8,9 @@
 #
 # As root. Makes events of the probes in a group of its own in tracefs, records them with perf, and takes them away when it ends, however
 # that is (after kill -9: see `grep waitprobe_perf /sys/kernel/tracing/uprobe_events`). Needs `waitprobe` in PATH or in build/, which knows
-# the definitions: the semaphore, and the registers that the arguments are in. Costs the traced program a trap for each wait (1 to 2 us), and
-# 106 bytes for each in a temporary file. Count, total and quantiles are exact, unless perf has lost some, which is told. Keys longer than
-# 4,000 bytes come out wrong. Exit status: 0 done, 1 failed, 2 wrong usage; that of CMD is not told.
+# the definitions: the semaphore, and the registers that the arguments are in. Costs the traced program a trap for each wait (1 to 2 us),
+# and 106 bytes for each in a temporary file, and 4 MiB of memory for each CPU. Count, total and quantiles are exact, unless perf has lost
+# some, which is told. Keys longer than 4,000 bytes come out wrong. Exit status: 0 done, 1 failed, 2 wrong usage; that of CMD is not told.
 set -euo pipefail
 
 here=$(dirname "$(realpath "$0")")
@@ -73,7 +73,8 @@ if [ $# -gt 0 ]; then
 elif [ -n "$seconds" ]; then
   set -- sleep "$seconds"
 fi
-perf record -q -e "$group:wait_stop" -o "$work/data" "${whom[@]}" ${1:+-- "$@"} <&0 2>"$work/errors" &
+# perf's own 512 KiB for each CPU hold 7 ms of waits that do nothing else, and perf sleeps longer than that on a busy machine.
+perf record -q -m 4M -e "$group:wait_stop" -o "$work/data" "${whom[@]}" ${1:+-- "$@"} <&0 2>"$work/errors" &
 recorder=$!
 # Told to end, perf ends the recording, and we go on with what it has. It begins with SIGINT ignored, so it is told until it hears.
 while kill -0 "$recorder" 2>/dev/null; do
@@ -92,8 +93,16 @@ if [ ! -s "$work/data" ]; then
   fail "perf recorded nothing" 1
 fi
 
-# Without names of others in it.
-lost=$(perf script --show-lost-events -F pid,event -i "$work/data" 2>/dev/null | awk '/PERF_RECORD_LOST/ { lost += $NF } END { print lost + 0 }')
+# Without names of others in it. In the ring, perf is told of a loss by the event that follows it, if one does; since Linux 6.0 the kernel keeps a
+# count besides, which perf asks for at the end.
+lost=$({
+  perf script --show-lost-events -F pid,event -i "$work/data" 2>/dev/null
+  perf report --stats -i "$work/data" 2>/dev/null
+} | awk -v event="$group:wait_stop stats:" '
+  /PERF_RECORD_LOST/ { in_ring += $NF }
+  $0 == event { ours = 1 }
+  ours && /LOST_SAMPLES events:/ { counted = $NF }
+  END { print (in_ring > counted ? in_ring : counted) + 0 }')
 # perf follows children; -p does not ask for them. A key may hold line feeds: an event goes up to the next. Then: key, tab, nanoseconds, tab, what names
 # this wait, of which perf 6.1 writes one or two in 50,000 twice.
 perf script ${pid:+--pid "$pid"} -F pid,event,trace -i "$work/data" 2>/dev/null | LC_ALL=C awk -v begin="^ *[0-9]+ +$group:wait_stop: [(][0-9a-f]+[)] key=\"" '

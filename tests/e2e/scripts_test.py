@@ -221,16 +221,33 @@ class PerfWaits(TestCase):
                 self.assertGreaterEqual(float(p50), 2.0)
             self.assert_clean()
 
-    def attached(self, *words):
-        """Once its events are there and perf records them."""
-        workload = self.started(Workload(*WORK, "--linger"))
+    def attached(self, *words, work=WORK, asleep=False):
+        """Once its events are there and perf records them. It may have to sleep through the work."""
+        workload = self.started(Workload(*work, "--linger"))
         program = self.perf_waits(*[word if word != "PID" else workload.pid for word in words], start_new_session=True)
         wait_until(lambda: program.process.poll() is not None or harness.armed_word(workload.pid), f"perf records: {program}")
         self.addCleanup(end_session, program.pid)
         wait_until(lambda: is_attached_in_session(program.pid), "perf waits for events on all CPUs")
+        if asleep:
+            os.killpg(program.pid, signal.SIGSTOP)
         workload.go()
         wait_until(lambda: workload.out.endswith("\n"), "the work is done")
+        os.killpg(program.pid, signal.SIGCONT)
         return workload, program
+
+    def test_keeps_what_comes_while_perf_gets_no_cpu(self):
+        workload, program = self.attached("-p", "PID", work=["--threads", "1", "--waits", "20000", "--pattern", "none"], asleep=True)
+        program.signal(signal.SIGINT)
+        self.assertEqual(program.wait(), 0, program)
+        self.assert_table(program, workload.truth())
+
+    def test_what_perf_has_lost_is_told(self):
+        workload, program = self.attached("-p", "PID", work=["--threads", "1", "--waits", "200000", "--pattern", "none"], asleep=True)
+        program.signal(signal.SIGINT)
+        self.assertEqual(program.wait(), 0, program)
+        seen, lost = map(int, re.search(r"\n(\d+) waits; perf lost (\d+) more\n$", program.out).groups())
+        self.assertIn(seen + lost - sum(workload.truth().values()), (0, 1), "the end of the thread is an event that may be lost as well")
+        self.assertGreater(lost, 100_000, "a ring of 4 MiB holds no more")
 
     def test_a_process_until_ctrl_c(self):
         workload, program = self.attached("-p", "PID")
