@@ -55,6 +55,7 @@ constexpr CommandRow table[] = {
      "  waitprobe record -o waits.jsonl -p 1234          until Ctrl-C, or its end\n"
      "  waitprobe record -o waits.jsonl -a -i 10 -d 3600 an hour, in pieces of 10 s\n"
      "  waitprobe record -o waits.jsonl -- ./server      of a program it starts\n"
+     "  waitprobe record -o node1.jsonl -a --by-env RANK with the rank of each\n"
      "  waitprobe record -o - -a | zstd > waits.zst      small\n",
      "Writes a line of JSON for each interval to a file: what hist -i --json prints, between a line that says what was looked "
      "at and one that says why it ended. Each line is whole, whatever ends the recording; a full disk leaves all lines before. "
@@ -65,11 +66,12 @@ constexpr CommandRow table[] = {
      "  waitprobe report waits.jsonl --from 14:05 --to 14:10 five minutes of it\n"
      "  waitprobe report waits.jsonl -i 60 -k 'db.*'         each minute, some keys\n"
      "  waitprobe report web*.jsonl --by-key                 machines together\n"
+     "  waitprobe report node*.jsonl --by-env RANK           ranks of all machines\n"
      "  waitprobe report waits.jsonl --html waits.html       a page with pictures\n"
      "  zstdcat waits.zst | waitprobe report -\n",
      "Reads recordings and shows them as hist shows what is live. Several are added up: of several machines, of several runs; "
-     "processes stay apart unless --by-key is given. A recording that was cut off is read up to its last whole line. With "
-     "--html it writes one page with pictures that needs nothing else.",
+     "processes stay apart unless --by-key is given, or --by-env, if record was given it as well. A recording that was cut off "
+     "is read up to its last whole line. With --html it writes one page with pictures that needs nothing else.",
      nullptr, run_report},
     {"diff", "what changed between two recordings, and is it more than noise",
      "  waitprobe diff before.jsonl after.jsonl\n"
@@ -87,9 +89,10 @@ constexpr CommandRow table[] = {
      "  waitprobe doctor && waitprobe record -o waits.jsonl -a\n",
      "Looks at everything that tracing needs, one line each, and below what is missing stands the command that mends it. It "
      "attaches a small program to itself and sees whether that gets what it should, and loads the programs of hist and slow. "
-     "Of a target it tells the probes, the library's version, its namespaces, who listens, and who is in the way. It warns of "
-     "USDT probes, of any provider, that this kernel would turn into calls which overwrite the red zone: tracing these "
-     "corrupts the program. Nothing else is attached to and nothing is changed. Exit status 0: tracing will work.",
+     "Of a target it tells the probes, the library's version, its namespaces, who listens, who is in the way, and whether the "
+     "wait counters of its PyTorch can be seen. It warns of USDT probes, of any provider, that this kernel would turn into "
+     "calls which overwrite the red zone: tracing these corrupts the program. Nothing else is attached to and nothing is "
+     "changed. Exit status 0: tracing will work.",
      nullptr, run_doctor},
     {"tracefs", "the probes as perf, trace-cmd and tracefs take them",
      "  waitprobe tracefs -f ./server >> /sys/kernel/tracing/uprobe_events\n"

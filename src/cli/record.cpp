@@ -22,6 +22,7 @@ using Event = TargetSession::Event;
 struct Options {
   LiveOptions live;
   std::vector<std::string> key_globs;
+  std::string group_by;
   std::string file;
   bool overwrite = false;
 };
@@ -35,6 +36,7 @@ Options parse(const CommandRow& row, const Words& words, std::optional<ReadyFd>&
   parser.add_flag("--overwrite", options.overwrite, "Even if there is such a file");
   add_live_options(parser, options.live, "Keep a snapshot of each such interval (1)");
   add_key_globs(parser, options.key_globs);
+  add_group_by(parser, options.group_by);
   ready.emplace(parser);
   parser.parse_words(words);
   options.live.targets = targets.choice(words);
@@ -64,7 +66,8 @@ RecordingHeader header_of(const Options& options) {
           std::string(system.sysname) + " " + system.release,
           system.machine,
           words_of(options.live.targets),
-          options.key_globs};
+          options.key_globs,
+          options.group_by};
 }
 
 RecordingEnd end_of(Event event) {
@@ -105,7 +108,7 @@ Result<int> run_record(const CommandRow& row, const Words& words) {
   // The file first: it would be a pity to have started a command for nothing.
   auto file = RecordingFile::create(options.file, options.overwrite);
   if (!file) return file.error();
-  auto opened = HistSession::open(options.live.targets, Transport::batches, signals.fd());
+  auto opened = HistSession::open(options.live.targets, Transport::batches, signals.fd(), options.group_by);
   if (!opened) {
     file->remove();
     return opened.error();

@@ -23,6 +23,7 @@ struct Options {
   std::uint64_t interval_ns = UINT64_MAX;
   PrintOptions print;
   bool by_key = false;
+  std::string group_by;
   std::string page;  // file for a page of HTML; empty: none
 };
 
@@ -40,10 +41,14 @@ Options parse(const CommandRow& row, const Words& words) {
   add_print_options(parser, options.print);
   parser.add_flag("--bars", options.print.table.bars, "A histogram for each key");
   parser.add_flag("--by-key", options.by_key, "Add up the processes");
+  add_group_by(parser, options.group_by);
   parser.add_text("--html", options.page, "PAGE", "Write a page with pictures instead; - is stdout");
   parser.parse_words(words);
   if (!options.page.empty() && (options.print.json || options.print.table.bars || options.by_key)) {
     throw UsageError{"--html writes a page with all there is; leave out --json, --bars and --by-key"};
+  }
+  if (!options.group_by.empty() && (options.by_key || !options.page.empty())) {
+    throw UsageError{"--by-env adds up processes in its own way; leave out --by-key and --html"};
   }
   options.print.table.width = output_width();
   options.print.table.colours = wanted_colours();
@@ -114,6 +119,9 @@ Result<int> run_report(const CommandRow& row, const Words& words) {
   const Options options = parse(row, words);
   auto recordings = read_recordings(options.files);
   if (!recordings) return recordings.error();
+  if (!options.group_by.empty()) {
+    if (auto grouped = recordings->group_by(options.group_by); !grouped) return grouped.error();
+  }
   auto span = span_of(*recordings, options.span);
   if (!span) return span.error();
   span->interval_ns = options.interval_ns;

@@ -82,6 +82,7 @@ class Members {
     ok_ = false;
     return 0;
   }
+  std::string bytes_or_none(const std::string& name) { return find(name.c_str()) ? bytes(name) : ""; }
   std::uint64_t number_or(const char* name, std::uint64_t otherwise) { return find(name) ? number(name) : otherwise; }
 
   std::uint32_t pid(const char* name) {
@@ -208,10 +209,15 @@ class Reader {
     interval.end_unix_ns = std::max(members.number("time_unix_ns"), recording_.end_unix_ns() + interval.elapsed_ns);
     std::uint64_t shown_cnt = 0;
     for (const Json& json : members.array("series")) {
-      auto waits = waits_of(json);
+      auto waits = waits_of(json, interval.groups);
       if (!waits) return std::nullopt;
       for (const auto& [index, count] : waits->histogram.buckets) shown_cnt += count;
       interval.waits.push_back(std::move(*waits));
+    }
+    if (members.find("regrouped") != nullptr) {
+      for (const Json& json : members.array("regrouped")) {
+        if (!take_regrouped(json, interval.groups)) return std::nullopt;
+      }
     }
     const Json* coverage = members.find("coverage");
     const Json* losses = members.find("losses");
@@ -230,7 +236,7 @@ class Reader {
     return members.ok() && covered.ok() ? std::optional(std::move(interval)) : std::nullopt;
   }
 
-  std::optional<RecordedWaits> waits_of(const Json& json) {
+  std::optional<RecordedWaits> waits_of(const Json& json, std::vector<ProcessGroup>& changed) {
     Members members(json);
     SeriesId id;
     id.host = recording_.header.host;
@@ -240,9 +246,27 @@ class Reader {
     id.key = members.bytes("key");
     id.key_len = members.number_or("key_len", id.key.size());
     id.distinct = members.number_or("distinct", 0);
+    take_group(id.process(), members, changed);
     auto histogram = histogram_of(members);
     if (!histogram) return std::nullopt;
     return RecordedWaits{index_of(std::move(id)), std::move(*histogram)};
+  }
+
+  void take_group(const ProcessId& process, Members& members, std::vector<ProcessGroup>& changed) {
+    if (recording_.header.group_by.empty()) return;
+    std::optional<std::string> group;
+    if (members.find("group") != nullptr) group = members.bytes("group");
+    auto& known = groups_[process];
+    if (group != known) changed.push_back({process, group});
+    known = std::move(group);
+  }
+
+  // Of a process that has no waits in this interval.
+  bool take_regrouped(const Json& json, std::vector<ProcessGroup>& changed) {
+    Members members(json);
+    const std::uint64_t start_ticks = members.number("start_ticks");
+    take_group({recording_.header.host, start_ticks, members.pid("pid")}, members, changed);
+    return members.ok();
   }
 
   std::size_t index_of(SeriesId id) {
@@ -264,6 +288,7 @@ class Reader {
 
   Recording& recording_;
   std::map<SeriesId, std::size_t, ById> index_;
+  std::map<ProcessId, std::optional<std::string>> groups_;
 };
 
 Error not_a_recording(const std::string& file, const std::string& why) {
@@ -290,6 +315,7 @@ Result<RecordingHeader> header_of(const std::string& file, const std::optional<L
   header.machine = members.text("machine");
   header.targets = members.texts("targets");
   header.key_globs = members.texts("keys");
+  header.group_by = members.bytes_or_none("group_by");
   if (!members.ok()) return not_a_recording(file, "its first line lacks something, or holds something else in its place");
   return header;
 }

@@ -16,6 +16,7 @@
 #include "bpf/abi.h"
 #include "src/collect/copies.h"
 #include "src/collect/process_memory.h"
+#include "src/collect/torch_check.h"
 
 namespace waitprobe {
 namespace {
@@ -276,6 +277,7 @@ Result<Findings> check_process(std::uint32_t pid, const UprobePrograms& programs
     findings.checks.push_back({"probes", CheckStatus::missing, true, none.why, none.hint});
   }
   for (const Copy& copy : *copies) check_copy(copy, programs, findings.checks);
+  if (auto torch = check_torch(pid, *mappings, *copies)) findings.checks.push_back(std::move(*torch));
   findings.checks.push_back(check_namespaces(pid));
   findings.checks.push_back(check_red_zone(endangered_sites(pid, *mappings)));
   return findings;

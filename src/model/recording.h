@@ -22,6 +22,7 @@ struct RecordingHeader {
   std::string machine;                 // its architecture
   std::vector<std::string> targets;    // as they were given on the command line
   std::vector<std::string> key_globs;  // none: all keys
+  std::string group_by;                // the environment variable that processes are put in groups by; empty: none
 };
 
 inline constexpr std::uint64_t recording_format = 1;
@@ -47,6 +48,7 @@ struct RecordedInterval {
   Losses losses;
   std::uint64_t clamped_cnt = 0;
   std::vector<AttachedLate> attached_late;
+  std::vector<ProcessGroup> groups;  // of processes that are in another one than before
 
   // By which it belongs to one moment or another.
   std::uint64_t middle_unix_ns() const { return end_unix_ns - elapsed_ns / 2; }

@@ -72,8 +72,21 @@ Recordings::Recordings(std::vector<Recording> recordings) : recordings_(std::mov
   rewind();
 }
 
+Result<void> Recordings::group_by(const std::string& variable) {
+  for (const Recording& recording : recordings_) {
+    const std::string& recorded = recording.header.group_by;
+    if (recorded == variable) continue;
+    return Error{"group by " + variable + " in", recording.file,
+                 recorded.empty() ? "it was recorded without --by-env" : "it was recorded --by-env " + recorded,
+                 "record it with: waitprobe record --by-env " + variable};
+  }
+  group_by_ = variable;
+  return {};
+}
+
 void Recordings::rewind() {
   cursors_.clear();
+  groups_.clear();
   for (const Recording& recording : recordings_) cursors_.push_back({0, std::vector<Histogram>(recording.series.size())});
   so_far_ = {};
   covered_until_ns_ = begin_ns_;
@@ -95,6 +108,7 @@ void Recordings::take(std::size_t which) {
   Cursor& cursor = cursors_[which];
   const RecordedInterval& interval = recordings_[which].intervals[cursor.next++];
   for (const RecordedWaits& waits : interval.waits) cursor.histograms[waits.series].append(waits.histogram);
+  for (const ProcessGroup& one : interval.groups) groups_[one.process] = one.group;
   const std::uint64_t begin_ns = std::max(interval.end_unix_ns - interval.elapsed_ns, covered_until_ns_);
   if (interval.end_unix_ns > begin_ns) so_far_.elapsed_ns += interval.end_unix_ns - begin_ns;
   covered_until_ns_ = std::max(covered_until_ns_, interval.end_unix_ns);
@@ -122,6 +136,10 @@ SnapshotSource::Totals Recordings::totals_at(std::uint64_t elapsed_ns) {
     }
   }
   merge_series(totals.snapshot.series);
+  if (!group_by_.empty()) {
+    totals.snapshot.group_by = group_by_;
+    for (Series& s : totals.snapshot.series) s.group = groups_[s.process()];
+  }
   return totals;
 }
 

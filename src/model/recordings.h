@@ -3,6 +3,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "src/model/recording.h"
@@ -20,6 +23,10 @@ class Recordings : public SnapshotSource {
   std::uint64_t begin_unix_ns() const { return begin_ns_; }
   std::uint64_t end_unix_ns() const { return end_ns_; }
   const std::vector<Recording>& all() const { return recordings_; }
+
+  // Puts processes in the groups that they were in, from now on: those of this environment variable. Errors: it was not
+  // recorded, in one of them.
+  Result<void> group_by(const std::string& variable);
 
   // An interval that was recorded belongs to the moment that its middle does not come after: moments are as fine as the
   // recording. What is covered is the time in which at least one of them was recorded.
@@ -45,6 +52,8 @@ class Recordings : public SnapshotSource {
   std::vector<Cursor> cursors_;
   Snapshot so_far_;  // but for the series
   std::uint64_t covered_until_ns_ = 0;
+  std::string group_by_;                                    // empty: by nothing
+  std::map<ProcessId, std::optional<std::string>> groups_;  // of today
 };
 
 }  // namespace waitprobe

@@ -20,6 +20,11 @@ Losses growth(const Losses& later, const Losses& earlier) {
   return between;
 }
 
+// The series of a process follow each other.
+void regroup(std::vector<ProcessGroup>& all, const Series& s) {
+  if (all.empty() || all.back().process != s.process()) all.push_back({s.process(), s.group});
+}
+
 }  // namespace
 
 bool is_before(const SeriesId& a, const SeriesId& b) { return identity(a) < identity(b); }
@@ -52,7 +57,10 @@ Snapshot interval(const Snapshot& later, const Snapshot& earlier) {
   for (const Series& s : later.series) {
     while (old != earlier.series.end() && identity(*old) < identity(s)) ++old;
     Series difference = s;
-    if (old != earlier.series.end() && identity(*old) == identity(s)) difference.histogram = s.histogram.since(old->histogram);
+    if (old != earlier.series.end() && identity(*old) == identity(s)) {
+      difference.histogram = s.histogram.since(old->histogram);
+      if (old->group != s.group) regroup(between.regrouped, s);
+    }
     if (difference.histogram.count() != 0) between.series.push_back(std::move(difference));
   }
   return between;

@@ -13,6 +13,14 @@
 
 namespace waitprobe {
 
+// One process for good, of any machine.
+struct ProcessId {
+  std::string host;               // any bytes; empty: not from a recording
+  std::uint64_t start_ticks = 0;  // as in /proc; tells apart two processes that had the same pid
+  std::uint32_t pid = 0;
+  auto operator<=>(const ProcessId&) const = default;
+};
+
 // One key in one process, by which its waits are found again.
 struct SeriesId {
   std::string host;  // any bytes; empty: not from a recording
@@ -22,6 +30,8 @@ struct SeriesId {
   std::string key;                        // any bytes, the first WP_KEY_MAX of them
   std::uint64_t key_len = 0;              // of the whole key
   std::uint64_t distinct = 0;             // tells apart keys that are longer than what is kept of them
+
+  ProcessId process() const { return {host, process_start_ticks, pid}; }
 };
 
 // All but its name of today, which an exec changes; in the order of merge_series().
@@ -31,6 +41,12 @@ struct Series : SeriesId {
   Histogram histogram;
   std::uint32_t parent_pid = 0;      // of a process that was forked and has run no other program since; else 0
   std::optional<std::string> group;  // of its process today, where processes are put in groups (groups.h); any bytes
+};
+
+// Which group a process is in, from now on.
+struct ProcessGroup {
+  ProcessId process;
+  std::optional<std::string> group;  // any bytes
 };
 
 // How much of what happened was seen: all of it if nothing was lost.
@@ -53,6 +69,7 @@ struct Snapshot {
   std::uint64_t elapsed_ns = 0;             // what it covers: since everything was attached, or of the interval
   std::vector<Series> series;               // without empty ones, in the order of merge_series()
   std::string group_by;                     // the environment variable whose values are the groups; empty: there are none
+  std::vector<ProcessGroup> regrouped;      // of an interval: those that have waited before it, in another group
   std::uint64_t left_out_cnt = 0;           // waits in series that keep_keys() left out: seen, though not here
   Losses losses;                            // of any key: what was lost has none
   std::uint64_t clamped_cnt = 0;            // waits whose clock went backwards, counted with a duration of 0

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <tuple>
 #include <utility>
 
 #include "src/view/columns.h"
@@ -41,14 +40,12 @@ void print_rows(std::ostream& out, const std::vector<const Series*>& rows, std::
   }
 }
 
-using Process = std::tuple<std::string, std::uint64_t, std::uint32_t>;  // host, start, pid
-
 // The processes in the order of their first rows, so that the most important one comes first.
 std::vector<std::vector<const Series*>> by_process(const std::vector<const Series*>& rows) {
   std::vector<std::vector<const Series*>> groups;
-  std::map<Process, std::size_t> index;
+  std::map<ProcessId, std::size_t> index;
   for (const Series* row : rows) {
-    const auto [entry, fresh] = index.try_emplace({row->host, row->process_start_ticks, row->pid}, groups.size());
+    const auto [entry, fresh] = index.try_emplace(row->process(), groups.size());
     if (fresh) groups.emplace_back();
     groups[entry->second].push_back(row);
   }

@@ -92,6 +92,15 @@ Json to_json(const AttachedLate& late) {
   return json;
 }
 
+Json to_json(const ProcessGroup& one) {
+  Json json = Json::object();
+  if (!one.process.host.empty()) put_bytes(json, "host", one.process.host);
+  json["pid"] = one.process.pid;
+  json["start_ticks"] = one.process.start_ticks;
+  if (one.group) put_bytes(json, "group", *one.group);
+  return json;
+}
+
 Json to_json(const Carrier& carrier) {
   Json json = {{"pid", carrier.pid},
                {"comm", repair_utf8(carrier.comm)},
@@ -210,6 +219,7 @@ void print_json(std::ostream& out, const Snapshot& snapshot) {
   if (!snapshot.group_by.empty()) {
     put_bytes(json, "group_by", snapshot.group_by);
     json["spread"] = spreads_of(snapshot.series);
+    if (!snapshot.regrouped.empty()) json["regrouped"] = array_of(snapshot.regrouped);
   }
   json["coverage"] = {{"observed", coverage.observed}, {"lost", coverage.lost}};
   json["losses"] = to_json(snapshot.losses);
@@ -226,6 +236,7 @@ void print_json(std::ostream& out, const RecordingHeader& header) {
   json["machine"] = repair_utf8(header.machine);
   json["targets"] = texts(header.targets);
   json["keys"] = texts(header.key_globs);
+  if (!header.group_by.empty()) put_bytes(json, "group_by", header.group_by);
   print_line(out, json);
 }
 

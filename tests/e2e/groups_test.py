@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""`waitprobe hist --by-env NAME`: processes together by a variable of their environments."""
+"""`waitprobe hist --by-env NAME`, and record and report: processes together by a variable of their environments."""
 
+import json
 import os
 import resource
 import struct
@@ -133,6 +134,37 @@ class Groups(TestCase):
         busy = [snapshot for snapshot in tool.snapshots() if snapshot["series"]]
         self.assertTrue(busy)
         self.assertEqual({series["group"] for snapshot in busy for series in snapshot["series"]}, {"3"})
+
+    def test_recordings_of_two_hosts_by_rank(self):
+        with tempfile.TemporaryDirectory() as folder:
+            node = os.path.join(folder, "node.jsonl")
+            command = f"RANK=0 {HOST} >/dev/null & {HOST} --rank 1 --late 300 --linger 1500 >/dev/null & wait"
+            recorded = run(TOOL, "record", "--by-env", "RANK", "-i", "0.2", "-o", node, "--", TOOL, "run", "--torch", "--", "sh", "-c", command)
+            self.assertEqual(recorded.process.returncode, 0, recorded)
+            with open(node, encoding="ascii") as recording:
+                header, rest = recording.read().split("\n", 1)
+            other = os.path.join(folder, "other.jsonl")
+            with open(other, "w", encoding="ascii") as out:
+                header = {**json.loads(header), "host": "other", "boot": "another"}
+                out.write(json.dumps(header) + "\n" + rest.replace('"group":"0"', '"group":"8"').replace('"group":"1"', '"group":"9"'))
+            report = run(TOOL, "report", "--by-env", "RANK", "--json", node, other)
+            snapshot = harness.last_line(report.out)
+            self.assertEqual(snapshot["group_by"], "RANK")
+            self.assertEqual({group: sum(counts.values()) for group, counts in groups_of(snapshot, "host.meet").items()},
+                             {"0": 5, "1": 5, "8": 5, "9": 5})
+            self.assertEqual({group: sum(counts.values()) for group, counts in groups_of(snapshot, "host.in_child").items()},
+                             {"0": 1000, "1": 1000, "8": 1000, "9": 1000})
+            self.assertEqual(spread_of(snapshot, "host.meet")[1], "9")
+            table = run(TOOL, "report", "--by-env", "RANK", "-k", "host.meet", node, other).out
+            self.assertEqual([line.split()[-8:][:2] for line in table.splitlines() if " 5 " in line], [["0", "5"], ["1", "5"], ["8", "5"], ["9", "5"]])
+            plain = harness.last_line(run(TOOL, "report", "--json", node).out)
+            self.assertNotIn("group_by", plain)
+            self.assertNotIn("group", plain["series"][0])
+            for words, status, why in ((("--by-env", "LOCAL_RANK"), 1, f"{node}: it was recorded --by-env RANK"),
+                                       (("--by-env", "RANK", "--by-key"), 2, "leave out"), (("--by-env", "RANK", "--html", "-"), 2, "leave out")):
+                refused = run(TOOL, "report", *words, node)
+                self.assertEqual((refused.process.returncode, refused.out), (status, ""), refused)
+                self.assertIn(why, refused.err)
 
     def test_nobody_has_it(self):
         tool = self.started(Hist("--by-env", "NOBODY_HAS_IT", "--", TOOL, "run", "--torch", "--", HOST, json_output=False))

@@ -143,6 +143,60 @@ class Everything(TestCase):
         self.assertIn(f"\n{sum(program.truth().values())} waits\n", script.out)
 
 
+class Doctor(TestCase):
+    """What doctor says of a process that has PyTorch: here a library of that name which looks its backend up as PyTorch does."""
+
+    SOURCE = """
+        #define _GNU_SOURCE
+        #include <dlfcn.h>
+        #include <stddef.h>
+        #include <unistd.h>
+        struct { void *self, *start, *stop, *destroy; } backend;
+        int counter(void) {
+          static void (*hook)(void*, const char*, size_t);
+          static int looked;
+        #ifdef NAME
+          if (!looked++) hook = (void (*)(void*, const char*, size_t))dlsym(RTLD_DEFAULT, NAME);
+        #endif
+          if (hook) hook(&backend, "a.key", 5);
+          return backend.self != NULL;
+        }"""
+    NAME = "c10_monitor_wait_counter_dynamic_backend_init_v1"
+
+    def found(self, script, *flags, preload=True):
+        """In a Python that has loaded it and has run `script`."""
+        with tempfile.TemporaryDirectory() as folder:
+            library = os.path.join(folder, "libc10.so.2.6.0")
+            subprocess.run(["gcc", "-shared", "-fPIC", "-x", "c", "-", "-o", library, *flags], input=self.SOURCE, text=True, check=True)
+            script = f"import ctypes, time\nc10 = ctypes.CDLL({library!r})\n{script}\nprint('ready', flush=True)\ntime.sleep(600)"
+            program = self.started(Program(["python3", "-c", script], env={"LD_PRELOAD": LIBRARY} if preload else {}))
+            wait_until(lambda: "ready" in program.out or program.process.poll() is not None, f"it is ready: {program}")
+            told = json.loads(run(TOOL, "doctor", "--json", "-p", program.pid).out)
+            return next(check for check in told["findings"][-1]["checks"] if check["name"] == "PyTorch")
+
+    def test_says_whether_the_counters_have_their_backend(self):
+        looks = f'-DNAME="{self.NAME}"'
+        late = f"assert c10.counter() == 0; ctypes.CDLL({LIBRARY!r}, mode=ctypes.RTLD_GLOBAL); assert c10.counter() == 0"
+        for script, flags, preload, status, found in (
+                ("assert c10.counter() == 1", [looks], True, "ok", "1 of its wait counters have"),
+                ("", [looks], True, "unknown", "none was used yet"),
+                (late, [looks], False, "unknown", "the first was used before"),
+                ("", [looks], False, "warning", "libwaitprobe_torch.so is not in the process"),
+                ("", [], True, "warning", "libc10.so.2.6.0 looks for no backend of its wait counters, as before 2.6"),
+                # Far into the file, across pieces that it is read in.
+                ("assert c10.counter() == 1", [looks, "-Wl,--section-start=.rodata=0x2fffe0"], True, "ok", "1 of its")):
+            with self.subTest(script=script, flags=flags, preload=preload):
+                check = self.found(script, *flags, preload=preload)
+                self.assertEqual(check["status"], status, check)
+                self.assertIn(found, check["found"])
+                self.assertEqual("fix" in check, status != "ok")
+
+    def test_says_nothing_of_pytorch_where_there_is_none(self):
+        program = self.started(host("--linger", "60000"))
+        told = json.loads(run(TOOL, "doctor", "--json", "-p", program.pid).out)
+        self.assertNotIn("PyTorch", [check["name"] for check in told["findings"][-1]["checks"]])
+
+
 class File(TestCase):
     """It goes into every program that is started, whatever that brings along."""
 

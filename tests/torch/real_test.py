@@ -16,6 +16,7 @@ from harness import Hist, Program, TestCase, TOOL, run, wait_until  # noqa: E402
 
 ROOT = os.environ.get("WAITPROBE_TORCH_ROOT")
 LIBRARY = os.path.abspath(harness.built("libwaitprobe_torch.so"))
+IN_ROOT = ["chroot", ROOT] if ROOT else []
 # Debian builds PyTorch without libuv, which torchrun insists on: what it would do is done here.
 TWO_RANKS = "for RANK in 0 1; do export RANK; python3 -B \"$@\" & done; wait -n && wait -n"
 ENVIRONMENT = {"USE_LIBUV": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29517", "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"}
@@ -23,8 +24,7 @@ ENVIRONMENT = {"USE_LIBUV": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "295
 
 def with_torch(*words):
     """A command that finds PyTorch."""
-    inside = ["chroot", ROOT] if ROOT else []
-    return [*inside, TOOL, "run", "--torch", "--track", "--", *words]
+    return [*IN_ROOT, TOOL, "run", "--torch", "--track", "--", *words]
 
 
 def training(*words):
@@ -55,7 +55,12 @@ class Training(TestCase):
     def test_every_wait_of_every_rank_and_worker_is_counted(self):
         tool = self.started(Hist("--by-env", "RANK", "--", *training(self.folder)))
         self.assertEqual(tool.wait(), 0)
-        snapshot = tool.last()
+        counts = self.assert_counted(tool.last())
+        of_torch = {key for rank, key in counts if key.startswith("pytorch.") and rank == "0"}
+        self.assertLessEqual({"pytorch.wait_counter.TCPStore__init", "pytorch.wait_counter.c10d.init_process_group"}, of_torch)
+
+    def assert_counted(self, snapshot):
+        """All that the ranks and their workers have counted themselves; rank 1 comes last."""
         counts = {}
         for series in snapshot["series"]:
             place = series.get("group"), series["key"]
@@ -65,16 +70,29 @@ class Training(TestCase):
         self.assertEqual(truth["0", "dataset.read"], 160)
         self.assertEqual({place: counts.get(place) for place in truth}, truth)
         self.assert_all_seen(snapshot)
-        of_torch = {key for rank, key in counts if key.startswith("pytorch.") and rank == "0"}
-        self.assertLessEqual({"pytorch.wait_counter.TCPStore__init", "pytorch.wait_counter.c10d.init_process_group"}, of_torch)
         (spread,) = [spread for spread in snapshot["spread"] if spread["key"] == "train.barrier"]
         self.assertEqual((spread["least"]["group"], spread["most"]["group"]), ("1", "0"), "rank 1 comes last")
+        return counts
 
     def test_table(self):
         tool = self.started(Hist("--by-env", "RANK", "--", *training(self.folder), json_output=False))
         self.assertEqual(tool.wait(), 0)
         self.assertIn("train.barrier", tool.out)
         print("\n" + tool.out[tool.out.index("key "):])
+
+    def test_recordings_of_two_nodes(self):
+        with tempfile.TemporaryDirectory() as folder:
+            recordings = [os.path.join(folder, f"node{rank}.jsonl") for rank in (0, 1)]
+            nodes = []
+            for rank, recording in enumerate(recordings):
+                recorded = [TOOL, "record", "--by-env", "RANK", "-o", recording, "--",
+                            *with_torch("python3", "-B", os.path.join(HERE, "train.py"), self.folder)]
+                node = ["unshare", "--uts", "sh", "-c", f'hostname node{rank} && exec "$@"', "sh", *recorded]
+                nodes.append(self.started(Program(node, env={"RANK": str(rank)})))
+            self.assertEqual([node.wait() for node in nodes], [0, 0])
+            report = [TOOL, "report", "--by-env", "RANK", *recordings]
+            self.assert_counted(harness.last_line(run(*report, "--json").out))
+            print("\n" + run(*report).out)
 
     def test_which_rank_does_not_come(self):
         hung = self.started(Program(training(self.folder, "hang"), start_new_session=True))
@@ -137,13 +155,23 @@ class Python(TestCase):
         self.assertGreaterEqual(series["my.key"]["min_ns"], 10_000_000)
         self.assertEqual(series["my.k\0y"]["count"], 10)
 
+    def test_doctor_knows_whether_it_has_its_backend(self):
+        program = ("import time; from torch.monitor import _WaitCounter\n"
+                   "with _WaitCounter('my.key').guard(): pass\n"
+                   "print('ready', flush=True); time.sleep(600)\n")
+        for words, status in ((with_torch("python3", "-c", program), "ok"), ((*IN_ROOT, "python3", "-c", program), "warning")):
+            script = self.started(Program(words))
+            wait_until(lambda: "ready" in script.out or script.process.poll() is not None, f"it is ready: {script}")
+            told = json.loads(run(TOOL, "doctor", "--json", "-p", script.pid).out)
+            (check,) = [check for check in told["findings"][-1]["checks"] if check["name"] == "PyTorch"]
+            self.assertEqual(check["status"], status, check)
+
     def test_loaded_by_the_script_itself(self):
         program = (f"import ctypes; ctypes.CDLL({LIBRARY!r}, mode=ctypes.RTLD_GLOBAL)\n"
                    "from torch.monitor import _WaitCounter\n"
                    "for i in range(10):\n"
                    "  with _WaitCounter('my.key').guard(): pass\n")
-        inside = ["chroot", ROOT] if ROOT else []
-        tool = self.started(Hist("--", *inside, "python3", "-c", program))
+        tool = self.started(Hist("--", *IN_ROOT, "python3", "-c", program))
         self.assertEqual(tool.wait(), 0)
         self.assertEqual(tool.counts()["my.key"], 10)
         self.assert_all_seen(tool.last())

@@ -30,7 +30,8 @@ RecordingHeader header() {
           "Linux 6.1",
           "x86_64",
           {"-p", "17"},
-          {}};
+          {},
+          ""};
 }
 
 // A session: the totals after each second.
@@ -73,6 +74,21 @@ std::string written(const std::vector<Snapshot>& totals, const std::vector<std::
   return out.str();
 }
 
+RecordingHeader of_host(const std::string& host, std::uint64_t from_unix_ns) {
+  RecordingHeader head = header();
+  head.host = head.boot = host;
+  head.time_unix_ns = from_unix_ns;
+  return head;
+}
+
+// Two seconds of one process.
+std::vector<Snapshot> two_seconds(std::uint64_t from_unix_ns) {
+  Snapshot one = snapshot({series("a", {5, 7})}, second_ns), two = snapshot({series("a", {5, 7, 9})}, 2 * second_ns);
+  one.time_unix_ns = from_unix_ns + second_ns;
+  two.time_unix_ns = from_unix_ns + 2 * second_ns;
+  return {one, two};
+}
+
 class RecordingTest : public testing::Test {
  protected:
   RecordingTest() {
@@ -98,6 +114,7 @@ class RecordingTest : public testing::Test {
 // All that a view shows, and more.
 std::string told(Snapshot snapshot) {
   for (Series& s : snapshot.series) s.host.clear();
+  for (ProcessGroup& one : snapshot.regrouped) one.process.host.clear();
   std::ostringstream out;
   print_json(out, snapshot);
   print_hist(out, snapshot, {.width = 100, .bars = true});
@@ -117,6 +134,77 @@ TEST_F(RecordingTest, ShowsAtEachMomentWhatTheSessionShowed) {
   }
   recorded.rewind();
   EXPECT_EQ(told(recorded.totals_at(UINT64_MAX).snapshot), told(live.back()));
+}
+
+// Two processes wait on two keys each; the second gets its group, whose name is hard to print, after its first waits, and gives
+// it up in the end. Its second key has no waits after the first second, and itself none while it changes its group once more.
+std::vector<Snapshot> session_of_groups() {
+  const std::vector<std::optional<std::string>> groups = {std::nullopt, "\x1b\xff", "7", std::nullopt};
+  std::vector<Snapshot> totals;
+  for (std::uint64_t n = 1; n <= groups.size(); n++) {
+    Snapshot now;
+    now.time_unix_ns = begin_unix_ns + n * second_ns;
+    now.elapsed_ns = n * second_ns;
+    now.group_by = "RA\xffNK";
+    now.series = {series("a", std::vector<std::uint64_t>(n, 5), 17), series("b", {6}, 17),
+                  series("a", std::vector<std::uint64_t>(n < 3 ? n : 2, 7), 18), series("b", {8}, 18)};
+    for (Series& s : now.series) s.group = s.pid == 17 ? "0" : groups[n - 1];
+    merge_series(now.series);
+    totals.push_back(std::move(now));
+  }
+  return totals;
+}
+
+TEST_F(RecordingTest, ShowsAtEachMomentTheGroupsOfThatMoment) {
+  const auto live = session_of_groups();
+  RecordingHeader head = header();
+  head.group_by = "RA\xffNK";
+  const std::string text = written(live, {}, head);
+  Recordings recorded = source(text);
+  ASSERT_TRUE(recorded.group_by("RA\xffNK"));
+  for (int turn = 0; turn < 2; turn++) {
+    Snapshot before;
+    for (std::size_t i = 0; i < live.size(); i++) {
+      const Snapshot totals = recorded.totals_at((i + 1) * second_ns).snapshot;
+      EXPECT_EQ(told(totals), told(live[i])) << i;
+      EXPECT_EQ(told(interval(totals, before)), told(interval(live[i], i > 0 ? live[i - 1] : Snapshot()))) << i;
+      before = totals;
+    }
+    recorded.rewind();
+  }
+  EXPECT_NE(text.find("\"regrouped\""), std::string::npos);
+  EXPECT_EQ(source(text).totals_at(UINT64_MAX).snapshot.group_by, "") << "nobody asked";
+  EXPECT_FALSE(source(text).totals_at(UINT64_MAX).snapshot.series.at(0).group);
+}
+
+TEST_F(RecordingTest, GroupsThatWereNotRecordedAreNotThere) {
+  const auto why = [&](const std::string& recorded_by) {
+    RecordingHeader head = header();
+    head.group_by = recorded_by;
+    return source(written(session_of_groups(), {}, head)).group_by("RANK").error().why;
+  };
+  EXPECT_EQ(why(""), "it was recorded without --by-env");
+  EXPECT_EQ(why("LOCAL_RANK"), "it was recorded --by-env LOCAL_RANK");
+}
+
+TEST_F(RecordingTest, GroupsOfSeveralMachinesStandSideBySide) {
+  std::vector<Recording> all;
+  for (const char* host : {"a", "b"}) {
+    auto totals = two_seconds(begin_unix_ns);
+    for (Snapshot& one : totals) {
+      one.group_by = "RANK";
+      one.series[0].group = host[0] == 'a' ? "0" : "1";
+    }
+    RecordingHeader head = of_host(host, begin_unix_ns);
+    head.group_by = "RANK";
+    all.push_back(read(written(totals, {}, head)).value());
+  }
+  auto merged = Recordings::merge(std::move(all));
+  ASSERT_TRUE(merged->group_by("RANK"));
+  const Snapshot total = merged->totals_at(UINT64_MAX).snapshot;
+  ASSERT_EQ(total.series.size(), 2U);
+  EXPECT_EQ(total.series[0].group, "0");
+  EXPECT_EQ(total.series[1].group, "1");
 }
 
 TEST_F(RecordingTest, KeepsTheBytesOfNames) {
@@ -210,21 +298,6 @@ TEST_F(RecordingTest, AClockThatIsSetBackDoesNotTurnTimeBack) {
   const Recording recording = read(written(live)).value();
   for (std::size_t i = 0; i < live.size(); i++)
     EXPECT_EQ(recording.intervals[i].end_unix_ns, begin_unix_ns + (i + 1) * second_ns);
-}
-
-RecordingHeader of_host(const std::string& host, std::uint64_t from_unix_ns) {
-  RecordingHeader head = header();
-  head.host = head.boot = host;
-  head.time_unix_ns = from_unix_ns;
-  return head;
-}
-
-// Two seconds of one process.
-std::vector<Snapshot> two_seconds(std::uint64_t from_unix_ns) {
-  Snapshot one = snapshot({series("a", {5, 7})}, second_ns), two = snapshot({series("a", {5, 7, 9})}, 2 * second_ns);
-  one.time_unix_ns = from_unix_ns + second_ns;
-  two.time_unix_ns = from_unix_ns + 2 * second_ns;
-  return {one, two};
 }
 
 TEST_F(RecordingTest, SeveralAreAddedUp) {
