@@ -40,3 +40,6 @@ struct Options {
   int ready_fd = -1;
   int go_fd = -1;
 };
+
+// Help and errors end the process, with 0 and 2.
+Options parse_options(int argc, char** argv);
