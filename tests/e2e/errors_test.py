@@ -74,6 +74,12 @@ class Usage(TestCase):
         self.assertEqual(tool.wait(), 0)
         self.assertGreater(tool.last()["elapsed_ns"], 400_000_000)
 
+    def test_sigint_is_heard_in_the_background_of_a_script(self):
+        # A shell without job control, as that of a script, has it ignored there.
+        tool = self.started(Hist("-a", preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)))
+        self.assertEqual(tool.stop(), 0)
+        self.assertGreater(tool.last()["elapsed_ns"], 0)
+
     def test_a_process_without_probes(self):
         bystander = self.started(Program(["sleep", "60"]))
         program = self.fails(1, r"process \d+ \(sleep\): none of the files .* carries the probes", "hist", "-p", bystander.pid)
