@@ -17,12 +17,13 @@ class StopSignals {
   StopSignals() {
     sigset_t set;
     sigemptyset(&set);
-    for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
+    // Also where it was ignored: a shell does so for whatever its scripts put into the background, and `kill -INT $!` is how
+    // those end a tracer.
+    sigaddset(&set, SIGINT);
+    for (const int number : {SIGTERM, SIGHUP}) {
       struct sigaction action;
-      // Whoever started us may want us to ignore it, as nohup does. But SIGINT: a shell ignores it for whatever its scripts put
-      // into the background, and `kill -INT $!` is how those end a tracer.
-      const bool ignored = sigaction(number, nullptr, &action) != 0 || action.sa_handler == SIG_IGN;
-      if (!ignored || number == SIGINT) sigaddset(&set, number);
+      // Whoever started us may want us to ignore it, as nohup does.
+      if (sigaction(number, nullptr, &action) == 0 && action.sa_handler != SIG_IGN) sigaddset(&set, number);
     }
     sigprocmask(SIG_BLOCK, &set, nullptr);
     signals_ = FileDescriptor(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
