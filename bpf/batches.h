@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (MIT OR GPL-2.0)
  *
  * Records of thread blocks, added up. Whoever brings them (their thread with a full ring, the tool, the dying thread) comes by
- * take(), which sees to it that each is counted once. */
+ * claim_records(), which sees to it that each is counted once. */
 #ifndef WAITPROBE_BPF_BATCHES_H
 #define WAITPROBE_BPF_BATCHES_H
 
@@ -23,7 +23,7 @@ struct {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(max_entries, WP_BLOCKS_MAX);
   __type(key, struct wp_thread_key);
-  __type(value, struct wp_block_key);
+  __type(value, struct wp_owned_block);
 } threads SEC(".maps");
 
 /* What the copies of the library had lost when one of their threads ended, for the tool, which may come too late to read it. */
@@ -181,35 +181,35 @@ static __always_inline struct wp_block_state *state_of(const struct wp_block_key
   return bpf_map_lookup_elem(&blocks, key);
 }
 
-/* Adds up records that have been claimed. */
-static __always_inline void add_claimed(const struct wp_block_key *key, struct wp_block_state *state, __u64 first, __u64 end,
-                                        enum wp_bringer by, int full_rings) {
-  __u32 of_tool = WP_RING_OF_TOOL;
-  struct wp_ring *ring = by == WP_BY_TOOL ? bpf_map_lookup_elem(&rings, &of_tool) : own_ring();
-  if (!ring ||
-      (by != WP_BY_TOOL && bpf_probe_read_user(ring->records, sizeof(ring->records), (void *)(key->block + WP_RING_OFFSET)))) {
-    lose_now(&losses.unreadable, end - first);
-  } else {
-    struct records records = {
-        .ring = ring,
-        .state = state,
-        .incarnation = key->incarnation,
-        .from = first,
-        .shard = key->block / sizeof(struct wp_block),
-        .who = by != WP_BY_TOOL ? CURRENT : STRANGER,
-    };
-    /* What brings full rings has to be quick; the others spare the verifier the way for those. */
-    int all_count = full_rings && counts(&ring->records[first % WP_RING_RECORDS], MARGIN) &&
-                    counts(&ring->records[(end - 1) % WP_RING_RECORDS], MARGIN);
-    add_all(&records, end - first, all_count);
-  }
-  if (ring && by != WP_BY_TOOL) __sync_lock_test_and_set(&ring->busy, 0);
+/* Adds up records that have been claimed, and that stand in a ring. */
+static __always_inline void add_claimed(const struct wp_block_key *key, struct wp_block_state *state, struct wp_ring *ring,
+                                        __u64 first, __u64 end, enum wp_bringer by, int full_rings) {
+  struct records records = {
+      .ring = ring,
+      .state = state,
+      .incarnation = key->incarnation,
+      .from = first,
+      .shard = key->block / sizeof(struct wp_block),
+      .who = by != WP_BY_TOOL ? CURRENT : STRANGER,
+  };
+  /* What brings full rings has to be quick; the others spare the verifier the way for those. */
+  int all_count = full_rings && counts(&ring->records[first % WP_RING_RECORDS], MARGIN) &&
+                  counts(&ring->records[(end - 1) % WP_RING_RECORDS], MARGIN);
+  add_all(&records, end - first, all_count);
+}
+
+static __always_inline int copy_ring(struct wp_ring *ring, __u64 block) {
+  return !ring || bpf_probe_read_user(ring->records, sizeof(ring->records), (void *)(block + WP_RING_OFFSET)) ? -1 : 0;
+}
+
+static __always_inline void let_go(struct wp_ring *ring) {
+  if (ring) __sync_lock_test_and_set(&ring->busy, 0);
 }
 
 /* Rounds over the blocks of a thread, for bpf_loop, which ends when they return 1. */
 struct own_blocks {
   struct wp_thread_key thread;
-  struct wp_block_key key;
+  struct wp_owned_block block;
   __u32 heir; /* a thread that will have them too */
   int bring;  /* take what they hold */
   int forget; /* the thread has them no more */
@@ -217,63 +217,91 @@ struct own_blocks {
 
 static long remember_at(__u32 index, struct own_blocks *own) {
   own->thread.index = index;
-  struct wp_block_key *known = bpf_map_lookup_elem(&threads, &own->thread);
-  if (!known && bpf_map_update_elem(&threads, &own->thread, &own->key, BPF_ANY)) lose_now(&losses.blocks_full, 1);
-  return !known || (known->incarnation == own->key.incarnation && known->block == own->key.block);
+  struct wp_owned_block *known = bpf_map_lookup_elem(&threads, &own->thread);
+  if (known && (known->key.incarnation != own->block.key.incarnation || known->key.block != own->block.key.block)) return 0;
+  if (bpf_map_update_elem(&threads, &own->thread, &own->block, BPF_ANY)) lose_now(&losses.blocks_full, 1);
+  return 1;
 }
 
-/* Remembers that the current thread owns a block, for the time when it dies: even one for which there was no room, so that what
- * is lost with it is known. */
-static __always_inline void remember_owner(const struct wp_block_key *key, struct wp_block_state *state) {
-  struct own_blocks own = {.thread.tid = bpf_get_current_pid_tgid(), .key = *key};
-  if (state && state->tid == own.thread.tid) return;
-  bpf_loop(WP_THREAD_COPIES, remember_at, &own, 0);
-  if (state) state->tid = own.thread.tid;
-}
-
-/* Counts records [first, first + cnt) of a block, those that nobody has counted yet. Returns an enum wp_verdict. */
-static __always_inline int take_as(__u64 incarnation, __u64 block, __u64 first, __u64 cnt, enum wp_bringer by, int full_rings) {
-  if (cnt > WP_RING_RECORDS) return WP_NOTHING;
-  struct wp_block_key key = {.incarnation = incarnation, .block = block};
-  struct wp_block_state *state = state_of(&key, by);
-  if (!state) {
-    if (by == WP_BY_TOOL) return WP_REFUSE; /* so that the thread tells of the loss, and nobody else */
-    lose_now(&losses.blocks_full, cnt);
-    return WP_NOTHING;
-  }
-  __u64 end = first + cnt, before = state->next;
-  for (int i = 0; i < 4; i++) {
-    enum wp_verdict verdict = wp_judge(before, first, end, by);
-    if (verdict != WP_CLAIM) return verdict;
-    __u64 seen = __sync_val_compare_and_swap(&state->next, before, end);
-    if (seen == before) break;
-    before = seen;
-    if (i == 3) return WP_REFUSE; /* never: each failure is a claim of another, and there are only the thread and the tool */
-  }
-  lose_now(&losses.gap, wp_gap(before, first));
-  add_claimed(&key, state, wp_first_claimed(before, first), end, by, full_rings);
-  if (by != WP_BY_TOOL) remember_owner(&key, state);
-  return WP_CLAIM;
-}
-
-static __noinline int take(__u64 incarnation, __u64 block, __u64 first, __u64 cnt, enum wp_bringer by) {
-  return take_as(incarnation, block, first, cnt, by, 0);
-}
-
-static __noinline int take_full_ring(__u64 incarnation, __u64 block, __u64 first, __u64 cnt) {
-  return take_as(incarnation, block, first, cnt, WP_BY_THREAD, 1);
-}
-
-/* A block of the current thread, as its memory says. */
+/* A block of the current thread, as its memory says: the beginning of struct wp_block. */
 struct head {
   __u64 incarnation;
   __u64 arena;
   __u64 written;
   __u64 handed;
+  __u64 owner;
+  __u64 last_wait_id;
+  __u64 next;
+  __u32 owner_tid;
+  __u32 tag;
 };
 
 static __always_inline int read_head(__u64 block, struct head *head) {
   return bpf_probe_read_user(head, sizeof(*head), (void *)block) ? -1 : 0;
+}
+
+/* Remembers that the current thread owns a block, for the time when it dies: even one for which there was no room, so that what
+ * is lost with it is known. */
+static __always_inline void remember_owner(__u64 block, const struct head *head, struct wp_block_state *state) {
+  struct own_blocks own = {.thread.tid = bpf_get_current_pid_tgid(),
+                           .block = {.key = {.incarnation = head->incarnation, .block = block}, .owner_tid = head->owner_tid}};
+  if (state && state->tid == own.thread.tid) return;
+  bpf_loop(WP_THREAD_COPIES, remember_at, &own, 0);
+  if (state) state->tid = own.thread.tid;
+}
+
+/* Moves `next` over records [first, end), those of them that nobody has claimed; from *from on they are to be added up. */
+static __always_inline enum wp_verdict claim_records(struct wp_block_state *state, __u64 first, __u64 end, enum wp_bringer by,
+                                                     __u64 *from) {
+  __u64 before = state->next;
+  for (int i = 0; i < 4; i++) {
+    enum wp_verdict verdict = wp_judge(before, first, end, by);
+    if (verdict != WP_CLAIM) return verdict;
+    __u64 seen = __sync_val_compare_and_swap(&state->next, before, end);
+    if (seen == before) {
+      lose_now(&losses.gap, wp_gap(before, first));
+      *from = wp_first_claimed(before, first);
+      return WP_CLAIM;
+    }
+    before = seen;
+  }
+  return WP_REFUSE; /* never: each failure is a claim of another, and there are only the thread and the tool */
+}
+
+/* Counts records [first, first + cnt) that the tool has put into its ring, those that nobody has counted yet. */
+static __always_inline int take_of_tool(const struct wp_block_key *key, __u64 first, __u64 cnt) {
+  if (cnt > WP_RING_RECORDS) return WP_NOTHING;
+  struct wp_block_state *state = state_of(key, WP_BY_TOOL);
+  if (!state) return WP_REFUSE; /* so that the thread tells of the loss, and nobody else */
+  __u64 from = first;
+  enum wp_verdict verdict = claim_records(state, first, first + cnt, WP_BY_TOOL, &from);
+  __u32 of_tool = WP_RING_OF_TOOL;
+  struct wp_ring *ring = bpf_map_lookup_elem(&rings, &of_tool);
+  if (verdict == WP_CLAIM && ring) add_claimed(key, state, ring, from, first + cnt, WP_BY_TOOL, 0);
+  return verdict;
+}
+
+/* Counts what the current thread is handing over: it writes nothing meanwhile, so what is claimed can be copied afterwards. */
+static __always_inline void take_handed(__u64 block, const struct head *head) {
+  __u64 first = head->handed, end = head->written;
+  struct wp_block_key key = {.incarnation = head->incarnation, .block = block};
+  if (end - first > WP_RING_RECORDS) return;
+  struct wp_block_state *state = state_of(&key, WP_BY_THREAD);
+  if (!state) {
+    lose_now(&losses.blocks_full, end - first);
+    remember_owner(block, head, state);
+    return;
+  }
+  if (claim_records(state, first, end, WP_BY_THREAD, &first) == WP_CLAIM) {
+    struct wp_ring *ring = own_ring();
+    if (copy_ring(ring, block)) {
+      lose_now(&losses.unreadable, end - first);
+    } else {
+      add_claimed(&key, state, ring, first, end, WP_BY_THREAD, 1);
+    }
+    let_go(ring);
+  }
+  remember_owner(block, head, state);
 }
 
 /* What the copy has lost until now, for the tool, which may come too late to read it. */
@@ -285,24 +313,57 @@ static __always_inline void keep_losses(const struct head *head) {
   }
 }
 
+/* Counts what a block still holds of a thread that dies. Others may be writing there: whoever has taken the block since the
+ * thread gave it back (then it is left to them), or, when a parent is killed, its vfork child, which is not told apart. So the
+ * records are copied first, and only those are claimed that were whole in the copy: bpf/abi.h says which. */
+static __always_inline void take_last(const struct wp_owned_block *owned, struct wp_ring *ring) {
+  __u64 block = owned->key.block;
+  struct wp_block_key key = owned->key;
+  struct head before, after;
+  if (read_head(block, &before) || before.incarnation != key.incarnation) return;
+  keep_losses(&before);
+  __u64 end = before.written;
+  int failed = before.written == before.handed || copy_ring(ring, block);
+  if (read_head(block, &after) || (after.owner_tid && after.owner_tid != owned->owner_tid)) return;
+  __u64 first = after.handed;
+  if (first > end || end - first > WP_RING_RECORDS) return;
+  struct wp_block_state *state = first < end ? state_of(&key, WP_BY_THREAD) : bpf_map_lookup_elem(&blocks, &key);
+  if (!state) {
+    lose_now(&losses.blocks_full, end - first);
+  } else if (claim_records(state, first, end, WP_BY_THREAD, &first) == WP_CLAIM) {
+    if (first == end) return; /* a hit was passed over, and the claim has told of the gap */
+    if (failed || !ring) {
+      lose_now(&losses.unreadable, end - first);
+    } else {
+      add_claimed(&key, state, ring, first, end, WP_BY_THREAD, 0);
+    }
+  }
+}
+
+static __noinline int bring_last(struct own_blocks *own) {
+  if (!own) return 0; /* for the verifier */
+  struct wp_owned_block owned = own->block;
+  struct wp_ring *ring = own_ring();
+  take_last(&owned, ring);
+  let_go(ring);
+  return 0;
+}
+
 static long own_at(__u32 index, struct own_blocks *own) {
   own->thread.index = index;
-  struct wp_block_key *known = bpf_map_lookup_elem(&threads, &own->thread);
+  struct wp_owned_block *known = bpf_map_lookup_elem(&threads, &own->thread);
   if (!known) return 1;
-  own->key = *known;
-  struct head head;
-  if (own->bring && read_head(own->key.block, &head) == 0 && head.incarnation == own->key.incarnation) {
-    take(head.incarnation, own->key.block, head.handed, head.written - head.handed, WP_BY_THREAD);
-    keep_losses(&head);
-  }
+  own->block = *known;
+  if (own->bring) bring_last(own);
   if (own->heir) {
     struct wp_thread_key heir = {.tid = own->heir, .index = index};
-    bpf_map_update_elem(&threads, &heir, &own->key, BPF_ANY);
+    bpf_map_update_elem(&threads, &heir, &own->block, BPF_ANY);
   }
   if (!own->forget) return 0;
   bpf_map_delete_elem(&threads, &own->thread);
-  struct wp_block_state *state = bpf_map_lookup_elem(&blocks, &own->key);
-  if (state) state->tid = 0; /* a later thread may get this number, and this block */
+  /* A later thread may get this number, and this block. Whoever has taken it is left alone. */
+  struct wp_block_state *state = bpf_map_lookup_elem(&blocks, &own->block.key);
+  if (state && state->tid == own->thread.tid) state->tid = 0;
   return 0;
 }
 

@@ -45,12 +45,12 @@ WP_USDT(on_wait_stop, count_stop)
 static __noinline int count_batch(struct pt_regs *ctx) {
   long block = 0;
   struct head head;
-  if (!is_target() || bpf_usdt_arg(ctx, 0, &block)) return 0;
-  if (read_head(block, &head)) {
+  if (!is_target()) return 0;
+  if (bpf_usdt_arg(ctx, 0, &block) || read_head(block, &head)) {
     lose_now(&losses.unreadable, 1);
     return 0;
   }
-  take_full_ring(head.incarnation, block, head.handed, head.written - head.handed);
+  take_handed(block, &head);
   return 0;
 }
 
@@ -64,7 +64,7 @@ static __noinline int meet_block(struct pt_regs *ctx) {
   struct wp_block_key key = {.incarnation = head.incarnation, .block = block};
   struct wp_block_state *state = state_of(&key, WP_BY_THREAD);
   if (state) __sync_val_compare_and_swap(&state->next, WP_NEXT_UNKNOWN, head.handed);
-  remember_owner(&key, state);
+  remember_owner(block, &head, state);
   return 0;
 }
 
@@ -72,7 +72,10 @@ WP_USDT(on_wait_block, meet_block)
 
 /* Run by the tool: records that it has put into its ring, and a series that it has put into `introduction`. */
 SEC("syscall")
-int claim(void *ctx) { return take(claimed.key.incarnation, claimed.key.block, claimed.first, claimed.cnt, WP_BY_TOOL); }
+int claim(void *ctx) {
+  struct wp_block_key key = claimed.key;
+  return take_of_tool(&key, claimed.first, claimed.cnt);
+}
 
 SEC("syscall")
 int introduce(void *ctx) {
@@ -130,9 +133,9 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child) {
 
 /* Any thread may call exec, and then has the number of the first. */
 SEC("tp_btf/sched_process_exec")
-int BPF_PROG(on_exec, struct task_struct *task, int old_tid) {
+int BPF_PROG(on_exec, struct task_struct *task, int old_tid, struct linux_binprm *program) {
   forget_own(old_tid);
   forget_own(task->pid);
-  tell_of_exec(task->tgid);
+  tell_of_exec(task, program->filename);
   return 0;
 }

@@ -19,7 +19,26 @@ typedef struct {
   int counter;
 } WP_PRESERVE atomic_t;
 
-struct mm_struct;
+struct super_block {
+  unsigned int s_dev;
+} WP_PRESERVE;
+
+struct inode {
+  unsigned long i_ino;
+  struct super_block *i_sb;
+} WP_PRESERVE;
+
+struct file {
+  struct inode *f_inode;
+} WP_PRESERVE;
+
+struct mm_struct {
+  struct file *exe_file;
+} WP_PRESERVE;
+
+struct linux_binprm {
+  const char *filename;
+} WP_PRESERVE;
 
 struct signal_struct {
   atomic_t live; /* threads of the process that have not exited */

@@ -10,6 +10,7 @@
 
 const volatile struct wp_config config;
 __u64 unfollowed_cnt; /* children of targets for which there was no room */
+__u64 untold_cnt;     /* programs that started, of which the tool was not told for want of room */
 
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
@@ -22,7 +23,7 @@ struct {
 /* Processes for the tool to look at. Where there is no room, the tool's next look at all processes finds them. */
 struct {
   __uint(type, BPF_MAP_TYPE_RINGBUF);
-  __uint(max_entries, 1 << 17);
+  __uint(max_entries, 1 << 18);
 } sightings SEC(".maps");
 
 /* The leader of the process whose memory the current thread runs on: its own, or, for a child of vfork, its parent's. */
@@ -57,14 +58,23 @@ static __always_inline void forget_ended(void) {
 }
 
 /* The current process has started another program. */
-static __always_inline void tell_of_exec(__u32 pid) {
+static __always_inline void tell_of_exec(struct task_struct *task, const char *path) {
   if (!is_target()) return;
-  struct wp_sighting *sighting = bpf_ringbuf_reserve(&sightings, sizeof(*sighting), 0);
-  if (!sighting) return;
-  sighting->incarnation = 0;
-  sighting->pid = pid;
-  sighting->pad = 0;
-  bpf_ringbuf_submit(sighting, 0);
+  struct wp_program_start *start = bpf_ringbuf_reserve(&sightings, sizeof(*start), 0);
+  if (!start) {
+    __sync_fetch_and_add(&untold_cnt, 1);
+    return;
+  }
+  __builtin_memset(start, 0, sizeof(*start));
+  start->sighting.pid = BPF_CORE_READ(task, tgid);
+  start->time_ns = bpf_ktime_get_ns();
+  struct inode *inode = BPF_CORE_READ(task, mm, exe_file, f_inode);
+  start->device = BPF_CORE_READ(inode, i_sb, s_dev);
+  start->inode = BPF_CORE_READ(inode, i_ino);
+  start->parent_pid = BPF_CORE_READ(task, real_parent, tgid);
+  bpf_probe_read_kernel(start->comm, sizeof(start->comm), &task->comm);
+  bpf_probe_read_kernel_str(start->path, sizeof(start->path), path);
+  bpf_ringbuf_submit(start, 0);
 }
 
 /* A counter of the current process, and the first WP_KEY_MAX bytes of the key that stands behind it. */

@@ -45,7 +45,7 @@ Result<int> print_live(HistSession& session, const LiveOptions& live, const Prin
   const auto printed = for_each_interval(source, {0, UINT64_MAX, live.interval_ns},
                                          [&](Snapshot snapshot) { return print_snapshot(print, std::move(snapshot)); });
   const int status = finish(session.targets(), source.event(), signals);
-  return printed ? Result<int>(status) : printed.error();
+  return printed ? Result<int>(with_verification(status, session.targets())) : printed.error();
 }
 
 }  // namespace waitprobe::cli

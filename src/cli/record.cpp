@@ -122,7 +122,7 @@ Result<int> run_record(const CommandRow& row, const Words& words) {
   LiveSource source(session, options.live.duration_ns);
   const auto recorded = record(source, options, *file);
   const int status = finish(session.targets(), source.event(), signals);
-  return recorded ? Result<int>(status) : recorded.error();
+  return recorded ? Result<int>(with_verification(status, session.targets())) : recorded.error();
 }
 
 }  // namespace waitprobe::cli

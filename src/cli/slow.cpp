@@ -59,6 +59,7 @@ class Printer {
     summary_.elapsed_ns = targets.elapsed_ns();
     summary_.losses = session.losses();
     summary_.attached_late = targets.attached_late();
+    summary_.unverified = targets.unverified();
     std::ostringstream out;
     if (!options_.json) {
       print_slow_summary(out, summary_);
@@ -163,7 +164,7 @@ Result<int> run_slow(const CommandRow& row, const Words& words) {
     if (!printed) event = printed.error();
   }
   const int status = finish(session.targets(), event ? *event : Event::deadline, signals);
-  return event ? Result<int>(status) : event.error();
+  return event ? Result<int>(with_verification(status, session.targets())) : event.error();
 }
 
 }  // namespace waitprobe::cli

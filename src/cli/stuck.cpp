@@ -66,7 +66,8 @@ Options parse(const CommandRow& row, const Words& words, std::optional<ReadyFd>&
 int status_of(const OpenWaits& found) {
   const bool is_stuck =
       std::any_of(found.waits.begin(), found.waits.end(), [](const OpenWait& wait) { return wait.lasting == Lasting::no; });
-  return is_stuck ? something_is_stuck : 0;
+  if (is_stuck) return something_is_stuck;
+  return found.is_certain() ? 0 : not_verified;
 }
 
 std::string text_of(const OpenWaits& found, const Options& options) {

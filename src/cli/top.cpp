@@ -163,7 +163,7 @@ Result<int> run_top(const CommandRow& row, const Words& words) {
   auto screen = options.print.json ? nullptr : Screen::open(wanted_colours());
   if (screen == nullptr) return print_live(session, options.live, options.print, signals);
   Top top(session, options, signals, *screen);
-  const int status = top.run();
+  const int status = with_verification(top.run(), session.targets());
   screen.reset();
   for (const Error& warning : top.take_warnings()) report(std::cerr, warning, "warning: cannot");
   return status;

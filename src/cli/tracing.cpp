@@ -33,4 +33,8 @@ int finish(TargetSession& targets, Event event, const StopSignals& signals) {
   return time_is_up ? 0 : status;
 }
 
+int with_verification(int status, const TargetSession& targets) {
+  return status == 0 && !targets.is_verified() ? not_verified : status;
+}
+
 }  // namespace waitprobe::cli

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <thread>
 
+#include "src/collect/clock.h"
 #include "src/collect/foreign_uprobes.h"
 
 namespace waitprobe {
@@ -45,8 +46,13 @@ Result<void> Attachments::attach(const ProbeFile& file, const FileDescriptor& op
     if (!link) return link.error();
     links.push_back(std::move(*link));
   }
-  links_[file.on_disk] = std::move(links);
+  links_[file.on_disk] = {std::move(links), now_ns()};
   return {};
+}
+
+std::uint64_t Attachments::since_ns(const ProbeFile& file) const {
+  const auto found = links_.find(file.on_disk);
+  return found != links_.end() ? found->second.since_ns : UINT64_MAX;
 }
 
 Result<Attachments::Link> Attachments::attach(const ProbeProgram& program, const ProbeFile& file, const std::string& path,
@@ -68,8 +74,8 @@ Result<Attachments::Link> Attachments::attach(const ProbeProgram& program, const
 // To close a link is to wait until no CPU runs its program any more: many waits together take hardly longer than one.
 void Attachments::detach() {
   std::vector<std::jthread> closing;
-  for (auto& [file, links] : links_) {
-    for (Link& link : links) {
+  for (auto& [file, attached] : links_) {
+    for (Link& link : attached.links) {
       if (closing.size() == most_closing) closing.clear();
       closing.emplace_back([closed = std::move(link)]() mutable { closed.reset(); });
     }

@@ -30,6 +30,8 @@ class Attachments {
   explicit Attachments(std::vector<ProbeProgram> programs) : programs_(std::move(programs)) {}
 
   bool has(const ProbeFile& file) const { return links_.contains(file.on_disk); }
+  // Since when (nanoseconds of CLOCK_MONOTONIC); UINT64_MAX: it has not.
+  std::uint64_t since_ns(const ProbeFile& file) const;
 
   // Attaches to the file of a copy, unless that is done. Errors: the process has ended, a foreign uprobe is in the way, the
   // kernel refuses.
@@ -51,7 +53,11 @@ class Attachments {
   Result<Link> attach(const ProbeProgram& program, const ProbeFile& file, const std::string& path, const std::string& shown_as);
 
   std::vector<ProbeProgram> programs_;
-  std::map<FileId, std::vector<Link>> links_;  // by ProbeFile::on_disk; one for each program
+  struct Attached {
+    std::vector<Link> links;  // one for each program
+    std::uint64_t since_ns = 0;
+  };
+  std::map<FileId, Attached> links_;  // by ProbeFile::on_disk
 };
 
 }  // namespace waitprobe

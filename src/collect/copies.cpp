@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <iterator>
 #include <set>
+#include <string_view>
 
 namespace waitprobe {
 namespace {
@@ -14,6 +15,13 @@ namespace {
 constexpr std::size_t most_copies = 256;  // in a process; thread-local storage has room for about a hundred
 
 }  // namespace
+
+const Mapping* pytorch_in(const std::vector<Mapping>& mappings) {
+  const auto found = std::find_if(mappings.begin(), mappings.end(), [](const Mapping& mapping) {
+    return mapping.executable && std::string_view(mapping.path).substr(mapping.path.rfind('/') + 1).starts_with("libc10.so");
+  });
+  return found != mappings.end() ? &*found : nullptr;
+}
 
 Error no_probes_error(std::uint32_t pid) {
   return Error{"trace", describe_process(pid), "none of the files it has mapped carries the probes of waitprobe",
@@ -81,24 +89,29 @@ void CopyFinder::forget_unseen() {
   for (auto& [file, known] : known_) known.seen = false;
 }
 
+// Two segments may show the same page of the file, both writable; the root lives where the code looks for it. A file that a
+// process has mapped several times (dlmopen) is several copies.
 Result<std::vector<Copy>> CopyFinder::find(std::uint32_t pid) {
   auto mappings = file_mappings(pid);
   if (!mappings) return mappings.error();
-  std::set<FileId> with_code;
-  for (const Mapping& mapping : *mappings) {
-    if (mapping.executable) with_code.insert(mapping.file);
-  }
   std::vector<Copy> copies;
   std::set<std::uint64_t> roots;
-  for (const Mapping& mapping : *mappings) {
-    if (!with_code.contains(mapping.file)) continue;
-    const auto probes = probes_of(pid, mapping);
-    // Two segments may show the same page of the file; the root lives in the writable one.
-    if (probes == nullptr || !mapping.writable || !mapping.holds_offset(probes->root_offset())) continue;
-    const std::uint64_t root = mapping.start + (probes->root_offset() - mapping.offset);
-    if (copies.size() < most_copies && roots.insert(root).second)
-      copies.push_back({pid, mapping.file, mapping.path, probes, root});
+  for (const Mapping& code : *mappings) {
+    const auto probes = code.executable ? probes_of(pid, code) : nullptr;
+    const auto bias = probes != nullptr ? probes->segments.bias_of_code(code) : std::nullopt;
+    if (!bias || probes->root_address() == 0) continue;
+    const std::uint64_t root = *bias + probes->root_address();
+    const auto holds_root = [&](const Mapping& mapping) {
+      return mapping.file == code.file && mapping.writable && mapping.holds(root) &&
+             mapping.offset + (root - mapping.start) == probes->root_offset();
+    };
+    if (copies.size() < most_copies && std::any_of(mappings->begin(), mappings->end(), holds_root) &&
+        roots.insert(root).second) {
+      copies.push_back({pid, code.file, code.path, probes, root});
+    }
   }
+  has_seen_pytorch_ |= !copies.empty() && pytorch_in(*mappings) != nullptr;
+  std::sort(copies.begin(), copies.end(), [](const Copy& a, const Copy& b) { return a.root_address < b.root_address; });
   return copies;
 }
 

@@ -28,6 +28,9 @@ struct Copy {
 // What to tell about a process that was asked for and carries no copy.
 Error no_probes_error(std::uint32_t pid);
 
+// Where PyTorch's wait counters are, among the mappings of a process. Null: there is none, or it is linked statically.
+const Mapping* pytorch_in(const std::vector<Mapping>& mappings);
+
 // Remembers which files carry probes, so that looking at a process again costs one read of its memory map.
 //
 // Threads: one at a time.
@@ -43,6 +46,9 @@ class CopyFinder {
   // Those in `pids`, or in every process there is if that is empty. Errors: a process of `pids` does not exist, cannot be read
   // or carries none.
   Result<Found> find_all(const std::vector<std::uint32_t>& pids);
+
+  // Whether one of the processes with copies that it has looked at has mapped PyTorch.
+  bool has_seen_pytorch() const { return has_seen_pytorch_; }
 
   // Forgets files that no process has shown since the last call: their numbers may be given to others.
   void forget_unseen();
@@ -63,6 +69,7 @@ class CopyFinder {
     bool seen = true;
   };
   std::map<FileId, Known> known_;
+  bool has_seen_pytorch_ = false;
 };
 
 }  // namespace waitprobe

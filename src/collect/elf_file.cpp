@@ -30,6 +30,36 @@ std::uint64_t ElfSegments::to_offset(std::uint64_t address) const {
   return 0;
 }
 
+std::optional<std::uint64_t> ElfSegments::to_address(std::uint64_t offset, std::uint32_t flags) const {
+  for (const GElf_Phdr& load : loads) {
+    if ((load.p_flags & flags) != flags || offset < load.p_offset || offset - load.p_offset >= load.p_filesz) continue;
+    return offset - load.p_offset + load.p_vaddr;
+  }
+  return std::nullopt;
+}
+
+std::optional<std::uint64_t> ElfSegments::bias_of_code(const Mapping& mapping) const {
+  const auto page = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  for (const GElf_Phdr& load : loads) {
+    if ((load.p_flags & PF_X) == 0 || mapping.offset < load.p_offset / page * page ||
+        mapping.offset >= load.p_offset + load.p_filesz) {
+      continue;
+    }
+    return mapping.start - (load.p_vaddr - load.p_offset + mapping.offset);
+  }
+  return std::nullopt;
+}
+
+bool ElfSegments::shares_writable_page(std::uint64_t offset) const {
+  const auto page = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  std::size_t count = 0;
+  for (const GElf_Phdr& load : loads) {
+    const std::uint64_t first = load.p_offset / page, end = (load.p_offset + load.p_filesz + page - 1) / page;
+    count += (load.p_flags & PF_W) != 0 && offset / page >= first && offset / page < end;
+  }
+  return count > 1;
+}
+
 ElfSegments load_segments(Elf* elf) {
   ElfSegments segments;
   std::size_t count = 0;

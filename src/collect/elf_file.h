@@ -35,6 +35,16 @@ struct ElfSegments {
 
   // 0 when the address is in no segment.
   std::uint64_t to_offset(std::uint64_t address) const;
+
+  // The address that the file gives to what stands at an offset, in a segment of which the loader needs all these flags
+  // (PF_...).
+  std::optional<std::uint64_t> to_address(std::uint64_t offset, std::uint32_t flags) const;
+
+  // What has to be added to the addresses that the file speaks of, by one of its executable mappings.
+  std::optional<std::uint64_t> bias_of_code(const Mapping& mapping) const;
+
+  // Whether more than one segment that is mapped writable shows the page of the file that holds this offset.
+  bool shares_writable_page(std::uint64_t offset) const;
 };
 
 ElfSegments load_segments(Elf* elf);

@@ -148,13 +148,15 @@ bool HistProgram::introduce(const wp_introduction& introduction) {
   return run(skeleton_->progs.introduce) == 1;
 }
 
-void HistProgram::remember_owner(std::uint32_t tid, const wp_block_key& block) {
+void HistProgram::remember_owner(std::uint32_t tid, const wp_owned_block& owned) {
   const int map = bpf_map__fd(skeleton_->maps.threads);
   for (wp_thread_key thread = {tid, 0}; thread.index < WP_THREAD_COPIES; thread.index++) {
-    if (bpf_map_update_elem(map, &thread, &block, BPF_NOEXIST) == 0 || errno != EEXIST) return;
-    wp_block_key known = {};
-    if (bpf_map_lookup_elem(map, &thread, &known) == 0 && known.incarnation == block.incarnation && known.block == block.block)
+    if (bpf_map_update_elem(map, &thread, &owned, BPF_NOEXIST) == 0 || errno != EEXIST) return;
+    wp_owned_block known = {};
+    if (bpf_map_lookup_elem(map, &thread, &known) == 0 && known.key.incarnation == owned.key.incarnation &&
+        known.key.block == owned.key.block) {
       return;
+    }
   }
 }
 
@@ -165,6 +167,8 @@ std::optional<wp_arena> HistProgram::last_arena(std::uint64_t incarnation) const
 }
 
 std::uint64_t HistProgram::block_cnt() const { return skeleton_->bss->block_cnt; }
+
+std::uint64_t HistProgram::untold_cnt() const { return skeleton_->bss->untold_cnt; }
 
 void HistProgram::forget_blocks(const std::function<bool(std::uint64_t)>& has_ended) {
   const int map = bpf_map__fd(skeleton_->maps.blocks);
@@ -245,10 +249,8 @@ Losses HistProgram::losses() const {
   losses.unreadable = skeleton_->bss->losses.unreadable;
   losses.gap = skeleton_->bss->losses.gap;
   losses.blocks_full = skeleton_->bss->losses.blocks_full;
-  for (const bpf_program* program :
-       {skeleton_->progs.on_signal, skeleton_->progs.on_prepare_exec, skeleton_->progs.on_thread_exit}) {
-    losses.missed += misses_of(program);
-  }
+  bpf_program* program = nullptr;
+  bpf_object__for_each_program(program, skeleton_->obj) losses.missed += misses_of(program);
   losses.unfollowed = skeleton_->bss->unfollowed_cnt;
   return losses;
 }

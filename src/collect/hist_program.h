@@ -52,12 +52,14 @@ class HistProgram {
              const std::array<wp_record, WP_RING_RECORDS>& ring);
   // Says whose records are going to be claimed. False when there is no room for the series.
   bool introduce(const wp_introduction& introduction);
-  // Says whose last records a block will hold when its thread dies: for blocks that were taken before we listened.
-  void remember_owner(std::uint32_t tid, const wp_block_key& block);
+  // Says whose last records a block will hold when its thread dies: for blocks that were taken before we listened. `tid` is
+  // ours for the thread that the block names in its own pid namespace.
+  void remember_owner(std::uint32_t tid, const wp_owned_block& owned);
   // What a copy of the library had lost when one of its threads ended last, if that was anything.
   std::optional<wp_arena> last_arena(std::uint64_t incarnation) const;
 
   std::uint64_t block_cnt() const;
+  std::uint64_t untold_cnt() const;
   void forget_blocks(const std::function<bool(std::uint64_t incarnation)>& has_ended);
 
   // The running totals, as they are at this moment, in the order of merge_series().

@@ -98,6 +98,7 @@ void HistSession::bring_all() {
 
 void HistSession::detach() {
   if (environments_) environments_->look_at_all();
+  targets_->verify();
   const std::uint64_t until_ns = now_ns() + ahead_ns;
   program_.count_until(until_ns, read_clocks(), rate_);
   sleep_until(until_ns);
@@ -111,6 +112,7 @@ Snapshot HistSession::snapshot() {
   if (targets_->ended_ns() == 0) {
     check_rate();
     copies_.look();
+    targets_->verify();
   }
   Snapshot snapshot;
   const std::uint64_t ago_ns = targets_->ended_ns() != 0 ? now_ns() - targets_->ended_ns() : 0;
@@ -124,6 +126,8 @@ Snapshot HistSession::snapshot() {
   snapshot.losses = program_.losses();
   copies_.add_to(snapshot);
   snapshot.attached_late = targets_->attached_late();
+  snapshot.unverified = targets_->unverified();
+  snapshot.has_pytorch = targets_->has_pytorch();
   return snapshot;
 }
 

@@ -45,6 +45,7 @@ class HistSession : private Tracer {
   ProcessFilter& processes() override { return program_.processes(); }
   void on_copy(const Copy& copy, bool is_new) override;
   bool knows(std::uint64_t incarnation) const override { return copies_.knows(incarnation); }
+  std::uint64_t untold_cnt() const override { return program_.untold_cnt(); }
   void on_lost_sight(std::uint64_t incarnation) override { copies_.forget(incarnation); }
   std::uint64_t next_ns() const override { return environments_ ? environments_->next_ns() : UINT64_MAX; }
   bool serve() override;

@@ -36,8 +36,9 @@ std::vector<OpenSlot> read_open_slots(const Memory& memory, const wp_root& root,
       // Otherwise it was being filled, or another wait has taken its place.
       if (then.wait_id != slot.wait_id || then.counter != slot.counter || then.start != slot.start) continue;
       if (slots.size() == most_slots) return false;
-      slots.push_back({once.block().owner_tid, slot.wait_id, slot.counter & WP_REF_ADDRESS, slot.start,
-                       (slot.counter & WP_REF_CYCLES) != 0});
+      // A thread that takes a block looks at its slots, and gives it back where one is open: it did not begin this wait.
+      const std::uint32_t owner = again.block().owner_tid == once.block().owner_tid ? once.block().owner_tid : 0;
+      slots.push_back({owner, slot.wait_id, slot.counter & WP_REF_ADDRESS, slot.start, (slot.counter & WP_REF_CYCLES) != 0});
     }
     return true;
   });

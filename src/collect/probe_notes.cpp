@@ -21,6 +21,8 @@ std::uint64_t ProbeFile::root_offset() const {
   return stop != nullptr ? stop->semaphore_offset : 0;
 }
 
+std::uint64_t ProbeFile::root_address() const { return segments.to_address(root_offset(), PF_W).value_or(0); }
+
 Result<std::optional<ProbeFile>> read_probe_notes(int fd, const std::string& file_name) {
   auto sites = read_usdt_sites(fd, file_name);
   if (!sites) return sites.error();
@@ -31,9 +33,11 @@ Result<std::optional<ProbeFile>> read_probe_notes(int fd, const std::string& fil
     if (site.provider != "waitprobe") continue;
     // Each stands once. A file that says otherwise would be attached to as often as it likes.
     if (file.find(site.name) != nullptr) return std::optional<ProbeFile>();
+    file.shares_semaphore_page |= site.shares_semaphore_page;
     file.sites.push_back(std::move(site));
   }
   if (file.sites.empty()) return std::optional<ProbeFile>();
+  if (const ElfHandle elf = open_elf(fd)) file.segments = load_segments(elf.get());
   return std::optional<ProbeFile>(std::move(file));
 }
 

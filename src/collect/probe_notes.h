@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "src/collect/elf_file.h"
 #include "src/collect/file_descriptor.h"
 #include "src/collect/process.h"
 #include "src/collect/usdt_sites.h"
@@ -18,9 +19,13 @@ namespace waitprobe {
 struct ProbeFile {
   FileId on_disk;  // as stat() names it
   std::vector<UsdtSite> sites;
+  bool shares_semaphore_page = false;  // of any of them: UsdtSite::shares_semaphore_page
+  ElfSegments segments;
 
   // Of struct wp_root: where the semaphore of wait_stop is.
   std::uint64_t root_offset() const;
+  // The address that the file gives it, in the segment that is mapped writable; 0 when it is in none.
+  std::uint64_t root_address() const;
   const UsdtSite* find(const std::string& name) const;
 };
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <vector>
 
 #include "bpf/abi.h"
 #include "src/model/result.h"
@@ -24,23 +25,31 @@ class ProcessFilter {
   // REQUIRES: it filters.
   Result<void> add_target(std::uint32_t pid);
   bool is_target(std::uint32_t pid) const;
+  // Those that have not ended. None where it does not filter.
+  std::vector<std::uint32_t> targets() const;
 
   // Readable when there are processes to look at, which take_sightings() hands over.
   int sightings_fd() const;
-  void take_sightings(const std::function<void(const wp_sighting&)>& look);
+  void take_sightings(const std::function<void(const wp_sighting&)>& look,
+                      const std::function<void(const wp_program_start&)>& look_at_start);
 
  private:
   struct FreeRing {
     void operator()(ring_buffer* ring) const;
   };
 
-  static int on_sighting(void* look, void* data, std::size_t size);
+  // What take_sightings() hands over to.
+  struct Takers {
+    std::function<void(const wp_sighting&)> look;
+    std::function<void(const wp_program_start&)> look_at_start;
+  };
+
+  static int on_sighting(void* takers, void* data, std::size_t size);
 
   int targets_fd_ = -1;
   bool filters_ = false;
   std::unique_ptr<ring_buffer, FreeRing> sightings_;
-  // Where take_sightings() hands over; owned, so that its address survives a move.
-  std::unique_ptr<std::function<void(const wp_sighting&)>> look_ = std::make_unique<std::function<void(const wp_sighting&)>>();
+  std::unique_ptr<Takers> takers_ = std::make_unique<Takers>();  // owned, so that its address survives a move
 };
 
 }  // namespace waitprobe

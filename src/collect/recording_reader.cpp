@@ -171,6 +171,28 @@ std::optional<AttachedLate> attached_late_of(const Json& json) {
   return members.ok() ? std::optional(std::move(late)) : std::nullopt;
 }
 
+std::optional<Unverified> unverified_of(const Json& json) {
+  Members members(json);
+  Unverified process;
+  process.pid = members.pid("pid");
+  process.comm = members.bytes("comm");
+  process.file = members.bytes("file");
+  process.why = members.text("why");
+  return members.ok() ? std::optional(std::move(process)) : std::nullopt;
+}
+
+// What `one` makes of each element of an array that may be missing; false when it makes nothing of one.
+template <class T>
+bool take_all(Members& members, const char* name, std::vector<T>& to, std::optional<T> (*one)(const Json&)) {
+  if (members.find(name) == nullptr) return true;
+  for (const Json& json : members.array(name)) {
+    auto taken = one(json);
+    if (!taken) return false;
+    to.push_back(std::move(*taken));
+  }
+  return true;
+}
+
 std::optional<RecordingEnd> end_of(const std::string& name) {
   for (std::size_t i = 1; i < std::size(end_names); i++) {
     if (name == end_names[i]) return static_cast<RecordingEnd>(i);
@@ -226,12 +248,10 @@ class Reader {
     const std::uint64_t observed = covered.number("observed");
     interval.left_out_cnt = observed - std::min(observed, shown_cnt);
     interval.clamped_cnt = members.number_or("clamped", 0);
-    if (members.find("attached_late") != nullptr) {
-      for (const Json& json : members.array("attached_late")) {
-        auto late = attached_late_of(json);
-        if (!late) return std::nullopt;
-        interval.attached_late.push_back(std::move(*late));
-      }
+    interval.has_pytorch = members.find("pytorch") != nullptr;
+    if (!take_all(members, "attached_late", interval.attached_late, attached_late_of) ||
+        !take_all(members, "unverified", interval.unverified, unverified_of)) {
+      return std::nullopt;
     }
     return members.ok() && covered.ok() ? std::optional(std::move(interval)) : std::nullopt;
   }

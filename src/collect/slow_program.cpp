@@ -87,4 +87,6 @@ Losses SlowProgram::losses() const {
   return losses;
 }
 
+std::uint64_t SlowProgram::untold_cnt() const { return skeleton_->bss->untold_cnt; }
+
 }  // namespace waitprobe

@@ -75,6 +75,7 @@ void SlowSession::add(const wp_slow_wait& wait, const std::uint8_t* stack) {
 std::vector<SlowWait> SlowSession::take_waits() { return std::exchange(waits_, {}); }
 
 void SlowSession::detach() {
+  targets_->verify();
   targets_->stop_counting();
   targets_->detach();
   while (serve()) {

@@ -152,15 +152,15 @@ void StuckSession::add_groups(const std::vector<Copy>& copies, OpenWaits& to) co
     const auto [entry, is_new] = groups.try_emplace(copy.pid);
     if (is_new) entry->second = Environment(copy.pid).value_of(options_.group_by);
   }
-  std::set<std::string> without;
+  std::map<std::string, std::vector<OpenWaits::Process>> without;
   for (const auto& [pid, group] : groups) {
-    if (group) without.insert(*group);
+    if (group) without[*group].push_back({pid, comm_of(pid)});
   }
   for (OpenWait& wait : to.waits) {
     wait.group = groups[wait.pid];
     if (wait.group && wait.lasting == Lasting::no) without.erase(*wait.group);
   }
-  to.groups_without.assign(without.begin(), without.end());
+  for (auto& [group, processes] : without) to.groups_without.push_back({group, std::move(processes)});
 }
 
 Result<OpenWaits> StuckSession::look(Arming* arming) {
@@ -170,6 +170,7 @@ Result<OpenWaits> StuckSession::look(Arming* arming) {
   if (!found) return found.error();
   finder_.forget_unseen();
   to.unreadable_cnt = found->unreadable_cnt;
+  to.has_pytorch = finder_.has_seen_pytorch();
   if (only_file_) std::erase_if(found->copies, [&](const Copy& copy) { return copy.probes->on_disk != *only_file_; });
   const auto all = find_slots(found->copies, arming, to);
   const SlotClock clock = SlotClock::measure();

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <ctime>
+#include <iterator>
 
 #include "src/collect/clock.h"
 
@@ -41,7 +42,10 @@ Result<void> TargetSession::check(const TargetChoice& choice) {
 }
 
 TargetSession::TargetSession(Tracer& tracer, int stop_signals)
-    : tracer_(&tracer), attachments_(tracer.probe_programs()), stop_signals_(stop_signals) {}
+    : tracer_(&tracer),
+      attachments_(tracer.probe_programs()),
+      verification_(tracer.probe_programs()),
+      stop_signals_(stop_signals) {}
 
 Result<std::unique_ptr<TargetSession>> TargetSession::open(const TargetChoice& choice, Tracer& tracer, int stop_signals) {
   std::unique_ptr<TargetSession> session(new TargetSession(tracer, stop_signals));
@@ -71,10 +75,26 @@ Result<void> TargetSession::open_command(const TargetChoice& choice) {
 Result<void> TargetSession::start() { return command_ ? command_->start() : Result<void>(); }
 
 void TargetSession::stop_counting() {
-  if (ended_ns_ == 0) ended_ns_ = now_ns();
+  if (ended_ns_ != 0) return;
+  if (command_) tell_of_descendants();
+  ended_ns_ = now_ns();
 }
 
-std::uint64_t TargetSession::elapsed_ns() const { return (ended_ns_ != 0 ? ended_ns_ : now_ns()) - counting_ns_; }
+// What the command has left behind goes on, and is counted no more.
+void TargetSession::tell_of_descendants() {
+  for (const std::uint32_t pid : tracer_->processes().targets()) {
+    if (pid == command_->pid()) continue;
+    const auto copies = finder_.find(pid);
+    if (!copies || copies->empty()) continue;
+    verification_.add({pid, comm_of(pid), copies->front().path, unverified::still_running.name, elapsed_ns()});
+  }
+}
+
+std::uint64_t TargetSession::elapsed_ns() const {
+  if (counting_ns_ == 0) return 0;
+  const std::uint64_t until_ns = ended_ns_ != 0 ? ended_ns_ : now_ns();
+  return until_ns > counting_ns_ ? until_ns - counting_ns_ : 0;
+}
 
 Result<void> TargetSession::open_pids(const std::vector<std::uint32_t>& pids) {
   for (const std::uint32_t pid : pids) {
@@ -89,6 +109,7 @@ Result<void> TargetSession::open_pids(const std::vector<std::uint32_t>& pids) {
     for (const Copy& copy : *copies) {
       if (auto met = meet(copy, false); !met) return met;
     }
+    verify(pid, *copies);
     watches_.add(pid, now_ns());
   }
   return {};
@@ -138,16 +159,40 @@ Result<void> TargetSession::meet(const Copy& copy, bool is_new) {
   return {};
 }
 
+void TargetSession::verify(std::uint32_t pid, const std::vector<Copy>& copies) {
+  if (ended_ns_ != 0) return;
+  std::vector<Copy> attached;
+  std::copy_if(copies.begin(), copies.end(), std::back_inserter(attached), [&](const Copy& copy) {
+    return attachments_.has(*copy.probes) && (!only_file_ || copy.probes->on_disk == only_file_->on_disk);
+  });
+  const bool is_late = verification_.look(pid, attached, elapsed_ns());
+  if (is_late && counting_ns_ != 0) attached_late_.push_back({pid, comm_of(pid), attached.front().path, elapsed_ns()});
+}
+
+void TargetSession::verify() {
+  if (ended_ns_ != 0) return;
+  for (const std::uint32_t pid : verification_.doubtful()) look_later(pid, false);
+  for (const std::uint32_t pid : started_.all()) look_later(pid, false);
+  judge_ended();
+}
+
 Result<void> TargetSession::look_at(std::uint32_t pid, bool is_new) {
   const auto copies = finder_.find(pid);
-  if (!copies) return copies.error();
+  if (!copies || (copies->empty() && !has_memory(pid))) {
+    started_.ended(pid);
+    if (ended_ns_ == 0) verification_.end(pid, elapsed_ns());
+    return copies ? Result<void>() : copies.error();
+  }
+  if (!copies->empty()) started_.seen(pid);
   for (const Copy& copy : *copies) {
     if (refused_.contains(copy.probes->on_disk)) continue;
     if (auto met = meet(copy, is_new); !met && check_exists(pid)) {
       warnings_.push_back(met.error());
       refused_.insert(copy.probes->on_disk);
+      verification_.add({pid, comm_of(pid), copy.path, unverified::not_attached.name});
     }
   }
+  verify(pid, *copies);
   return {};
 }
 
@@ -156,16 +201,51 @@ void TargetSession::look_later(std::uint32_t pid, bool is_new) {
   if (!look_at(pid, is_new)) watches_.remove(pid);
 }
 
-// A process that has started another program, or shows a block that was not known: a fork, if not the process itself.
+// A process that shows a block that was not known: a fork, if not the process itself. That its hit has come says that it is
+// armed.
 void TargetSession::look_at_sighted(const wp_sighting& sighting) {
-  if (sighting.incarnation == 0) {
-    watches_.add(sighting.pid, now_ns());
-  } else if (tracer_->knows(sighting.incarnation)) {
-    return;
-  }
+  started_.seen(sighting.pid);
+  if (tracer_->knows(sighting.incarnation)) return;
   look_later(sighting.pid, true);
-  const bool unknown = sighting.incarnation != 0 && !tracer_->knows(sighting.incarnation);
-  if (unknown && !check_exists(sighting.pid)) tracer_->on_lost_sight(sighting.incarnation);
+  if (!tracer_->knows(sighting.incarnation) && !check_exists(sighting.pid)) tracer_->on_lost_sight(sighting.incarnation);
+}
+
+void TargetSession::look_at_started(const wp_program_start& start) {
+  const std::uint32_t pid = start.sighting.pid;
+  if (!started_.add(start)) verification_.add({pid, comm_of(pid), start.path, unverified::ended_unseen.name, elapsed_ns()});
+  watches_.add(pid, now_ns());
+  look_later(pid, true);
+}
+
+// Programs that ended before a copy was found in them. To be called when no sighting is on its way any more.
+void TargetSession::judge_ended() {
+  const std::uint64_t now = now_ns();
+  for (const std::uint32_t pid : started_.older_than(now > WatchList::last_ns ? now - WatchList::last_ns : 0)) {
+    started_.carries_nothing(pid);
+  }
+  for (const EndedProgram& program : started_.take_ended()) tell_of_ended(program);
+  const std::uint64_t untold = tracer_->untold_cnt();
+  if (untold != untold_cnt_) verification_.add({0, "", "", unverified::not_told.name, elapsed_ns()});
+  untold_cnt_ = untold;
+}
+
+// Later ones of its file are counted. So was this one, if the file was attached to when it started, and the kernel arms what
+// maps it.
+void TargetSession::tell_of_ended(const EndedProgram& program) {
+  if (ended_ns_ != 0) return;
+  std::optional<ProbeFile> probes;
+  if (program.carries == Carries::yes) {
+    if (auto notes = read_probe_notes(program.file.get(), program.path)) probes = std::move(*notes);
+  }
+  if (only_file_ && (!probes || probes->on_disk != only_file_->on_disk)) return;
+  if (probes && attachments_.since_ns(*probes) < program.start_ns && !probes->shares_semaphore_page) return;
+  const UnverifiedReason& why = probes && probes->shares_semaphore_page ? unverified::shared_page : unverified::ended_unseen;
+  verification_.add({program.pid, program.comm, program.path, why.name, elapsed_ns()});
+  if (!probes || attachments_.has(*probes) || refused_.contains(probes->on_disk)) return;
+  if (auto attached = attachments_.attach(*probes, program.file, program.path); !attached) {
+    warnings_.push_back(attached.error());
+    refused_.insert(probes->on_disk);
+  }
 }
 
 void TargetSession::look_at_due(std::uint64_t now) {
@@ -188,6 +268,7 @@ void TargetSession::greet(std::uint32_t pid, std::uint64_t root_address) {
     const std::size_t late_before = attached_late_.size();
     if (auto met = meet(copy, true); !met) warnings_.push_back(met.error());
     attached_late_.resize(late_before);
+    verify(pid, *copies);
     // A look at the process may have attached to the file while its loader was still at work: not late either.
     std::erase_if(attached_late_, [&](const AttachedLate& late) { return late.pid == pid && late.file == copy.path; });
   }
@@ -226,8 +307,10 @@ TargetSession::Event TargetSession::run_until(std::uint64_t deadline_ns, int wak
       rendezvous_->serve([&](std::uint32_t pid) { return processes.is_target(pid); },
                          [this](std::uint32_t pid, std::uint64_t root_address) { greet(pid, root_address); });
     }
-    processes.take_sightings([this](const wp_sighting& sighting) { look_at_sighted(sighting); });
+    processes.take_sightings([this](const wp_sighting& sighting) { look_at_sighted(sighting); },
+                             [this](const wp_program_start& start) { look_at_started(start); });
     look_at_due(now_ns());
+    judge_ended();
     const bool served = tracer_->serve();
     if (is_readable(stop_signals_)) return Event::stopped;
     if (targets_have_ended()) {

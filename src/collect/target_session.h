@@ -17,6 +17,8 @@
 #include "src/collect/copies.h"
 #include "src/collect/process_filter.h"
 #include "src/collect/rendezvous.h"
+#include "src/collect/started_programs.h"
+#include "src/collect/verification.h"
 #include "src/collect/watch_list.h"
 #include "src/model/result.h"
 #include "src/model/snapshot.h"
@@ -47,6 +49,8 @@ class Tracer {
   // A copy of the library whose file is attached to; the same one may come again. `is_new` says that it has begun since the
   // session did.
   virtual void on_copy(const Copy& copy, bool is_new) = 0;
+  // How many programs have started of which the kernel could not tell.
+  virtual std::uint64_t untold_cnt() const { return 0; }
   // An incarnation that was sighted: whether it belongs to a copy that has come, and that its process has ended before it
   // could.
   virtual bool knows(std::uint64_t /*incarnation*/) const { return true; }
@@ -93,6 +97,13 @@ class TargetSession {
 
   const std::vector<AttachedLate>& attached_late() const { return attached_late_; }
 
+  // Reads again that the guards of all targets are armed. To be called before each snapshot.
+  void verify();
+  std::vector<Unverified> unverified() const { return verification_.unverified(); }
+  // Whether a target has mapped PyTorch: waits there that have no counter cannot be seen.
+  bool has_pytorch() const { return finder_.has_seen_pytorch(); }
+  bool is_verified() const { return attached_late_.empty() && unverified().empty(); }
+
   // What went wrong on the way and did not end the session; handed over once.
   std::vector<Error> take_warnings() { return std::exchange(warnings_, {}); }
   bool has_warnings() const { return !warnings_.empty(); }
@@ -114,8 +125,13 @@ class TargetSession {
 
   Result<void> look_at(std::uint32_t pid, bool is_new);
   Result<void> meet(const Copy& copy, bool is_new);
+  void verify(std::uint32_t pid, const std::vector<Copy>& copies);
+  void tell_of_descendants();
   void look_later(std::uint32_t pid, bool is_new);
   void look_at_sighted(const wp_sighting& sighting);
+  void look_at_started(const wp_program_start& start);
+  void judge_ended();
+  void tell_of_ended(const EndedProgram& program);
   void look_at_due(std::uint64_t now_ns);
   void greet(std::uint32_t pid, std::uint64_t root_address);
   bool targets_have_ended() const;
@@ -123,14 +139,17 @@ class TargetSession {
 
   Tracer* tracer_;
   Attachments attachments_;
+  Verification verification_;
   CopyFinder finder_;
   WatchList watches_;
+  StartedPrograms started_;
   std::optional<ProbeFile> only_file_;  // of -f: it is attached to, and no other
   std::uint64_t next_full_look_ns_ = UINT64_MAX;
   std::optional<Rendezvous> rendezvous_;
   std::optional<Command> command_;
   std::vector<FileDescriptor> ends_;  // pidfds of the targets
   int stop_signals_;
+  std::uint64_t untold_cnt_ = 0;   // of Tracer::untold_cnt(), those that have been told of
   std::uint64_t counting_ns_ = 0;  // since when; 0: still attaching
   std::uint64_t ended_ns_ = 0;     // 0: still counting
   std::vector<AttachedLate> attached_late_;

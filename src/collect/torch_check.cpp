@@ -3,7 +3,6 @@
 
 #include <unistd.h>
 
-#include <algorithm>
 #include <string>
 #include <string_view>
 
@@ -15,16 +14,6 @@ namespace {
 // What PyTorch looks its backend up by, from 2.6 on.
 constexpr std::string_view hook = "c10_monitor_wait_counter_dynamic_backend_init_v1";
 constexpr const char* start_fix = "start it with: waitprobe run --torch -- python ...";
-
-std::string_view name_of_file(std::string_view path) { return path.substr(path.rfind('/') + 1); }
-
-// Where PyTorch's wait counters are. Null: there is none.
-const Mapping* find_pytorch(const std::vector<Mapping>& mappings) {
-  const auto found = std::find_if(mappings.begin(), mappings.end(), [](const Mapping& mapping) {
-    return mapping.executable && name_of_file(mapping.path).starts_with("libc10.so");
-  });
-  return found != mappings.end() ? &*found : nullptr;
-}
 
 // Whether a file speaks of the hook, as who calls it and who has it do. Nothing when it cannot be read.
 std::optional<bool> names_hook(const FileDescriptor& file) {
@@ -56,7 +45,7 @@ std::optional<std::size_t> count_counters(const Copy& copy) {
 
 std::optional<Check> check_torch(std::uint32_t pid, const std::vector<Mapping>& mappings, const std::vector<Copy>& copies) {
   const char* const name = "PyTorch";
-  const Mapping* const pytorch = find_pytorch(mappings);
+  const Mapping* const pytorch = pytorch_in(mappings);
   if (pytorch == nullptr) return std::nullopt;
   const FileDescriptor file = CopyFinder::open_mapped(pid, *pytorch);
   const auto looks = file.ok() ? names_hook(file) : std::nullopt;
@@ -70,7 +59,10 @@ std::optional<Check> check_torch(std::uint32_t pid, const std::vector<Mapping>& 
     const auto counters = count_counters(copy);
     if (!counters) return Check{name, CheckStatus::unknown, false, copy.path + ": its memory cannot be read", "run it as root"};
     if (*counters != 0) {
-      return Check{name, CheckStatus::ok, false, std::to_string(*counters) + " of its wait counters have their backend", ""};
+      return Check{name, CheckStatus::ok, false,
+                   std::to_string(*counters) +
+                       " of its wait counters have their backend; waits without one (a bare dist.barrier()) cannot be seen",
+                   ""};
     }
     return Check{name, CheckStatus::unknown, false,
                  "none of its wait counters has its backend: none was used yet, or the first was used before " + copy.path +

@@ -33,7 +33,7 @@ void TracedCopies::remember_owners(const Memory& memory, std::uint32_t pid, cons
   const auto threads = threads_of(pid);
   read_owners(memory, root, arena, [&](std::uint64_t block, std::uint32_t tid) {
     const auto thread = threads.find(tid);
-    if (thread != threads.end()) program_->remember_owner(thread->second, {arena.incarnation, block});
+    if (thread != threads.end()) program_->remember_owner(thread->second, {{arena.incarnation, block}, tid, 0});
   });
 }
 

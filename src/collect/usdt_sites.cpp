@@ -54,6 +54,7 @@ std::optional<UsdtSite> parse_note(std::string_view desc, std::uint64_t base_now
   }
   site.offset = segments.to_offset(addresses[0] + slide);
   site.semaphore_offset = addresses[2] != 0 ? segments.to_offset(addresses[2] + slide) : 0;
+  site.shares_semaphore_page = site.semaphore_offset != 0 && segments.shares_writable_page(site.semaphore_offset);
   return site;
 }
 

@@ -20,6 +20,8 @@ struct UsdtSite {
   std::string arguments;               // where they are, as the note says it: "8@%rdi 8@%rsi"
   std::uint64_t offset = 0;            // of its instruction
   std::uint64_t semaphore_offset = 0;  // 0: none
+  bool shares_semaphore_page =
+      false;  // another writable segment maps that page of the file too, and the kernel may raise there
 };
 
 // Nothing if it is an ELF file without any. Errors: not an ELF file of 64 bits.

@@ -55,8 +55,16 @@ struct OpenWaits {
   std::string core_file;             // empty: living processes
   bool ages_are_known = true;        // otherwise none is, and all waits are here
   std::string group_by;              // the environment variable whose values are the groups; empty: there are none
-  // Those none of whose processes has a wait here that is not meant to last; any bytes.
-  std::vector<std::string> groups_without;
+  // Those none of whose processes has a wait here that is not meant to last, in the order of `group`.
+  struct GroupWithout {
+    std::string group;  // any bytes
+    std::vector<Process> processes;
+  };
+  std::vector<GroupWithout> groups_without;
+  bool has_pytorch = false;  // in one of the processes: of its waits, only those that have a counter can be seen
+
+  // Whether all open waits of all processes that were to be looked at would be here.
+  bool is_certain() const { return untracked.empty() && unreadable_cnt == 0; }
 };
 
 }  // namespace waitprobe

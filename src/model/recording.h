@@ -48,6 +48,8 @@ struct RecordedInterval {
   Losses losses;
   std::uint64_t clamped_cnt = 0;
   std::vector<AttachedLate> attached_late;
+  std::vector<Unverified> unverified;
+  bool has_pytorch = false;
   std::vector<ProcessGroup> groups;  // of processes that are in another one than before
 
   // By which it belongs to one moment or another.

@@ -57,6 +57,16 @@ void add(Losses& to, const Losses& more) {
   for (const LossRow& loss : all_losses) to.*loss.count += more.*loss.count;
 }
 
+// One that is there in several intervals is one.
+void add(std::vector<Unverified>& to, const Unverified& more, std::uint64_t until_ns) {
+  const auto same = [&](const Unverified& one) {
+    return std::tie(one.pid, one.comm, one.file, one.why) == std::tie(more.pid, more.comm, more.file, more.why);
+  };
+  auto known = std::find_if(to.begin(), to.end(), same);
+  if (known == to.end()) known = to.insert(to.end(), more);
+  known->until_ns = until_ns;
+}
+
 }  // namespace
 
 Result<Recordings> Recordings::merge(std::vector<Recording> recordings) {
@@ -116,7 +126,9 @@ void Recordings::take(std::size_t which) {
   so_far_.left_out_cnt += interval.left_out_cnt;
   add(so_far_.losses, interval.losses);
   so_far_.clamped_cnt += interval.clamped_cnt;
+  so_far_.has_pytorch |= interval.has_pytorch;
   so_far_.attached_late.insert(so_far_.attached_late.end(), interval.attached_late.begin(), interval.attached_late.end());
+  for (const Unverified& process : interval.unverified) add(so_far_.unverified, process, so_far_.elapsed_ns);
 }
 
 SnapshotSource::Totals Recordings::totals_at(std::uint64_t elapsed_ns) {

@@ -50,9 +50,12 @@ Snapshot interval(const Snapshot& later, const Snapshot& earlier) {
   between.group_by = later.group_by;
   between.left_out_cnt = growth(later.left_out_cnt, earlier.left_out_cnt);
   between.losses = growth(later.losses, earlier.losses);
+  between.has_pytorch = later.has_pytorch;
   between.clamped_cnt = growth(later.clamped_cnt, earlier.clamped_cnt);
   std::copy_if(later.attached_late.begin(), later.attached_late.end(), std::back_inserter(between.attached_late),
                [&](const AttachedLate& late) { return late.elapsed_ns > earlier.elapsed_ns; });
+  std::copy_if(later.unverified.begin(), later.unverified.end(), std::back_inserter(between.unverified),
+               [&](const Unverified& process) { return process.until_ns > earlier.elapsed_ns; });
   auto old = earlier.series.begin();
   for (const Series& s : later.series) {
     while (old != earlier.series.end() && identity(*old) < identity(s)) ++old;

@@ -64,6 +64,35 @@ struct AttachedLate {
   std::uint64_t elapsed_ns = 0;  // from when on it is counted, after everything else was attached
 };
 
+// A process of which it is not known that all its waits were seen: nobody has read of it that its guards are armed.
+struct Unverified {
+  std::uint32_t pid = 0;
+  std::string comm;                     // any bytes
+  std::string file;                     // any bytes; empty: not known
+  std::string why;                      // one of unverified_reasons, or that of a newer version
+  std::uint64_t until_ns = UINT64_MAX;  // as elapsed_ns: when it ended; not in recordings
+};
+
+struct UnverifiedReason {
+  const char* name;     // in JSON, and in text
+  const char* meaning;  // in text
+};
+
+namespace unverified {
+inline constexpr UnverifiedReason word_is_zero = {"word is zero", "the kernel has not armed its guards"};
+inline constexpr UnverifiedReason shared_page = {"shared semaphore page", "other data shares the page that arms its guards"};
+inline constexpr UnverifiedReason not_readable = {"not readable", "its memory cannot be read"};
+inline constexpr UnverifiedReason other_abi = {"another ABI", "its libwaitprobe is of another version"};
+inline constexpr UnverifiedReason not_attached = {"not attached", "the kernel refused: a warning says why"};
+inline constexpr UnverifiedReason ended_unseen = {"ended unseen", "it ended before it could be looked at"};
+inline constexpr UnverifiedReason not_told = {"not told of", "more programs started than there was room to tell of"};
+inline constexpr UnverifiedReason still_running = {"still running", "it was counted until the command ended"};
+}  // namespace unverified
+
+inline constexpr UnverifiedReason unverified_reasons[] = {
+    unverified::word_is_zero, unverified::shared_page,  unverified::not_readable, unverified::other_abi,
+    unverified::not_attached, unverified::ended_unseen, unverified::not_told,     unverified::still_running};
+
 struct Snapshot {
   std::uint64_t time_unix_ns = 0;           // when it was taken
   std::uint64_t elapsed_ns = 0;             // what it covers: since everything was attached, or of the interval
@@ -74,8 +103,14 @@ struct Snapshot {
   Losses losses;                            // of any key: what was lost has none
   std::uint64_t clamped_cnt = 0;            // waits whose clock went backwards, counted with a duration of 0
   std::vector<AttachedLate> attached_late;  // in order of elapsed_ns
+  std::vector<Unverified> unverified;       // of an interval: those that had not ended before it
+  bool has_pytorch = false;                 // in a target: of its waits, only those that have a counter can be seen
 
   Coverage coverage() const;
+
+  // Whether all waits of all targets are in the series or among the losses: none was attached late, and of each it was read
+  // that its guards are armed.
+  bool is_verified() const { return attached_late.empty() && unverified.empty(); }
 };
 
 // The waits between two snapshots of one session: series without any are left out. Figures that went back count as zero.

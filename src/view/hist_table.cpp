@@ -12,6 +12,7 @@
 #include "src/view/hist_bars.h"
 #include "src/view/loss_lines.h"
 #include "src/view/units.h"
+#include "src/view/unverified_lines.h"
 
 namespace waitprobe {
 namespace {
@@ -78,33 +79,29 @@ void print_coverage(std::ostream& out, const Snapshot& snapshot) {
   out << coverage_text(snapshot) << '\n';
   if (snapshot.left_out_cnt != 0) out << "  not shown: " << waits(snapshot.left_out_cnt) << " of other keys\n";
   print_losses(out, snapshot.losses);
+  if (snapshot.has_pytorch) out << "  " << pytorch_note << '\n';
   if (snapshot.clamped_cnt != 0) out << "  " << waits(snapshot.clamped_cnt) << " counted as 0 ns: their clock went backwards\n";
 }
 
 }  // namespace
 
-void print_attached_late(std::ostream& out, const std::vector<AttachedLate>& all, std::size_t width) {
-  for (const AttachedLate& late : all) {
-    const std::string who = "counted from " + format_duration(late.elapsed_ns) + " on: " + shorten(escape(late.comm), 20) +
-                            " (" + std::to_string(late.pid) + "), ";
-    const std::size_t used = display_width(who);
-    out << who << shorten(escape(late.file), width_left(width, used)) << '\n';
-  }
-}
-
 std::string coverage_text(const Snapshot& snapshot) {
   const Coverage coverage = snapshot.coverage();
   const std::uint64_t shown = coverage.observed - snapshot.left_out_cnt;
   std::string text = (shown != 0 ? waits(shown) : "no waits") + " in " + format_duration(snapshot.elapsed_ns);
-  if (coverage.observed + coverage.lost == 0) return text;
-  return text + ", coverage " + percent(coverage) + (coverage.lost == 0 ? ": none was lost" : "");
+  const bool is_any = coverage.observed + coverage.lost != 0;
+  const std::string unverified = unverified_text(snapshot.attached_late, snapshot.unverified);
+  if (unverified.empty()) {
+    return is_any ? text + ", coverage " + percent(coverage) + (coverage.lost == 0 ? ": none was lost" : "") : text;
+  }
+  return is_any ? text + ", " + percent(coverage) + " of what was seen; " + unverified : text + "; " + unverified;
 }
 
 void print_hist(std::ostream& out, const Snapshot& snapshot, const TableOptions& options) {
   if (!snapshot.group_by.empty()) {
     print_groups(out, snapshot, options);
     print_coverage(out, snapshot);
-    print_attached_late(out, snapshot.attached_late, options.width);
+    print_unverified(out, snapshot.attached_late, snapshot.unverified, options.width);
     return;
   }
   const auto groups = by_process(sorted(snapshot.series, options.sort));
@@ -123,7 +120,7 @@ void print_hist(std::ostream& out, const Snapshot& snapshot, const TableOptions&
     }
   }
   print_coverage(out, snapshot);
-  print_attached_late(out, snapshot.attached_late, options.width);
+  print_unverified(out, snapshot.attached_late, snapshot.unverified, options.width);
 }
 
 }  // namespace waitprobe

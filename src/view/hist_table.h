@@ -17,11 +17,9 @@ struct TableOptions {
   Colours colours = Colours::no;
 };
 
-// "12 waits in 2.00s, coverage 100 %: none was lost": what share of the waits was seen, rounded down.
+// "12 waits in 2.00s, coverage 100 %: none was lost": what share of the waits was seen, rounded down. Where not every process
+// is verified: "12 waits in 2.00s, 100 % of what was seen; 1 process not verified".
 std::string coverage_text(const Snapshot& snapshot);
-
-// From when on files count that were attached to late, a line each.
-void print_attached_late(std::ostream& out, const std::vector<AttachedLate>& all, std::size_t width);
 
 // A snapshot as a table for people: a row a series, the processes apart if there are several (or in their groups), and what
 // share of the waits was seen: of all waits, also where keep_keys() has left some out, since what was lost has no key. "~"

@@ -92,6 +92,14 @@ Json to_json(const AttachedLate& late) {
   return json;
 }
 
+Json to_json(const Unverified& process) {
+  Json json = {{"pid", process.pid}};
+  put_bytes(json, "comm", process.comm);
+  put_bytes(json, "file", process.file);
+  json["why"] = repair_utf8(process.why);
+  return json;
+}
+
 Json to_json(const ProcessGroup& one) {
   Json json = Json::object();
   if (!one.process.host.empty()) put_bytes(json, "host", one.process.host);
@@ -225,6 +233,8 @@ void print_json(std::ostream& out, const Snapshot& snapshot) {
   json["losses"] = to_json(snapshot.losses);
   if (snapshot.clamped_cnt != 0) json["clamped"] = snapshot.clamped_cnt;
   if (!snapshot.attached_late.empty()) json["attached_late"] = array_of(snapshot.attached_late);
+  if (!snapshot.unverified.empty()) json["unverified"] = array_of(snapshot.unverified);
+  if (snapshot.has_pytorch) json["pytorch"] = true;
   print_line(out, json);
 }
 
@@ -284,11 +294,20 @@ void print_json(std::ostream& out, const OpenWaits& found) {
   json["untracked"] = Json::array();
   for (const OpenWaits::Process& process : found.untracked) json["untracked"].push_back(process.pid);
   json["unreadable"] = found.unreadable_cnt;
+  if (found.has_pytorch) json["pytorch"] = true;
   if (found.stopped_cnt != 0) json["stopped"] = {{"threads", found.stopped_cnt}, {"longest_ns", found.stopped_ns}};
   if (!found.core_file.empty()) json["core"] = repair_utf8(found.core_file);
   if (!found.group_by.empty()) {
     put_bytes(json, "group_by", found.group_by);
-    json["groups_without"] = texts(found.groups_without);
+    json["groups_without"] = Json::array();
+    json["processes_without"] = Json::array();
+    for (const OpenWaits::GroupWithout& without : found.groups_without) {
+      json["groups_without"].push_back(repair_utf8(without.group));
+      for (const OpenWaits::Process& process : without.processes) {
+        json["processes_without"].push_back(
+            {{"group", repair_utf8(without.group)}, {"pid", process.pid}, {"comm", repair_utf8(process.comm)}});
+      }
+    }
   }
   print_line(out, json);
 }
@@ -299,6 +318,7 @@ void print_json(std::ostream& out, const SlowSummary& summary) {
   json["coverage"] = {{"observed", observed}, {"lost", summary.losses.sum()}};
   json["losses"] = to_json(summary.losses);
   if (!summary.attached_late.empty()) json["attached_late"] = array_of(summary.attached_late);
+  if (!summary.unverified.empty()) json["unverified"] = array_of(summary.unverified);
   print_line(out, json);
 }
 

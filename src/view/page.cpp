@@ -9,10 +9,12 @@
 #include "src/view/heat_map.h"
 #include "src/view/hist_table.h"
 #include "src/view/units.h"
+#include "src/view/unverified_lines.h"
 
 namespace waitprobe {
 namespace {
 
+constexpr std::size_t page_line_width = 512;
 constexpr std::size_t most_drawn = 100;  // keys; a page of thousands would be too large to open
 
 struct Shown {
@@ -52,16 +54,16 @@ void print_top(std::ostream& out, const History& history, const PageOptions& opt
   out << "<header>\n<h1>What was waited for</h1>\n";
   for (const std::string& heading : options.headings) out << "<p class=\"heading\">" << html(heading) << "</p>\n";
   const Losses& losses = history.total.losses;
-  out << "<p class=\"" << (losses.sum() != 0 ? "coverage lost" : "coverage") << "\">" << html(coverage_text(history.total))
-      << "</p>\n";
+  out << "<p class=\"" << (losses.sum() != 0 || !history.total.is_verified() ? "coverage lost" : "coverage") << "\">"
+      << html(coverage_text(history.total)) << "</p>\n";
   for (const LossRow& loss : all_losses) {
     if (losses.*loss.count != 0)
       out << "<p class=\"lost\">lost: " << loss.name << ' ' << losses.*loss.count << " (" << loss.meaning << ")</p>\n";
   }
-  for (const AttachedLate& late : history.total.attached_late) {
-    out << "<p class=\"lost\">counted from " << format_duration(late.elapsed_ns) << " on: " << html(late.comm) << " ("
-        << late.pid << "), " << html(late.file) << "</p>\n";
+  for (const std::string& line : unverified_lines(history.total.attached_late, history.total.unverified, page_line_width)) {
+    out << "<p class=\"lost\">" << html(line) << "</p>\n";
   }
+  if (history.total.has_pytorch) out << "<p>" << html(pytorch_note) << "</p>\n";
   out << "</header>\n";
 }
 

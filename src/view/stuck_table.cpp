@@ -7,6 +7,7 @@
 #include "src/view/escape.h"
 #include "src/view/frame_text.h"
 #include "src/view/group_column.h"
+#include "src/view/unverified_lines.h"
 #include "src/view/units.h"
 
 namespace waitprobe {
@@ -106,7 +107,7 @@ void print_summary(std::ostream& out, const OpenWaits& found, std::size_t stuck_
   if (!found.ages_are_known) {
     out << waits(stuck_cnt) << " open; ages are not known, as the time of the dump is not: oldest first\n";
   } else {
-    out << (stuck_cnt != 0 ? waits(stuck_cnt) : "no wait") << " open";
+    out << (stuck_cnt != 0 ? waits(stuck_cnt) : "no wait") << (stuck_cnt != 0 || found.is_certain() ? " open" : " seen open");
     if (found.older_ns != 0) out << " for " << format_duration(found.older_ns) << " or more";
     if (found.younger_cnt != 0) out << ", and " << std::to_string(found.younger_cnt) << " for less";
     out << '\n';
@@ -118,23 +119,31 @@ void print_summary(std::ostream& out, const OpenWaits& found, std::size_t stuck_
   }
 }
 
+std::string text_of(const OpenWaits::Process& process) {
+  return shorten(escape(process.comm), 20) + " (" + std::to_string(process.pid) + ")";
+}
+
 // Whoever is missing where the others wait.
 void print_groups_without(std::ostream& out, const OpenWaits& found) {
   if (found.groups_without.empty() || found.waits.empty()) return;
-  out << "nothing open for so long: " << shorten(escape(found.group_by), 20);
+  const std::string variable = shorten(escape(found.group_by), 20);
   for (std::size_t i = 0; i < std::min(found.groups_without.size(), most_groups); i++) {
-    out << (i == 0 ? " " : ", ") << GroupColumn::shown(found.groups_without[i]);
+    const OpenWaits::GroupWithout& without = found.groups_without[i];
+    out << "nothing open for so long: " << variable << ' ' << GroupColumn::shown(without.group);
+    if (!without.processes.empty()) out << ": " << text_of(without.processes.front());
+    if (without.processes.size() > 1) out << " and " << without.processes.size() - 1 << " more";
+    out << '\n';
   }
-  if (found.groups_without.size() > most_groups) out << " and " << found.groups_without.size() - most_groups << " more";
-  out << '\n';
+  if (found.groups_without.size() > most_groups) {
+    out << "nothing open for so long: " << found.groups_without.size() - most_groups << " more; --json names them\n";
+  }
 }
 
 void print_unknown(std::ostream& out, const OpenWaits& found) {
   if (!found.untracked.empty()) {
     out << "not known: waits that began while nobody listened, of";
     for (std::size_t i = 0; i < std::min(found.untracked.size(), most_untracked); i++) {
-      const OpenWaits::Process& process = found.untracked[i];
-      out << "\n  " << shorten(escape(process.comm), 20) << " (" << std::to_string(process.pid) << ")";
+      out << "\n  " << text_of(found.untracked[i]);
     }
     if (found.untracked.size() > most_untracked)
       out << "\n  and " << std::to_string(found.untracked.size() - most_untracked) << " more";
@@ -142,8 +151,9 @@ void print_unknown(std::ostream& out, const OpenWaits& found) {
   }
   if (found.unreadable_cnt != 0) {
     out << std::to_string(found.unreadable_cnt) << (found.unreadable_cnt == 1 ? " more process" : " more processes")
-        << " could not be looked into: the right to is missing\n";
+        << " could not be looked into: permission denied (run it as root)\n";
   }
+  if (found.has_pytorch) out << pytorch_note << '\n';
 }
 
 }  // namespace

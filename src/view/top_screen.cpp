@@ -178,8 +178,9 @@ std::string title_of(const TopState& state, const TopData& data) {
 
 // Of all keys, whatever the filter shows.
 TopLine summary_of(const TopState& state, const TopData& data) {
-  const Losses& losses = shown(state, data).losses;
-  TopLine line{coverage_text(shown(state, data)), losses.sum() != 0 ? TopStyle::alert : TopStyle::plain};
+  const Snapshot& snapshot = shown(state, data);
+  const Losses& losses = snapshot.losses;
+  TopLine line{coverage_text(snapshot), losses.sum() != 0 || !snapshot.is_verified() ? TopStyle::alert : TopStyle::plain};
   for (const LossRow& loss : all_losses) {
     if (losses.*loss.count != 0) line.text += std::string(", ") + loss.name + " " + std::to_string(losses.*loss.count);
   }

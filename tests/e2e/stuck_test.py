@@ -44,7 +44,7 @@ class OpenWaits(Program):
 def stuck(*options):
     """What `stuck --json` says, and its status."""
     ran = run(TOOL, "stuck", "--json", *options)
-    if ran.process.returncode not in (0, 3):
+    if ran.process.returncode not in (0, 3, 4):
         raise AssertionError(str(ran))
     return json.loads(ran.out), ran.process.returncode
 
@@ -106,14 +106,15 @@ class Tracked(TestCase):
         self.assertRegex(ran.out, r"(?s)^   age key.*\n\nmeant to last.*\nno wait open\n$")
 
     def test_groups_and_which_of_them_waits_for_nothing(self):
-        self.started(Workload(env={**TRACKED, "RANK": "1"}))
+        idle = self.started(Workload(env={**TRACKED, "RANK": "1"}))
         waiting = self.started(OpenWaits(env={**TRACKED, "RANK": "0"}))
         found, _ = stuck("-a", "--older", "0", "--by-env", "RANK")
         self.assertEqual({(wait["pid"], wait.get("group")) for wait in found["open"]}, {(waiting.pid, "0"), (self.target.pid, None)})
         self.assertEqual((found["group_by"], found["groups_without"]), ("RANK", ["1"]))
         ran = run(TOOL, "stuck", "-a", "--older", "0", "--by-env", "RANK")
         self.assertRegex(ran.out, rf"(?m)^ *\d\S+ given.wait +0 \S+ +{waiting.pid} ")
-        self.assertIn("\nnothing open for so long: RANK 1\n", ran.out)
+        self.assertRegex(ran.out, rf"\nnothing open for so long: RANK 1: waitprobe-\S+ \({idle.pid}\)\n")
+        self.assertIn((idle.pid, "1"), [(one["pid"], one["group"]) for one in found["processes_without"]])
         ignored, _ = stuck("-a", "--older", "0", "--by-env", "RANK", "--ignore", "*.wait")
         self.assertEqual(ignored["groups_without"], ["0", "1"], "what is meant to last is no reason")
         self.assertEqual(run(TOOL, "stuck", "--core", "core", "--by-env", "RANK").process.returncode, 2)
@@ -178,7 +179,7 @@ class Untracked(TestCase):
     def test_what_began_while_nobody_listened_is_not_known_and_that_is_told(self):
         target = self.started(OpenWaits())
         found, status = stuck("-p", target.pid, "--older", "0")
-        self.assertEqual((found["open"], found["untracked"], status), ([], [target.pid], 0))
+        self.assertEqual((found["open"], found["untracked"], status), ([], [target.pid], 4), "what began before is not known")
         ran = run(TOOL, "stuck", "-p", target.pid)
         self.assertIn(f"not known: waits that began while nobody listened, of\n  waitprobe-open- ({target.pid})\n", ran.out)
         self.assertIn("WAITPROBE_TRACK=1", ran.out)
@@ -350,6 +351,16 @@ class Core(TestCase):
                 file.write(copy)
             ran = run(TOOL, "stuck", "--core", harmed, "--older", "0", "--stack")
             self.assertIn(ran.process.returncode, (0, 1, 3), ran)
+
+
+class Rights(TestCase):
+    def test_what_may_not_be_read_is_no_all_clear(self):
+        target = self.started(OpenWaits(env=TRACKED))
+        ran = run("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", TOOL, "stuck", "-a")
+        self.assertEqual(ran.process.returncode, 4, ran)
+        self.assertRegex(ran.out, r"(?m)^no wait seen open for 1.00s or more$")
+        self.assertRegex(ran.out, r"(?m)^\d+ more process(es)? could not be looked into: permission denied")
+        self.assertIsNone(target.process.poll())
 
 
 class Options(TestCase):

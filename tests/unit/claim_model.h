@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
-// A thread that writes and hands over, the tool that reads and claims, and the thread's death, as state machines whose steps
-// are the single accesses to shared memory. explore() runs every interleaving of them with the rules of bpf/claim.h, and finds
-// the runs in which a record is counted twice, wrongly, or is missing without being told of as a gap.
+// A thread that writes and hands over, the tool that reads and claims, the thread's death, and a thread that has given the
+// block back and dies while its next owner writes, as state machines whose steps are the single accesses to shared memory.
+// explore() runs every interleaving of them with the rules of bpf/claim.h, and finds the runs in which a record is counted
+// twice, wrongly, or is missing without being told of as a gap.
 #pragma once
 
 #include <array>
@@ -30,9 +31,17 @@ struct Rules {
   bool taken_while_attached = false;  // so that the kernel knows of the block from its first record on
   bool refuse = true;                 // the tool's claim beyond `next`
   bool compare = true;                // a claim is taken only if `next` has not moved since it was judged
+  // The block has another owner while the one before it dies; a vfork child that goes on with the blocks of a parent that is
+  // killed looks the same to both.
+  bool changes_owner = false;
+  bool is_heir = false;
+  // What the dying thread does, as own_at() in bpf/batches.h.
+  bool dying_checks_owner = true;  // leaves the block alone when another has taken it
+  bool dying_copies_first = true;  // copies, then looks how far that is whole, then claims
 };
 
 enum class ThreadAt : std::uint8_t { idle, wrote, hit, judge, leave, dead };
+enum class FormerAt : std::uint8_t { owner, between, read_head, copy_first, read_again, load_next, judge, copy_last, done };
 enum class ToolAt : std::uint8_t { attach, begin, read_written, read_handed, read_ring, read_after, load_next, judge, done };
 
 struct State {
@@ -49,6 +58,11 @@ struct State {
   ThreadAt thread = ThreadAt::idle;
   bool dying = false;
   std::uint64_t thread_before = 0;
+  // Of the thread that owned the block before.
+  FormerAt former = FormerAt::owner;
+  std::uint8_t former_written = 0, former_handed = 0, former_first = 0, former_at = 0;
+  std::array<std::uint8_t, ring_size> former_ring = {};
+  std::uint64_t former_before = 0;
   // The tool's own.
   ToolAt tool = ToolAt::attach;
   std::uint8_t drains_left = 2, tool_written = 0, tool_handed = 0, tool_at = 0;
@@ -72,6 +86,7 @@ class Explorer {
       first.since = 0;
       first.tool = ToolAt::read_written;
     }
+    if (rules_.changes_owner) first.drains_left = 1;  // one is enough to interfere, and two are explored without it
     std::vector<State> open = {first};
     seen_.insert(open.front());
     while (!open.empty()) {
@@ -109,6 +124,72 @@ class Explorer {
     if (by == WP_BY_THREAD) s.gap = static_cast<std::uint8_t>(s.gap + wp_gap(before, first));
     for (std::uint64_t n = wp_first_claimed(before, first); n < end; n++) count(s, n, ring[n % ring_size]);
     return true;
+  }
+
+  // The thread gives the block back, which holds nothing then, and another takes it: from here on, the steps of the thread are
+  // those of the new owner. Then the former one dies.
+  void step_former(State s, std::vector<State>& out) const {
+    switch (s.former) {
+      case FormerAt::owner:
+        if (s.thread != ThreadAt::idle || s.written != s.handed || s.dying) return;
+        s.former = FormerAt::between;
+        break;
+      case FormerAt::between:  // it is known to the kernel only if it has shown the block to an attached program
+        if (!s.attached) return;
+        s.former = FormerAt::read_head;
+        break;
+      case FormerAt::read_head:
+        s.former_written = s.written;
+        s.former_handed = s.handed;
+        s.former = rules_.dying_copies_first ? FormerAt::copy_first : FormerAt::read_again;
+        break;
+      case FormerAt::copy_first:
+      case FormerAt::copy_last:
+        s.former_ring[s.former_at] = s.ring[s.former_at];
+        if (++s.former_at < ring_size) break;
+        if (s.former == FormerAt::copy_last) count_former(s);
+        s.former = s.former == FormerAt::copy_first ? FormerAt::read_again : FormerAt::done;
+        break;
+      case FormerAt::read_again:
+        if (rules_.dying_copies_first) s.former_handed = s.handed;
+        // An heir is not told apart from the owner.
+        s.former = (rules_.dying_checks_owner && !rules_.is_heir) || s.former_handed >= s.former_written ? FormerAt::done
+                                                                                                         : FormerAt::load_next;
+        break;
+      case FormerAt::load_next:
+        s.former_before = s.next;
+        s.former = FormerAt::judge;
+        break;
+      case FormerAt::judge:
+        judge_former(s);
+        break;
+      case FormerAt::done:
+        return;
+    }
+    out.push_back(s);
+  }
+
+  void judge_former(State& s) const {
+    const wp_verdict verdict = wp_judge(s.former_before, s.former_handed, s.former_written, WP_BY_THREAD);
+    if (verdict == WP_CLAIM && s.next != s.former_before) {
+      s.former_before = s.next;
+      return;
+    }
+    s.former = FormerAt::done;
+    if (verdict != WP_CLAIM) return;
+    s.next = s.former_written;
+    s.gap = static_cast<std::uint8_t>(s.gap + wp_gap(s.former_before, s.former_handed));
+    s.former_first = static_cast<std::uint8_t>(wp_first_claimed(s.former_before, s.former_handed));
+    s.former_at = 0;
+    if (rules_.dying_copies_first) {
+      count_former(s);
+    } else {
+      s.former = FormerAt::copy_last;
+    }
+  }
+
+  static void count_former(State& s) {
+    for (std::uint64_t n = s.former_first; n < s.former_written; n++) count(s, n, s.former_ring[n % ring_size]);
   }
 
   static ThreadAt after_hit(const State& s) { return s.dying ? ThreadAt::dead : ThreadAt::leave; }
@@ -203,14 +284,16 @@ class Explorer {
     step_thread(s, out);
     step_death(s, out);
     step_tool(s, out);
+    if (rules_.changes_owner) step_former(s, out);
     return out;
   }
 
   // At the end the thread is dead, and has brought what it had: all that was written since the beginning is counted, or told
   // of.
-  static std::optional<std::string> judge_end(const State& s) {
+  std::optional<std::string> judge_end(const State& s) const {
     if (s.wrong) return "a record was counted twice, or as another";
     if (s.thread != ThreadAt::dead || s.tool != ToolAt::done) return std::nullopt;
+    if (s.former != FormerAt::owner && s.former != FormerAt::done) return std::nullopt;
     int missing = 0;
     for (int n = s.since; n < s.written; n++) missing += s.counted[static_cast<std::size_t>(n)] == 0;
     if (missing > s.gap) return std::to_string(missing) + " records missing, " + std::to_string(s.gap) + " told of";

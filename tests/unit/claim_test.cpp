@@ -15,6 +15,35 @@ TEST(Claims, CountEachRecordOnceInEveryInterleaving) {
   }
 }
 
+TEST(Claims, CountEachRecordOnceWhileAFormerOwnerOfTheBlockDies) {
+  for (const bool taken_while_attached : {false, true}) {
+    for (const bool is_heir : {false, true}) {
+      Explorer explorer({.taken_while_attached = taken_while_attached, .changes_owner = true, .is_heir = is_heir});
+      EXPECT_EQ(explorer.explore(), std::nullopt) << is_heir;
+      EXPECT_GT(explorer.state_cnt(), 100'000U) << "the model has become so small that it shows nothing";
+    }
+  }
+}
+
+// It claimed, and copied then: by that time, the new owner had gone round its ring.
+TEST(Claims, WouldCountRecordsAsOthersIfAFormerOwnerBroughtThem) {
+  EXPECT_EQ(
+      Explorer({.taken_while_attached = true, .changes_owner = true, .dying_checks_owner = false, .dying_copies_first = false})
+          .explore(),
+      "a record was counted twice, or as another");
+}
+
+// Each of the two mends is enough for a block that was given back, but an owner whose heir lives passes for the owner.
+TEST(Claims, NeedACopyBeforeTheClaimWhereAnHeirWrites) {
+  EXPECT_EQ(Explorer({.taken_while_attached = true, .changes_owner = true, .dying_copies_first = false}).explore(),
+            std::nullopt);
+  EXPECT_EQ(Explorer({.taken_while_attached = true, .changes_owner = true, .dying_checks_owner = false}).explore(),
+            std::nullopt);
+  EXPECT_EQ(
+      Explorer({.taken_while_attached = true, .changes_owner = true, .is_heir = true, .dying_copies_first = false}).explore(),
+      "a record was counted twice, or as another");
+}
+
 TEST(Claims, WouldCountTwiceIfTheyWereNotComparedAndSwapped) {
   EXPECT_EQ(Explorer({.compare = false}).explore(), "a record was counted twice, or as another");
 }

@@ -76,6 +76,9 @@ TEST(Json, NamesThatAreNotUtf8AreSpelledOut) {
   EXPECT_EQ(json["series"][0]["comm"], "\x1b]0;evil\x07\\xff\xc2\x9b");
   EXPECT_EQ(json["attached_late"][0]["comm"], json["series"][0]["comm"]);
   EXPECT_EQ(json["attached_late"][0]["file"], "/opt/\x1b[2J\\xff\xe2\x80\xae.so");
+  EXPECT_EQ(json["unverified"][0]["pid"], 18);
+  EXPECT_EQ(json["unverified"][0]["file"], "/opt/\x1b[2J\\xff");
+  EXPECT_EQ(json["unverified"][0]["why"], "\x1b[31mof a newer version");
   Inventory list;
   list.carriers = {{17, "a\xff", "/b\xff", true, WP_CLOCK_CYCLES, std::vector<std::string>{"c\xff"}}};
   const auto carrier = nlohmann::json::parse(json_text(list))["carriers"][0];
@@ -108,6 +111,7 @@ TEST(Json, SaysWhereExtremesAreBoundsAndOnlyThere) {
   EXPECT_EQ(json["series"][0]["min_max_are_bounds"], true);
   EXPECT_FALSE(json["series"][1].contains("min_max_are_bounds"));
   EXPECT_FALSE(json.contains("attached_late"));
+  EXPECT_FALSE(json.contains("unverified"));
 }
 
 TEST(Json, CoverageCountsKeysThatWereLeftOut) {

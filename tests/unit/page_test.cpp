@@ -94,7 +94,7 @@ TEST(Page, TellsWhatWasLostAndWhatCameLate) {
   s.losses.gap = 3;
   s.attached_late = {{17, "x<", "/y", second_ns}};
   const std::string page = page_of(of({s}));
-  EXPECT_NE(page.find("coverage 25.00 %"), std::string::npos);
+  EXPECT_NE(page.find("25.00 % of what was seen; 1 process attached late"), std::string::npos);
   EXPECT_NE(page.find("lost: gap 3 (overwritten before they were fetched)"), std::string::npos);
   EXPECT_NE(page.find("counted from 1.00s on: x&lt; (17), /y"), std::string::npos);
 }

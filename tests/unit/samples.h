@@ -41,6 +41,20 @@ inline Snapshot with_nasty_names() {
   s.series[0].comm = "\x1b]0;evil\x07\xff\xc2\x9b";
   s.series[1].comm = std::string(15, '\n');
   s.attached_late = {{17, s.series[0].comm, "/opt/\x1b[2J\xff\xe2\x80\xae.so", 1'500'000'000}};
+  s.unverified = {{18, s.series[1].comm, "/opt/\x1b[2J\xff", "\x1b[31mof a newer version"}};
+  return s;
+}
+
+// Of one process everything is known, of others it is not.
+inline Snapshot with_unverified() {
+  Snapshot s = of_one_process();
+  for (std::uint32_t pid : {21U, 22U, 23U})
+    s.unverified.push_back({pid, "worker", "/srv/worker", unverified::word_is_zero.name});
+  s.unverified.push_back({21, "worker", "/srv/" + std::string(90, 'p') + ".so", unverified::shared_page.name});
+  for (std::uint32_t pid = 100; pid < 115; pid++) {
+    s.unverified.push_back({pid, "short" + std::to_string(pid), "", unverified::ended_unseen.name});
+  }
+  s.has_pytorch = true;
   return s;
 }
 
@@ -186,7 +200,8 @@ inline OpenWaits open_waits_of_ranks() {
   for (OpenWait& wait : found.waits) wait.group = "10";
   found.waits[0].group = std::nullopt;
   found.waits[2].group = nasty_keys()[4];
-  found.groups_without = {"1", "2", nasty_keys()[4], "3"};
+  found.groups_without = {
+      {"1", {{21, "python3"}, {22, "python3"}}}, {"2", {}}, {nasty_keys()[4], {{23, nasty_keys()[4]}}}, {"3", {}}};
   return found;
 }
 

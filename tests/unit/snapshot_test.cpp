@@ -59,6 +59,19 @@ TEST(Snapshot, AnIntervalHoldsOnlyWhatIsNew) {
   EXPECT_EQ(between.attached_late[0].file, "new");
 }
 
+TEST(Snapshot, AnIntervalTellsOfProcessesThatAreNotVerifiedUntilTheyHaveEnded) {
+  Snapshot early = snapshot({}, 1'000), late = snapshot({}, 3'000);
+  EXPECT_TRUE(late.is_verified());
+  early.unverified = {{1, "x", "old", "word is zero", 500}, {2, "x", "lives", "word is zero"}};
+  late.unverified = {
+      {1, "x", "old", "word is zero", 500}, {2, "x", "lives", "word is zero"}, {3, "x", "new", "word is zero", 1'500}};
+  const Snapshot between = interval(late, early);
+  ASSERT_EQ(between.unverified.size(), 2U);
+  EXPECT_EQ(between.unverified[0].pid, 2U);
+  EXPECT_EQ(between.unverified[1].pid, 3U);
+  EXPECT_FALSE(between.is_verified());
+}
+
 TEST(Snapshot, AnIntervalTellsEveryLoss) {
   Snapshot early = snapshot({}, 1'000), late = snapshot({}, 3'000);
   std::uint64_t n = 0;

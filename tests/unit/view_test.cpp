@@ -39,6 +39,12 @@ TEST(Table, NastyKeys) { expect_golden("table_nasty.txt", table(with_nasty_keys(
 TEST(Table, NastyNames) { expect_golden("table_nasty_names.txt", table(with_nasty_names())); }
 TEST(Table, Bars) { expect_golden("table_bars.txt", table(of_one_process(), {.bars = true})); }
 TEST(Table, Losses) { expect_golden("table_losses.txt", table(with_losses())); }
+TEST(Table, WhatIsNotVerified) {
+  expect_golden("table_unverified.txt", table(with_unverified()));
+  Snapshot nothing = snapshot({});
+  nothing.unverified = {{21, "worker", "/srv/worker", unverified::word_is_zero.name}};
+  EXPECT_TRUE(table(nothing).starts_with("no waits in 2.00s; 1 process not verified\n")) << table(nothing);
+}
 TEST(Table, Nothing) { expect_golden("table_nothing.txt", table(snapshot({}))); }
 TEST(Table, KeysThatWouldLookAlikeStandOnLinesOfTheirOwn) {
   expect_golden("table_alike.txt", table(snapshot({series("pytorch.wait_counter.fx_codegen_and_compile", {9}),

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT
+#include "src/collect/verification.h"
+
+#include <time.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <iterator>
+
+#include "src/collect/process_memory.h"
+
+namespace waitprobe {
+namespace {
+
+// More are dropped: that there are such processes is known by then.
+constexpr std::size_t most_ended = 10'000;
+
+// A loader may have mapped the file, and the kernel be about to raise the word: so often it is read, with a pause.
+constexpr int reads_of_new = 3;
+constexpr timespec pause_between_reads = {0, 500'000};
+
+// What of the root stands where in every version.
+struct RootHead {
+  wp_armed armed;
+  std::uint64_t magic;
+  std::uint32_t version;
+  std::uint32_t size;
+};
+static_assert(offsetof(RootHead, magic) == offsetof(wp_root, magic) && offsetof(RootHead, size) == offsetof(wp_root, size));
+
+bool are_raised(const Memory& memory, const std::vector<std::uint64_t>& words) {
+  return std::all_of(words.begin(), words.end(), [&](std::uint64_t address) {
+    std::uint16_t word = 0;
+    return memory.read(address, &word, sizeof word) && word != 0;
+  });
+}
+
+}  // namespace
+
+Verification::Verification(const std::vector<ProbeProgram>& programs) {
+  for (const ProbeProgram& program : programs) probes_.emplace_back(program.probe);
+}
+
+std::vector<std::uint64_t> Verification::words_of(const Copy& copy) const {
+  std::vector<std::uint64_t> words;
+  for (const std::string& probe : probes_) {
+    const UsdtSite* site = copy.probes->find(probe);
+    if (site != nullptr) words.push_back(copy.root_address + (site->semaphore_offset - copy.probes->root_offset()));
+  }
+  return words;
+}
+
+// Null: its memory says that it is armed.
+const UnverifiedReason* Verification::doubt_of(const Copy& copy, const std::vector<std::uint64_t>& words) {
+  const ProcessMemory memory(copy.pid);
+  RootHead root;
+  if (!memory.read(copy.root_address, &root, sizeof root)) return &unverified::not_readable;
+  if (root.magic != WP_ROOT_MAGIC || root.version != WP_ABI_VERSION || root.size != sizeof(wp_root)) {
+    return &unverified::other_abi;
+  }
+  if (are_raised(memory, words)) return nullptr;
+  return copy.probes->shares_semaphore_page ? &unverified::shared_page : &unverified::word_is_zero;
+}
+
+bool Verification::look(std::uint32_t pid, const std::vector<Copy>& copies, std::uint64_t now_ns) {
+  for (auto entry = known_.lower_bound({pid, 0}); entry != known_.end() && entry->first.first == pid;) {
+    const auto is_it = [&](const Copy& copy) { return copy.root_address == entry->first.second; };
+    const auto next = std::next(entry);
+    if (std::none_of(copies.begin(), copies.end(), is_it)) end(entry, now_ns);
+    entry = next;
+  }
+  bool is_late = false;
+  for (const Copy& copy : copies) {
+    const auto [entry, is_new] = known_.try_emplace({pid, copy.root_address});
+    Known& known = entry->second;
+    const bool was_in_doubt = known.why != nullptr;
+    known.words = words_of(copy);
+    known.why = doubt_of(copy, known.words);
+    for (int i = 1; is_new && known.why == &unverified::word_is_zero && i < reads_of_new; i++) {
+      nanosleep(&pause_between_reads, nullptr);
+      known.why = doubt_of(copy, known.words);
+    }
+    known.comm = comm_of(pid);
+    known.file = copy.path;
+    is_late |= was_in_doubt && known.why == nullptr;
+  }
+  return is_late;
+}
+
+void Verification::end(std::map<Place, Known>::iterator entry, std::uint64_t now_ns) {
+  const Known& known = entry->second;
+  if (known.why != nullptr) add({entry->first.first, known.comm, known.file, known.why->name, now_ns});
+  known_.erase(entry);
+}
+
+void Verification::add(Unverified process) {
+  if (ended_.size() < most_ended) ended_.push_back(std::move(process));
+}
+
+void Verification::end(std::uint32_t pid, std::uint64_t now_ns) { look(pid, {}, now_ns); }
+
+std::vector<std::uint32_t> Verification::doubtful() const {
+  std::vector<std::uint32_t> pids;
+  for (const auto& [place, known] : known_) {
+    if (!pids.empty() && pids.back() == place.first) continue;
+    if (known.why != nullptr || !are_raised(ProcessMemory(place.first), known.words)) pids.push_back(place.first);
+  }
+  return pids;
+}
+
+std::vector<Unverified> Verification::unverified() const {
+  std::vector<Unverified> all = ended_;
+  for (const auto& [place, known] : known_) {
+    if (known.why != nullptr) all.push_back({place.first, known.comm, known.file, known.why->name});
+  }
+  return all;
+}
+
+}  // namespace waitprobe

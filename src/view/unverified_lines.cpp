@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+#include "src/view/unverified_lines.h"
+
+#include <algorithm>
+#include <iterator>
+#include <map>
+#include <set>
+#include <tuple>
+
+#include "src/view/columns.h"
+#include "src/view/escape.h"
+#include "src/view/units.h"
+
+namespace waitprobe {
+namespace {
+
+constexpr std::size_t most_lines = 12;  // of processes that are not verified
+
+std::string counted(std::size_t count, const char* what) {
+  return std::to_string(count) + (count == 1 ? " process " : " processes ") + what;
+}
+
+std::size_t process_cnt(const std::vector<Unverified>& unverified) {
+  std::set<std::uint32_t> pids;
+  for (const Unverified& process : unverified) pids.insert(process.pid);
+  return pids.size();
+}
+
+std::string with_file(const std::string& who, const std::string& file, std::size_t width) {
+  return file.empty() ? who : who + ", " + shorten(escape(file), width_left(width, display_width(who) + 2));
+}
+
+std::string reason_text(const std::string& why) {
+  const auto* row = std::find_if(std::begin(unverified_reasons), std::end(unverified_reasons),
+                                 [&](const UnverifiedReason& reason) { return why == reason.name; });
+  return escape(why) + (row != std::end(unverified_reasons) ? ": " + std::string(row->meaning) : "");
+}
+
+std::string late_line(const AttachedLate& late, std::size_t width) {
+  return with_file("counted from " + format_duration(late.elapsed_ns) + " on: " + shorten(escape(late.comm), 20) + " (" +
+                       std::to_string(late.pid) + ")",
+                   late.file, width);
+}
+
+// Processes that differ in their number alone.
+struct Alike {
+  const Unverified* first;
+  std::set<std::uint32_t> pids;
+};
+
+std::vector<Alike> put_together(const std::vector<Unverified>& unverified) {
+  std::vector<Alike> all;
+  std::map<std::tuple<std::string, std::string, std::string>, std::size_t> index;
+  for (const Unverified& process : unverified) {
+    const auto [entry, is_new] = index.try_emplace({process.comm, process.file, process.why}, all.size());
+    if (is_new) all.push_back({&process, {}});
+    all[entry->second].pids.insert(process.pid);
+  }
+  return all;
+}
+
+std::string who(const Alike& alike) {
+  std::string text = "not verified: " + shorten(escape(alike.first->comm), 20) + " (" + std::to_string(alike.first->pid);
+  if (alike.pids.size() > 1) text += " and " + std::to_string(alike.pids.size() - 1) + " more";
+  return text + ")";
+}
+
+}  // namespace
+
+std::string unverified_text(const std::vector<AttachedLate>& late, const std::vector<Unverified>& unverified) {
+  std::string text;
+  if (!unverified.empty()) text = counted(process_cnt(unverified), "not verified");
+  if (late.empty()) return text;
+  return text.empty() ? counted(late.size(), "attached late") : text + ", " + std::to_string(late.size()) + " attached late";
+}
+
+std::vector<std::string> unverified_lines(const std::vector<AttachedLate>& late, const std::vector<Unverified>& unverified,
+                                          std::size_t width) {
+  std::vector<std::string> lines;
+  for (const AttachedLate& one : late) lines.push_back(late_line(one, width));
+  const auto all = put_together(unverified);
+  for (std::size_t i = 0; i < std::min(all.size(), most_lines); i++) {
+    lines.push_back(with_file(who(all[i]), all[i].first->file, width));
+    lines.push_back("  " + shorten(reason_text(all[i].first->why), width_left(width, 2)));
+  }
+  if (all.size() > most_lines) {
+    std::size_t more = 0;
+    for (std::size_t i = most_lines; i < all.size(); i++) more += all[i].pids.size();
+    lines.push_back("not verified: " + std::to_string(more) + " more; --json names them");
+  }
+  return lines;
+}
+
+void print_unverified(std::ostream& out, const std::vector<AttachedLate>& late, const std::vector<Unverified>& unverified,
+                      std::size_t width) {
+  for (const std::string& line : unverified_lines(late, unverified, width)) out << line << '\n';
+}
+
+}  // namespace waitprobe

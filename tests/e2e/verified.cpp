@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+//
+// Processes of which not everything can be vouched for. Prints what it is about to do, waits 23 times, and ends.
+//   verified WAY [PLUGIN]
+//     plain        nothing else
+//     daemon       in a child that outlives it, with a pause of 10 ms each, until a byte comes on the standard input
+//     twice        in PLUGIN, 23 times in each of two namespaces of the loader
+//     disarm       after it has overwritten the word that arms it
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include <waitprobe/wait_counter.h>
+
+namespace {
+
+void wait_once() { STATIC_SCOPED_WAIT_COUNTER(verified.wait); }
+
+int run_daemon() {
+  if (fork() != 0) return 0;
+  setsid();
+  pollfd ended = {STDIN_FILENO, POLLIN, 0};
+  while (poll(&ended, 1, 10) == 0) wait_once();
+  return 0;
+}
+
+int run_twice(const char* plugin) {
+  for (int n = 0; n < 2; n++) {
+    void* library = dlmopen(LM_ID_NEWLM, plugin, RTLD_NOW | RTLD_LOCAL);
+    auto* wait = library != nullptr ? reinterpret_cast<void (*)(unsigned)>(dlsym(library, "plugin_wait")) : nullptr;
+    if (wait == nullptr) {
+      std::fprintf(stderr, "verified: cannot open %s: %s\n", plugin, dlerror());
+      return 1;
+    }
+    for (int i = 0; i < 23; i++) wait(static_cast<unsigned>(n));
+  }
+  // So that the tool has looked at both.
+  char byte;
+  return read(STDIN_FILENO, &byte, 1) >= 0 ? 0 : 1;
+}
+
+void disarm() {
+  const int memory = open("/proc/self/mem", O_WRONLY | O_CLOEXEC);
+  const std::uint64_t zero = 0;
+  (void)!pwrite(memory, &zero, sizeof zero, static_cast<off_t>(reinterpret_cast<std::uint64_t>(waitprobe_armed)));
+  close(memory);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const char* way = argc > 1 ? argv[1] : "plain";
+  if (std::strcmp(way, "daemon") == 0) return run_daemon();
+  if (std::strcmp(way, "twice") == 0) return run_twice(argv[2]);
+  for (int i = 0; i < 23; i++) {
+    if (i == 7 && std::strcmp(way, "disarm") == 0) disarm();
+    wait_once();
+  }
+  if (std::strcmp(way, "disarm") == 0) std::getchar();
+  return 0;
+}

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: MIT
+"""What was not read to be armed takes "none was lost" away, and makes the exit status 4."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+
+import harness
+from harness import Hist, Program, TestCase, TOOL, counts_of, run, wait_until
+
+NOT_VERIFIED = 4
+ABI_MAGIC = b"wtproot1"
+
+
+def last_snapshot(ran):
+    return json.loads([line for line in ran.out.splitlines() if line.startswith('{"waitprobe"')][-1])
+
+
+def why_of(snapshot):
+    return [one["why"] for one in snapshot.get("unverified", [])]
+
+
+class Built(TestCase):
+    """The program of these tests, linked statically: it ends within a millisecond."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.program = os.path.join(cls.folder.name, "verified")
+        cls.build(cls.program, "-static")
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.folder.cleanup()
+
+    @staticmethod
+    def build(path, *flags):
+        source = os.path.join(harness.SOURCE, "tests/e2e/verified.cpp")
+        subprocess.run(["g++", "-std=c++20", "-O2", "-w", "-I", os.path.join(harness.SOURCE, "include"), source, "-o", path,
+                        *flags, harness.built("libwaitprobe.a"), "-ldl"], check=True)
+
+    def copy(self, name):
+        return shutil.copy(self.program, os.path.join(self.folder.name, name))
+
+
+class EndedUnseen(Built):
+    def test_programs_that_end_before_they_are_looked_at(self):
+        fresh = self.copy("fresh")
+        tool = self.started(Hist("-a"))
+        for _ in range(20):
+            run(fresh)
+        status = tool.stop()
+        snapshot = tool.last()
+        seen = counts_of(snapshot).get("verified.wait", 0) // 23
+        unseen = {one["pid"] for one in snapshot.get("unverified", []) if one["file"] == fresh}
+        late = {one["pid"] for one in snapshot.get("attached_late", []) if one["file"] == fresh}
+        self.assertGreaterEqual(seen + len(unseen | late), 20, snapshot)
+        if seen < 20:
+            self.assertEqual(status, NOT_VERIFIED, tool)
+            self.assertTrue(unseen | late, snapshot)
+
+    def test_those_whose_files_carry_nothing_are_not_listed(self):
+        tool = self.started(Hist("-a"))
+        for _ in range(50):
+            run("/bin/true")
+            run("/bin/ls", "/")
+        tool.stop()
+        files = [one["file"] for one in tool.last().get("unverified", [])]
+        self.assertFalse([file for file in files if file.endswith(("/true", "/ls"))], tool.last())
+
+    def test_a_command_that_hides_from_the_tool(self):
+        fresh = self.copy("hidden")
+        ran = run(TOOL, "hist", "--", "env", "-i", fresh)
+        if "23 waits in" not in ran.out:
+            self.assertEqual(ran.process.returncode, NOT_VERIFIED, ran)
+            self.assertRegex(ran.out, r"(?m)^no waits in \S+; 1 process (not verified|attached late)$")
+            self.assertIn(fresh, ran.out)
+
+    def test_a_file_that_is_known_needs_no_look(self):
+        tool = self.started(Hist("-f", self.program))
+        for _ in range(20):
+            run(self.program)
+        self.assertEqual(tool.stop(), 0, tool)
+        self.assertEqual(counts_of(tool.last()), {"verified.wait": 20 * 23})
+        self.assertNotIn("unverified", tool.last())
+
+
+class NotArmed(Built):
+    def test_the_second_copy_of_a_file_in_one_process(self):
+        program = os.path.join(self.folder.name, "dynamic")
+        self.build(program)
+        read_end, write_end = os.pipe()
+        tool = self.started(Program([TOOL, "hist", "-i", "0.1", "--json", "--", program, "twice", harness.built("workload-plugin.so")],
+                                    stdin=read_end))
+        os.close(read_end)
+        wait_until(lambda: "unverified" in tool.out, "the tool has looked at both copies")
+        os.close(write_end)
+        self.assertEqual(tool.wait(), NOT_VERIFIED, tool)
+        snapshot = last_snapshot(tool)
+        (second,) = snapshot["unverified"]
+        self.assertEqual((second["why"], os.path.basename(second["file"])), ("word is zero", "workload-plugin.so"))
+        self.assertGreater(second["pid"], 0)
+        self.assertTrue(second["comm"].startswith("dynamic"))
+
+    def test_a_process_that_is_disarmed_while_it_is_counted(self):
+        read_end, write_end = os.pipe()
+        tool = self.started(Program([TOOL, "hist", "-i", "0.1", "--", self.program, "disarm"], stdin=read_end))
+        os.close(read_end)
+        wait_until(lambda: "not verified" in tool.out, "the tool has seen it")
+        os.close(write_end)
+        self.assertEqual(tool.wait(), NOT_VERIFIED, tool)
+        self.assertRegex(tool.out, r"(?m)^  word is zero: the kernel has not armed its guards$")
+
+    def test_a_library_of_another_version(self):
+        other = self.copy("other")
+        with open(other, "r+b") as file:
+            content = bytearray(file.read())
+            for found in re.finditer(ABI_MAGIC, content):
+                if content[found.end() + 4:found.end() + 8] == (192).to_bytes(4, "little"):
+                    content[found.end()] ^= 0x40
+            file.seek(0)
+            file.write(content)
+        ran = run(TOOL, "hist", "--json", "--", other)
+        self.assertEqual(ran.process.returncode, NOT_VERIFIED, ran)
+        self.assertIn("another ABI", why_of(last_snapshot(ran)), ran)
+
+
+class Daemons(Built):
+    def test_what_the_command_leaves_behind(self):
+        read_end, write_end = os.pipe()
+        ran = run(TOOL, "hist", "--", self.program, "daemon", stdin=read_end)
+        os.close(read_end)
+        os.close(write_end)
+        self.assertEqual(ran.process.returncode, NOT_VERIFIED, ran)
+        self.assertRegex(ran.out, r"(?m)^not verified: verified \(\d+\), ")
+        self.assertRegex(ran.out, r"(?m)^  still running: it was counted until the command ended$")
+
+
+class Commands(Built):
+    """Each command that counts says so, and a recording keeps it."""
+
+    def test_record_report_and_slow(self):
+        recording = os.path.join(self.folder.name, "r.jsonl")
+        read_end, write_end = os.pipe()
+        ran = run(TOOL, "record", "-o", recording, "--", self.program, "daemon", stdin=read_end)
+        self.assertEqual(ran.process.returncode, NOT_VERIFIED, ran)
+        report = run(TOOL, "report", recording)
+        self.assertEqual(report.process.returncode, 0, report)
+        self.assertIn("still running", report.out)
+        self.assertNotIn("none was lost", report.out)
+        slow = run(TOOL, "slow", "--min", "1h", "--", self.program, "daemon", stdin=read_end)
+        self.assertEqual(slow.process.returncode, NOT_VERIFIED, slow)
+        self.assertIn("1 process not verified", slow.err)
+        os.close(read_end)
+        os.close(write_end)
+
+    def test_the_commands_own_status_comes_first(self):
+        ran = run(TOOL, "hist", "--", "sh", "-c", f"env -i {self.copy('other-status')}; exit 7")
+        self.assertEqual(ran.process.returncode, 7, ran)
+
+    def test_everything_verified_is_status_0(self):
+        ran = run(TOOL, "hist", "--", self.program)
+        self.assertEqual(ran.process.returncode, 0, ran)
+        self.assertRegex(ran.out, r"(?m)^23 waits in \S+, coverage 100 %: none was lost$")
+        stopped = self.started(Hist("-f", self.program))
+        stopped.signal(signal.SIGINT)
+        self.assertEqual(stopped.wait(), 0, stopped)
+
+
+if __name__ == "__main__":
+    harness.main()
