@@ -71,7 +71,8 @@ constexpr CommandRow table[] = {
      "  zstdcat waits.zst | waitprobe report -\n",
      "Reads recordings and shows them as hist shows what is live. Several are added up: of several machines, of several runs; "
      "processes stay apart unless --by-key is given, or --by-env, if record was given it as well. A recording that was cut off "
-     "is read up to its last whole line. With --html it writes one page with pictures that needs nothing else.",
+     "is read up to its last whole line. --from and --to are one window: 23:50 to 00:10 is over midnight, and one in which "
+     "nothing was recorded is an error. With --html it writes one page with pictures that needs nothing else.",
      nullptr, run_report},
     {"diff", "what changed between two recordings, and is it more than noise",
      "  waitprobe diff before.jsonl after.jsonl\n"

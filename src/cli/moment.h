@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "src/cli/parser.h"
 
@@ -20,10 +21,6 @@ struct Moment {
 // Nothing if it is none.
 std::optional<Moment> parse_moment(const std::string& text);
 
-// As nanoseconds after the beginning of a recording. A time of day is the first one after it, or, where that is later than
-// `latest`, the one before; what lies before the beginning is 0.
-std::uint64_t after_begin(const Moment& moment, std::uint64_t begin_unix_ns, std::uint64_t latest_unix_ns = UINT64_MAX);
-
 // A part of a recording.
 struct MomentSpan {
   std::optional<Moment> from;
@@ -31,6 +28,28 @@ struct MomentSpan {
 
   bool is_all() const { return !from && !to; }
 };
+
+// When something was recorded. Units: nanoseconds of Unix time.
+struct RecordedTimes {
+  std::uint64_t begin_ns = 0;
+  std::uint64_t end_ns = 0;
+  std::vector<std::uint64_t> middles_ns;  // of the intervals, in order
+};
+
+// Units: nanoseconds of Unix time.
+struct Window {
+  std::uint64_t from_ns = 0;
+  std::uint64_t to_ns = UINT64_MAX;
+
+  // Whether it holds the interval that has this middle.
+  bool holds(std::uint64_t middle_ns) const { return middle_ns > from_ns && middle_ns <= to_ns; }
+};
+
+// Both ends belong together: two times of day are of one day, or of two that follow each other where the first is the later
+// one (23:50 to 00:10); of all such windows it is the first that holds an interval. A time of day beside a date is the one
+// next to it. One that stands alone is of a day on which something was recorded: the first that lies within the recording, or
+// else the one nearest to it, so that what began at 14:05:20 is shown as a whole from 14:05 on. The window may hold nothing.
+Window resolve(const MomentSpan& span, const RecordedTimes& recorded);
 
 void add_moment(Parser& parser, const std::string& name, std::optional<Moment>& to, const std::string& description);
 

@@ -44,6 +44,30 @@ void add_gap(History& history, std::uint64_t until_unix_ns, std::uint64_t column
   }
 }
 
+RecordedTimes times_of(const Recordings& recordings) {
+  RecordedTimes recorded{recordings.begin_unix_ns(), recordings.end_unix_ns(), {}};
+  for (const Recording& recording : recordings.all()) {
+    for (const RecordedInterval& one : recording.intervals) recorded.middles_ns.push_back(one.middle_unix_ns());
+  }
+  std::sort(recorded.middles_ns.begin(), recorded.middles_ns.end());
+  return recorded;
+}
+
+Error holds_nothing(const Recordings& recordings, const Window& window, const RecordedTimes& recorded) {
+  const std::string from = format_date_and_time(window.from_ns), to = format_date_and_time(window.to_ns);
+  const std::string then = window.from_ns == 0             ? "up to " + to
+                           : window.to_ns == UINT64_MAX    ? "from " + from + " on"
+                           : window.from_ns < window.to_ns ? "from " + from + " to " + to
+                                                           : "from " + from + " to " + to + ", which is not later";
+  const std::size_t others = recordings.all().size() - 1, intervals = recorded.middles_ns.size();
+  return {"look at",
+          "this part of " + recordings.all().front().file + (others == 0 ? "" : " and " + std::to_string(others) + " more"),
+          "nothing was recorded " + then,
+          "what was recorded is from " + format_date_and_time(recorded.begin_ns) + " to " +
+              format_date_and_time(recorded.end_ns) + ", " + format_duration(recorded.end_ns - recorded.begin_ns) + " in " +
+              std::to_string(intervals) + (intervals == 1 ? " interval" : " intervals")};
+}
+
 }  // namespace
 
 Result<Recordings> read_recordings(const std::vector<std::string>& files) {
@@ -58,17 +82,14 @@ Result<Recordings> read_recordings(const std::vector<std::string>& files) {
 }
 
 Result<Span> span_of(const Recordings& recordings, const MomentSpan& wanted) {
-  Span span;
-  // One that begins at 14:05:20 has nothing before 14:05, which is no reason to ask for tomorrow's.
-  if (wanted.from) span.from_ns = after_begin(*wanted.from, recordings.begin_unix_ns(), recordings.end_unix_ns());
-  if (wanted.to) span.to_ns = after_begin(*wanted.to, recordings.begin_unix_ns());
-  const std::uint64_t length_ns = recordings.end_unix_ns() - recordings.begin_unix_ns();
-  if (span.from_ns >= span.to_ns || (span.from_ns != 0 && span.from_ns >= length_ns)) {
-    return Error{"look at", "this part of " + recordings.all().front().file, "it holds nothing",
-                 "what was recorded is from " + format_date_and_time(recordings.begin_unix_ns()) + " to " +
-                     format_date_and_time(recordings.end_unix_ns()) + ", " + format_duration(length_ns)};
-  }
-  return span;
+  if (wanted.is_all()) return Span{};
+  const RecordedTimes recorded = times_of(recordings);
+  const Window window = resolve(wanted, recorded);
+  const bool holds_any = std::any_of(recorded.middles_ns.begin(), recorded.middles_ns.end(),
+                                     [&](std::uint64_t middle_ns) { return window.holds(middle_ns); });
+  if (!holds_any) return holds_nothing(recordings, window, recorded);
+  const auto after_begin = [&](std::uint64_t at_ns) { return at_ns > recorded.begin_ns ? at_ns - recorded.begin_ns : 0; };
+  return Span{after_begin(window.from_ns), window.to_ns == UINT64_MAX ? UINT64_MAX : after_begin(window.to_ns)};
 }
 
 Result<History> history_of(Recordings& recordings, const Span& span, const std::vector<std::string>& key_globs,

@@ -18,7 +18,7 @@ namespace waitprobe::cli {
 // read at all, or that cannot be added up.
 Result<Recordings> read_recordings(const std::vector<std::string>& files);
 
-// Errors: nothing was recorded then.
+// Errors: nothing was recorded then, which names what was.
 Result<Span> span_of(const Recordings& recordings, const MomentSpan& wanted);
 
 // The part of the recordings in columns as long as span.interval_ns, of keys that match. Columns in which nothing was

@@ -8,6 +8,7 @@ import tempfile
 
 import harness
 from harness import TOOL, TestCase, run
+from made_recordings import ZONE, waits_of, write_recording
 
 FIGURES = ("count_per_s", "total_ns_per_s", "mean_ns", "p50_ns", "p99_ns")
 
@@ -28,8 +29,8 @@ class Diff(TestCase):
             assert tool.process.returncode == 0, tool
         return file
 
-    def diff(self, *words, status=0):
-        program = run(TOOL, "diff", *words)
+    def diff(self, *words, status=0, **options):
+        program = run(TOOL, "diff", *words, **options)
         self.assertEqual(program.process.returncode, status, program)
         return program
 
@@ -98,6 +99,15 @@ class Changes(Diff):
         compared = self.compared(both, "--a", f"..{middle}", "--b", f"{middle + 0.1}..")
         self.assertEqual({key["verdict"] for key in compared["keys"]}, {"worse"})
 
+    def test_parts_in_which_nothing_was_recorded_are_refused(self):
+        evening = write_recording(os.path.join(self.folder, "evening"), "2026-11-27 22:46:00", [[waits_of("a", 3)]] * 240)
+        for a, b in (("12:00..12:05", "22:46..22:47"), ("22:46..22:47", "23:46..23:47")):
+            refused = self.diff(evening, "--a", a, "--b", b, status=1, env=ZONE)
+            self.assertRegex(refused.err, r"nothing was recorded from 2026-11-27 (12|23):.*\n  what was recorded is from 2026-11-27 22:46:00 to ")
+            self.assertEqual(refused.out, "")
+        compared = json.loads(self.diff(evening, "--a", "22:00..22:47", "--b", "22:48..22:50", "--json", env=ZONE).out)
+        self.assertEqual([compared[side]["elapsed_ns"] for side in "ab"], [60 * 10**9, 120 * 10**9])
+
     def test_keys_of_one_side(self):
         other = os.path.join(self.folder, "renamed")
         with open(self.slow(), encoding="ascii") as slow, open(other, "w", encoding="ascii") as file:
@@ -122,7 +132,7 @@ class Changes(Diff):
                 (2, "--a takes two moments, such as .* and not '5'", [self.quick(), self.slow(), "--a", "5"]),
                 (2, "--b takes two moments, such as .* and not '5..x'", [self.quick(), self.slow(), "--b", "5..x"]),
                 (2, "--gate takes a percentage from 0 on.* and not '-1'", [self.quick(), self.slow(), "--gate=-1"]),
-                (1, "cannot look at this part of .*quick: it holds nothing\n  what was recorded is from", [self.quick(), self.slow(), "--a", "1h.."]),
+                (1, "cannot look at this part of .*quick: nothing was recorded from .* on\n  what was recorded is from", [self.quick(), self.slow(), "--a", "1h.."]),
                 (1, "cannot open /nowhere", [self.quick(), "/nowhere"])):
             with self.subTest(words=words):
                 program = self.diff(*words, status=status)

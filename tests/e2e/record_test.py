@@ -11,6 +11,7 @@ import time
 
 import harness
 from harness import Hist, Program, TOOL, TestCase, Workload, counts_of, run, wait_for_byte, wait_until
+from made_recordings import ZONE, waits_of, write_recording
 
 
 class Record(Program):
@@ -184,6 +185,84 @@ class CutOff(Recordings):
         self.assertFalse(os.path.exists(self.path("none")), "what has nothing in it is not left behind")
 
 
+class Windows(Recordings):
+    """Of recordings made at 22:46 for four minutes, and from 23:50 to 00:10."""
+
+    def made(self, name, begin, intervals, interval_s=1):
+        return write_recording(self.path(name), begin, [[waits_of("a", 3)]] * intervals, interval_s)
+
+    def evening(self):
+        return self.made("evening", "2026-11-27 22:46:00", 240)
+
+    def midnight(self):
+        return self.made("midnight", "2026-11-27 23:50:00", 120, 10)
+
+    def seconds(self, *words):
+        """How many are reported on."""
+        program = self.report(*words, "--json", env=ZONE)
+        return json.loads(program.out)["elapsed_ns"] / 1e9
+
+    def test_hold_what_lies_in_them(self):
+        for seconds, *words in (
+                (240,), (60, "--from", "22:48", "--to", "22:49"), (60, "--from", "22:49"), (60, "--to", "22:47"),
+                # They overlap, whatever lies beside them.
+                (60, "--from", "22:00", "--to", "22:47"), (60, "--from", "22:49", "--to", "23:00"), (240, "--from", "22:00", "--to", "23:00"),
+                (240, "--from", "22:00"), (240, "--from", "08:00"), (240, "--to", "23:00"), (240, "--from", "20:00", "--to", "09:00"),
+                (30, "--from", "90s", "--to", "2m"), (60, "--from", "0s", "--to", "22:47"), (60, "--from", "22:48", "--to", "3m"),
+                (60, "--from", "2026-11-27T22:48", "--to", "22:49"), (60, "--from", "22:48", "--to", "2026-11-27T22:49")):
+            with self.subTest(words=words):
+                self.assertEqual(self.seconds(self.evening(), *words), seconds)
+
+    def test_go_over_midnight(self):
+        for seconds, *words in (
+                (1200, "--from", "23:50", "--to", "00:10"), (600, "--from", "23:55", "--to", "00:05"), (300, "--from", "00:05"),
+                (300, "--to", "23:55"), (900, "--to", "00:05"), (60, "--from", "00:02", "--to", "00:03"), (60, "--from", "23:58", "--to", "23:59"),
+                (1200, "--to", "00:30"), (1200, "--from", "23:00"), (600, "--from", "23:00", "--to", "00:00"),
+                (600, "--from", "2026-11-27T23:55", "--to", "00:05"), (600, "--from", "23:55", "--to", "2026-11-28 00:05")):
+            with self.subTest(words=words):
+                self.assertEqual(self.seconds(self.midnight(), *words), seconds)
+        self.assertEqual(self.seconds(self.evening(), "--from", "22:49", "--to", "00:10"), 60)
+        early = self.made("early", "2026-11-28 00:02:00", 60)
+        self.assertEqual(self.seconds(early, "--from", "23:50", "--to", "00:02:30"), 30)
+
+    def test_are_of_the_first_day_that_has_something_in_them(self):
+        days = self.made("days", "2026-11-27 22:02:00", 50, 3600)
+        self.assertEqual(self.seconds(days, "--from", "03:00", "--to", "05:00"), 2 * 3600)
+        self.assertEqual(self.seconds(days, "--from", "23:00", "--to", "05:00"), 6 * 3600)
+        other = self.made("other", "2026-11-29 08:00:00", 60)
+        with open(other, encoding="ascii") as file:
+            text = file.read().replace('"pid": 1', '"pid": 2')
+        with open(other, "w", encoding="ascii") as file:
+            file.write(text)
+        self.assertEqual(self.seconds(self.evening(), other, "--from", "08:00:10", "--to", "08:00:20"), 10)
+
+    def test_are_refused_where_nothing_was_recorded(self):
+        for window, *words in (
+                ("from 2026-11-27 22:00:00 to 2026-11-27 22:05:00", "--from", "22:00", "--to", "22:05"),
+                ("from 2026-11-27 23:00:00 to 2026-11-27 23:05:00", "--from", "23:00", "--to", "23:05"),
+                ("from 2026-11-27 23:00:00 to 2026-11-28 00:05:00", "--from", "23:00", "--to", "00:05"),
+                ("up to 2026-11-27 22:05:00", "--to", "22:05"), ("up to 2026-11-27 10:00:00", "--to", "10:00"),
+                ("from 2026-11-27 23:00:00 on", "--from", "23:00"),
+                ("from 2026-11-26 22:46:00 to 2026-11-26 22:47:00", "--from", "2026-11-26T22:46", "--to", "22:47"),
+                ("from 2026-11-27 22:49:00 to 2026-11-27 22:48:00, which is not later", "--from", "22:49", "--to", "22:48"),
+                ("from 2026-11-27 22:48:00 to 2026-11-27 22:48:00, which is not later", "--from", "22:48", "--to", "22:48"),
+                ("from 2026-11-27 22:47:00 to 2026-11-27 22:46:30, which is not later", "--from", "60s", "--to", "30s"),
+                ("from 2026-11-27 22:46:00 to 2026-11-27 22:46:00", "--from", "0.1", "--to", "0.2")):
+            with self.subTest(words=words):
+                for more in ([], ["-i", "60"], ["--html", "-"]):
+                    refused = self.report(self.evening(), *words, *more, status=1, env=ZONE)
+                    self.assertEqual(refused.out, "")
+                    self.assertEqual(refused.err, f"waitprobe: cannot look at this part of {self.path('evening')}: nothing was recorded {window}\n"
+                                                  "  what was recorded is from 2026-11-27 22:46:00 to 2026-11-27 22:50:00, 4m00s in 240 intervals\n")
+        several = self.report(self.evening(), self.midnight(), "--from", "22:55", "--to", "23:05", status=1, env=ZONE)
+        self.assertRegex(several.err, r"of .*evening and 1 more: nothing was recorded from 2026-11-27 22:55:00 to 2026-11-27 23:05:00\n"
+                                      r"  what was recorded is from 2026-11-27 22:46:00 to 2026-11-28 00:10:00, 1h24m in 360 intervals\n")
+        late = self.report(self.midnight(), "--from", "00:30", status=1, env=ZONE)
+        self.assertIn("nothing was recorded from 2026-11-28 00:30:00 on\n", late.err)
+        over = self.report(self.midnight(), "--from", "00:06", "--to", "00:05", status=1, env=ZONE)
+        self.assertIn("from 2026-11-28 00:06:00 to 2026-11-28 00:05:00, which is not later\n", over.err)
+
+
 class Reports(Recordings):
     def test_pieces_add_up_to_the_whole(self):
         truth = self.record_workload(work=("--loop", 1))
@@ -210,7 +289,7 @@ class Reports(Recordings):
             until = time.strftime(form, time.localtime(begin + (3600 if same_day else 60)))
             self.assertEqual(self.reported(self.path(), "--to", until), self.reported(self.path()))
             late = self.report(self.path(), "--from", until, status=1)
-            self.assertRegex(late.err, "cannot look at this part of .*: it holds nothing\n  what was recorded is from ")
+            self.assertRegex(late.err, "cannot look at this part of .*: nothing was recorded from .* on\n  what was recorded is from ")
         # The minute in which it begins, and the hour before: nothing was then, and all is after it.
         for before in (time.strftime("%H:%M", time.localtime(begin)), time.strftime("%H:%M:%S", time.localtime(begin - begin % 3600))):
             self.assertEqual(self.reported(self.path(), "--from", before), self.reported(self.path()))
