@@ -77,11 +77,14 @@ constexpr CommandRow table[] = {
     {"diff", "what changed between two recordings, and is it more than noise",
      "  waitprobe diff before.jsonl after.jsonl\n"
      "  waitprobe diff waits.jsonl --a 14:00..14:05 --b 14:10..14:15\n"
-     "  waitprobe diff before.jsonl after.jsonl --gate 10\n",
+     "  waitprobe diff before.jsonl after.jsonl --gate 10\n"
+     "  waitprobe diff before.jsonl after.jsonl --gate 10 --gate-on mean,p99\n",
      "Compares two recordings, or two parts of one (--a, --b), key by key, and tells whether a change is larger than the noise "
-     "within the recordings: each figure gets a confidence interval, all of which hold at once with 99 %. A key is worse when "
-     "its waits take longer, not when there are more of them. docs/recording.md has the method and its sources.",
-     "a key got worse by more than --gate lets pass", run_diff},
+     "within the recordings: each figure gets a confidence interval, all of which hold at once with 99 %. A key is worse "
+     "when more time is waited for it per second (total/s: longer waits, or more of them), or when its mean, p50 or p99 is "
+     "greater; it says which. A key that only B has is new, and fails --gate if its total/s is beyond noise. With loads that "
+     "differ, look at the single wait: --gate-on mean,p99. docs/recording.md describes the method and names its sources.",
+     "a key got worse by more than --gate lets pass, or is new", run_diff},
     {"doctor", "can this machine and this user trace, and what is missing",
      "  waitprobe doctor               this machine\n"
      "  waitprobe doctor -p 1234       and a process\n"

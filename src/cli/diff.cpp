@@ -4,6 +4,7 @@
 #include <cmath>
 #include <iostream>
 #include <sstream>
+#include <string_view>
 #include <utility>
 
 #include "src/cli/command_table.h"
@@ -30,19 +31,41 @@ struct Options {
   MomentSpan b;
   std::vector<std::string> key_globs;
   std::optional<double> gate_percent;
+  ComparedFigures gate_on = judged_figures;
   bool json = false;
 };
 
 void add_gate(Parser& parser, std::optional<double>& to) {
   const auto take = [&to](const std::string& text) {
     double percent = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), percent);
-    if (error != std::errc() || end != text.data() + text.size() || !(percent >= 0) || !std::isfinite(percent)) {
+    const std::string_view number(text.data(), text.size() - (text.ends_with('%') ? 1 : 0));
+    const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), percent);
+    if (error != std::errc() || end != number.data() + number.size() || !(percent >= 0) || !std::isfinite(percent)) {
       throw UsageError{"--gate takes a percentage from 0 on, such as 10, and not '" + text + "'"};
     }
     to = percent;
   };
   parser.add_value("--gate", "PERCENT", "Exit with 3 if a key got worse by more, beyond noise", take);
+}
+
+// As --gate-on names it, or as the table does.
+ComparedFigure gate_figure(const std::string& name) {
+  for (const ComparedFigure figure : judged_figures) {
+    if (name == name_of(figure) || name + "/s" == name_of(figure)) return figure;
+  }
+  throw UsageError{"--gate-on takes figures out of total, mean, p50 and p99, with commas between, and not '" + name + "'"};
+}
+
+void add_gate_on(Parser& parser, ComparedFigures& to) {
+  const auto take = [&to](const std::string& text) {
+    to.clear();
+    for (std::size_t at = 0; at <= text.size();) {
+      const std::size_t comma = std::min(text.find(',', at), text.size());
+      to.push_back(gate_figure(text.substr(at, comma - at)));
+      at = comma + 1;
+    }
+  };
+  parser.add_value("--gate-on", "FIGURES", "What --gate looks at (default: total,mean,p50,p99)", take);
 }
 
 Options parse(const CommandRow& row, const Words& words) {
@@ -54,8 +77,12 @@ Options parse(const CommandRow& row, const Words& words) {
   add_moment_span(parser, "--b", options.b, "Which part of the second, or only, recording is B");
   add_key_globs(parser, options.key_globs);
   add_gate(parser, options.gate_percent);
+  add_gate_on(parser, options.gate_on);
   parser.add_flag("--json", options.json, "One object, for a program to read");
   parser.parse_words(words);
+  if (parser.was_given("--gate-on") && !options.gate_percent) {
+    throw UsageError{"--gate-on needs --gate PERCENT: how much worse the figures may be"};
+  }
   if (options.files.size() > 2) throw UsageError{"there are more than two recordings; report adds several up"};
   if (options.files.size() == 1 && (options.a.is_all() || options.b.is_all())) {
     throw UsageError{"there is nothing to compare with: give a second recording, or two parts of this one with --a and --b"};
@@ -113,21 +140,30 @@ Result<std::vector<Side>> sides_of(const Options& options) {
   return sides;
 }
 
-// Says which keys shut the gate. Returns the exit status. Errors: there is nothing that it could judge.
-Result<int> pass_gate(const Comparison& comparison, double percent) {
-  const bool can_judge = std::any_of(comparison.keys.begin(), comparison.keys.end(),
-                                     [](const ComparedKey& key) { return key.verdict != Verdict::unknown; });
-  if (!can_judge) {
-    return Error{"judge", "", "no key has enough waits on both sides",
+// What is worse about the key: "new, total/s is 22.3ms", "total/s is worse by +59.5 %".
+std::string complaint(const ComparedKey& key, ComparedFigure worst) {
+  if (key.verdict == Verdict::is_new) return "new, total/s is " + value_text(key[worst].b, worst);
+  return std::string(name_of(worst)) + " is worse by " + change_text(key[worst].ratio);
+}
+
+// Says which keys are worse than the gate lets pass. Returns the exit status. Errors: there is nothing that it could judge.
+Result<int> pass_gate(const Comparison& comparison, double percent, const ComparedFigures& figures) {
+  const auto unjudged = std::count_if(comparison.keys.begin(), comparison.keys.end(),
+                                      [&](const ComparedKey& key) { return !is_judged(key, figures); });
+  if (static_cast<std::size_t>(unjudged) == comparison.keys.size()) {
+    return Error{"judge", names_of(figures), "no key has enough waits on both sides",
                  "record longer, or with a smaller -i: at least " + std::to_string(least_batches) + " intervals each"};
   }
   int status = 0;
   for (const ComparedKey& key : comparison.keys) {
-    const auto worst = worsened_beyond(key, percent);
+    const auto worst = worsened_beyond(key, percent, figures);
     if (!worst) continue;
     status = gate_is_shut;
-    std::cerr << "waitprobe: gate: " << shown_key(key.key, key.key_len) << ": " << name_of(*worst) << " is worse by "
-              << change_text(key[*worst].ratio) << "\n";
+    std::cerr << "waitprobe: gate: " << shown_key(key.key, key.key_len) << ": " << complaint(key, *worst) << "\n";
+  }
+  if (unjudged != 0) {
+    std::cerr << "waitprobe: gate: " << unjudged << " of " << comparison.keys.size()
+              << " keys could not be judged (\"cannot tell\")\n";
   }
   return status;
 }
@@ -148,7 +184,7 @@ Result<int> run_diff(const CommandRow& row, const Words& words) {
   }
   const auto printed = write_output(out.view());
   if (!printed) return printed.error();
-  return options.gate_percent ? pass_gate(comparison, *options.gate_percent) : Result<int>(0);
+  return options.gate_percent ? pass_gate(comparison, *options.gate_percent, options.gate_on) : Result<int>(0);
 }
 
 }  // namespace waitprobe::cli

@@ -2,6 +2,7 @@
 #include "src/model/comparison.h"
 
 #include <algorithm>
+#include <boost/math/distributions/hypergeometric.hpp>
 #include <boost/math/distributions/students_t.hpp>
 #include <cmath>
 #include <cstddef>
@@ -74,6 +75,7 @@ double value_of(const Waits& waits, ComparedFigure figure) {
 struct Side {
   std::vector<Waits> batches;
   Waits all;
+  std::size_t used_batches = 0;  // those that have waits
   // As they were counted.
   std::uint64_t count = 0;
   std::uint64_t total_ns = 0;
@@ -88,6 +90,7 @@ struct Side {
     batch.total_ns = static_cast<double>(histogram.total_ns);
     total_ns += histogram.total_ns;
     batch.elapsed_ns = static_cast<double>(elapsed_ns);
+    if (batch.count > 0) used_batches++;
     all.add(batch, 1);
     batches.push_back(std::move(batch));
   }
@@ -112,7 +115,7 @@ double quantile_of(ComparedFigure figure) {
 std::vector<double> deviations_of(const Side& side, ComparedFigure figure) {
   const auto n = static_cast<double>(side.batches.size());
   const double q = quantile_of(figure);
-  if (side.batches.size() < least_batches || side.all.count * (1 - q) < least_waits) return {};
+  if (side.used_batches < least_batches || side.all.count * (1 - q) < least_waits) return {};
   const double value = value_of(side.all, figure);
   std::vector<double> deviations;
   Waits rest = side.all;
@@ -176,13 +179,57 @@ Estimate estimate(const Side& side, ComparedFigure figure, double reach) {
 Verdict verdict_of(const Change& change, ComparedFigure figure) {
   const bool is_quantile = figure == ComparedFigure::p50 || figure == ComparedFigure::p99;
   const double least = is_quantile ? least_quantile_change : least_mean_change;
-  if (change.least_ratio > 1 && change.ratio >= least) return is_duration(figure) ? Verdict::worse : Verdict::more;
-  if (change.greatest_ratio < 1 && change.ratio <= 1 / least) return is_duration(figure) ? Verdict::better : Verdict::less;
+  const bool is_rate = figure == ComparedFigure::rate;
+  if (change.least_ratio > 1 && change.ratio >= least) return is_rate ? Verdict::more : Verdict::worse;
+  if (change.greatest_ratio < 1 && change.ratio <= 1 / least) return is_rate ? Verdict::less : Verdict::better;
   return Verdict::no_change;
 }
 
+// What each batch does to the time that is waited in a second. Their mean is 0.
+std::vector<double> deviations_of_total(const Side& side) {
+  const double rate = value_of(side.all, ComparedFigure::total);
+  const double batch_ns = side.all.elapsed_ns / static_cast<double>(side.batches.size());
+  std::vector<double> deviations;
+  for (const Waits& batch : side.batches) {
+    deviations.push_back((1e9 * batch.total_ns - rate * batch.elapsed_ns) / batch_ns);
+  }
+  return deviations;
+}
+
+// How likely it is that `less` has waits in so few of its batches, and `more` in all the others that have any, if it were
+// chance alone who has them: Fisher's exact test. Shorter batches hold waits less often, and count for less.
+double chance_of_absence(const Side& more, const Side& less) {
+  const double longer = more.all.elapsed_ns / static_cast<double>(more.batches.size());
+  const auto batches =
+      static_cast<std::size_t>(std::min(static_cast<double>(less.batches.size()), less.all.elapsed_ns / longer * (1 + 1e-9)));
+  const std::size_t used = more.used_batches + less.used_batches, all = more.batches.size() + batches;
+  if (batches < std::max<std::size_t>(1, less.used_batches)) return 1;
+  const boost::math::hypergeometric distribution(static_cast<unsigned>(used), static_cast<unsigned>(batches),
+                                                 static_cast<unsigned>(all));
+  return boost::math::cdf(distribution, static_cast<unsigned>(less.used_batches));
+}
+
+// Whether `more` is more than `less` by more than noise, where `less` has hardly any waits, or none.
+bool is_beyond_noise(const Side& more, const Side& less, double error) {
+  if (std::min(more.batches.size(), less.batches.size()) < least_batches || more.all.count < least_waits) return false;
+  if (less.used_batches < least_batches && chance_of_absence(more, less) > error / 2) return false;
+  const std::vector<double> deviations = deviations_of_total(more), of_less = deviations_of_total(less);
+  const double alike = correlation(deviations, deviations);
+  const double difference = value_of(more.all, ComparedFigure::total) - value_of(less.all, ComparedFigure::total);
+  return difference > std::hypot(reach_of(deviations, alike, error), reach_of(of_less, alike, error));
+}
+
+// Of the totals, where there is no ratio.
+void judge_difference(Change& change, const Side& a, const Side& b, double error) {
+  const bool is_more = change.b > change.a;
+  const double less = std::min(change.a, change.b), more = std::max(change.a, change.b);
+  if (more < less * least_mean_change || !is_beyond_noise(is_more ? b : a, is_more ? a : b, error)) return;
+  change.ratio = change.b / change.a;
+  change.verdict = is_more ? Verdict::worse : Verdict::better;
+}
+
 // `error`: how likely this interval alone may miss.
-Change change_of(const Side& a, const Side& b, ComparedFigure figure, double error) {
+Change change_of_ratio(const Side& a, const Side& b, ComparedFigure figure, double error) {
   Change change;
   if (a.all.count > 0) change.a = value_of(a.all, figure);
   if (b.all.count > 0) change.b = value_of(b.all, figure);
@@ -201,9 +248,17 @@ Change change_of(const Side& a, const Side& b, ComparedFigure figure, double err
   return change;
 }
 
+Change change_of(const Side& a, const Side& b, ComparedFigure figure, double error) {
+  Change change = change_of_ratio(a, b, figure, error);
+  if (!change.is_known && figure == ComparedFigure::total) judge_difference(change, a, b, error);
+  return change;
+}
+
 Verdict verdict_of(const ComparedKey& key) {
+  if (key.count_a == 0) return Verdict::is_new;
+  if (key.count_b == 0) return Verdict::is_gone;
   Verdict verdict = Verdict::unknown;
-  for (const ComparedFigure figure : {ComparedFigure::mean, ComparedFigure::p50, ComparedFigure::p99}) {
+  for (const ComparedFigure figure : judged_figures) {
     const Verdict of_figure = key[figure].verdict;
     if (of_figure == Verdict::worse) return Verdict::worse;
     if (of_figure == Verdict::better || verdict == Verdict::unknown) verdict = of_figure;
@@ -229,8 +284,8 @@ std::map<KeyId, KeyOfBoth> pair_keys(const History& a, const History& b) {
 // A batch in which the key has no waits is one of its batches as well.
 Side side_of(const History& history, const HistoryKey* key) {
   Side side;
-  for (std::size_t i = 0; key != nullptr && i < history.columns.size(); i++) {
-    side.add(key->columns[i], history.columns[i].elapsed_ns);
+  for (std::size_t i = 0; i < history.columns.size(); i++) {
+    side.add(key != nullptr ? key->columns[i] : SparseHistogram(), history.columns[i].elapsed_ns);
   }
   return side;
 }
@@ -252,37 +307,44 @@ ComparedSide describe(const History& history) {
   return {history.columns.size(), history.total.elapsed_ns, history.total.coverage()};
 }
 
-// What matters most: that it changed at all, then by how much time more or less is waited.
-std::pair<int, double> importance(const ComparedKey& key) {
+double change_of_total(const ComparedKey& key) {
   const Change& total = key[ComparedFigure::total];
-  const int rank = key.verdict == Verdict::worse       ? 3
-                   : key.verdict == Verdict::better    ? 2
-                   : key.verdict == Verdict::no_change ? 1
-                                                       : 0;
-  return {rank, std::abs(total.b - total.a)};
+  return std::abs(total.b - total.a);
 }
 
 }  // namespace
 
 Comparison compare(const History& a, const History& b) {
   const auto keys = pair_keys(a, b);
-  const auto both_cnt = std::count_if(keys.begin(), keys.end(),
-                                      [](const auto& one) { return one.second.a != nullptr && one.second.b != nullptr; });
-  // Each of these keys is as many chances to be wrong as it has figures.
-  const auto chances = static_cast<std::size_t>(std::max<std::ptrdiff_t>(1, both_cnt)) * compared_figures;
-  const double error = (1 - comparison_confidence) / static_cast<double>(chances);
+  // Each key is as many chances to be wrong as it has figures: one that is new or gone has its total.
+  std::size_t chances = 0;
+  for (const auto& [id, both] : keys) chances += both.a != nullptr && both.b != nullptr ? compared_figures : 1;
+  const double error = (1 - comparison_confidence) / static_cast<double>(std::max<std::size_t>(chances, 1));
   Comparison comparison{describe(a), describe(b), {}};
   for (const auto& [id, both] : keys) {
     comparison.keys.push_back(compare_key(id, side_of(a, both.a), side_of(b, both.b), error));
   }
   std::stable_sort(comparison.keys.begin(), comparison.keys.end(),
-                   [](const ComparedKey& x, const ComparedKey& y) { return importance(x) > importance(y); });
+                   [](const ComparedKey& x, const ComparedKey& y) { return change_of_total(x) > change_of_total(y); });
   return comparison;
 }
 
-std::optional<ComparedFigure> worsened_beyond(const ComparedKey& key, double percent) {
+ComparedFigures ComparedKey::figures_with(Verdict wanted) const {
+  ComparedFigures found;
+  for (const ComparedFigure figure : judged_figures) {
+    if ((*this)[figure].verdict == wanted) found.push_back(figure);
+  }
+  return found;
+}
+
+bool is_judged(const ComparedKey& key, const ComparedFigures& figures) {
+  return std::any_of(figures.begin(), figures.end(),
+                     [&](ComparedFigure figure) { return key[figure].verdict != Verdict::unknown; });
+}
+
+std::optional<ComparedFigure> worsened_beyond(const ComparedKey& key, double percent, const ComparedFigures& figures) {
   std::optional<ComparedFigure> worst;
-  for (const ComparedFigure figure : {ComparedFigure::mean, ComparedFigure::p50, ComparedFigure::p99}) {
+  for (const ComparedFigure figure : figures) {
     if (key[figure].verdict != Verdict::worse || key[figure].ratio <= 1 + percent / 100) continue;
     if (!worst || key[figure].ratio > key[*worst].ratio) worst = figure;
   }

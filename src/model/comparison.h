@@ -15,6 +15,10 @@
 // - The bounds of both sides become those of their ratio by the method of variance estimates recovery (Zou and Donner,
 // "Construction
 //   of confidence limits about effect measures", Statistics in Medicine 27, 2008).
+// - Where one side has no waits of a key, or hardly any, there is no ratio. Then the difference of the totals has to be more
+// than
+//   the noise of the batches, and it must not be by chance that all the batches with waits are on one side: Fisher's exact
+//   test.
 // - All intervals of a comparison hold at once: each is so wide that the chances to miss add up to one in a hundred
 // (Bonferroni).
 #pragma once
@@ -34,7 +38,7 @@ inline constexpr double comparison_confidence = 0.99;
 // Fewer batches say nothing about noise, and more say little more.
 inline constexpr std::size_t least_batches = 5, most_batches = 30;
 
-enum class Verdict { unknown, no_change, worse, better, more, less };
+enum class Verdict { unknown, no_change, worse, better, more, less, is_new, is_gone };
 
 // A change of one figure. `a`, `b`: each side's value.
 struct Change {
@@ -44,14 +48,18 @@ struct Change {
   double ratio = 1;       // b / a; what follows is there if it is known
   double least_ratio = 1;
   double greatest_ratio = 1;
+  // Of a total it may be there without an interval: one side has waits, and the other has none or hardly any.
   Verdict verdict = Verdict::unknown;
 };
 
 enum class ComparedFigure { rate, total, mean, p50, p99 };  // a second, ns a second, ns, ns, ns
 inline constexpr std::size_t compared_figures = 5;
 
-// Whether it says how long a wait takes, and not how often there is one.
-inline bool is_duration(ComparedFigure figure) { return figure >= ComparedFigure::mean; }
+using ComparedFigures = std::vector<ComparedFigure>;
+
+// Those that are better or worse, in order of what a user loses: all but the rate, which is only more or less.
+inline const ComparedFigures judged_figures = {ComparedFigure::total, ComparedFigure::mean, ComparedFigure::p50,
+                                               ComparedFigure::p99};
 
 struct ComparedKey {
   std::string key;  // any bytes, the first WP_KEY_MAX of them
@@ -60,28 +68,40 @@ struct ComparedKey {
   std::uint64_t count_b = 0;
   std::uint64_t total_a_ns = 0;
   std::uint64_t total_b_ns = 0;
-  Change changes[compared_figures];    // by ComparedFigure
-  Verdict verdict = Verdict::unknown;  // of durations: worse if any is
+  Change changes[compared_figures];  // by ComparedFigure
+  // Of judged_figures: worse if any is, better if any is and none is worse. New or gone where one side alone has the key;
+  // whether that is beyond noise, the verdict of its total says.
+  Verdict verdict = Verdict::unknown;
 
   const Change& operator[](ComparedFigure figure) const { return changes[static_cast<std::size_t>(figure)]; }
+  // Which of judged_figures have this verdict.
+  ComparedFigures figures_with(Verdict wanted) const;
 };
 
 struct ComparedSide {
   std::size_t batches = 0;
   std::uint64_t elapsed_ns = 0;
   Coverage coverage;
+
+  // Nothing is told of noise then, whatever is on the other side.
+  bool has_too_few() const { return batches < least_batches; }
 };
 
 struct Comparison {
   ComparedSide a;
   ComparedSide b;
-  std::vector<ComparedKey> keys;  // the most important first
+  std::vector<ComparedKey> keys;  // by how much the total a second has changed, either way
 };
 
 // Compares by key, over all processes. The columns are the batches.
 Comparison compare(const History& a, const History& b);
 
-// The figure of durations that got worse, beyond noise, by more than `percent`: the worst of them.
-std::optional<ComparedFigure> worsened_beyond(const ComparedKey& key, double percent);
+// Whether any of these figures has a verdict.
+bool is_judged(const ComparedKey& key, const ComparedFigures& figures);
+
+// Which of the figures got worse, beyond noise, by more than `percent`: the worst of them. What a new key adds to the total is
+// more than any percentage of nothing.
+std::optional<ComparedFigure> worsened_beyond(const ComparedKey& key, double percent,
+                                              const ComparedFigures& figures = judged_figures);
 
 }  // namespace waitprobe

@@ -14,17 +14,18 @@ namespace {
 
 constexpr std::size_t value_width = 9, change_width = 11, bound_width = 10;
 
-std::string value_text(double value, ComparedFigure figure) {
-  if (figure == ComparedFigure::rate) return format_rate(value);
-  constexpr double most_ns = 9e18;  // beyond, whatever it is, it is not a number of nanoseconds any more
-  return format_duration(static_cast<std::uint64_t>(std::llround(std::min(value, most_ns))));
-}
+bool is_one_sided(const ComparedKey& key) { return key.count_a == 0 || key.count_b == 0; }
 
-bool is_change(Verdict verdict) { return verdict != Verdict::unknown && verdict != Verdict::no_change; }
+bool is_worse(const ComparedKey& key) { return !key.figures_with(Verdict::worse).empty(); }
 
-std::string verdict_text(const Change& change) {
-  if (!change.is_known) return "cannot tell";
-  return is_change(change.verdict) ? name_of(change.verdict) : "";
+// Whether what is new or gone is so by more than noise.
+bool is_beyond_noise(const ComparedKey& key) { return key[ComparedFigure::total].verdict != Verdict::unknown; }
+
+std::string verdict_text(const ComparedKey& key, ComparedFigure figure) {
+  const Verdict verdict = key[figure].verdict;
+  if (is_one_sided(key) && figure != ComparedFigure::total) return "";  // what is not there is compared in nothing else
+  if (verdict == Verdict::unknown) return "cannot tell";
+  return verdict == Verdict::no_change ? "" : name_of(verdict);
 }
 
 void print_figure(std::ostream& out, const ComparedKey& key, ComparedFigure figure, Colours colours) {
@@ -32,32 +33,43 @@ void print_figure(std::ostream& out, const ComparedKey& key, ComparedFigure figu
   std::string line = "  " + pad(name_of(figure), 8) +
                      align_right(key.count_a != 0 ? value_text(change.a, figure) : "-", value_width) +
                      align_right(key.count_b != 0 ? value_text(change.b, figure) : "-", value_width);
-  const bool has_both = key.count_a != 0 && key.count_b != 0;
+  const std::string verdict = verdict_text(key, figure);
   if (change.is_known) {
     line += align_right(change_text(change.ratio), change_width) + align_right(change_text(change.least_ratio), bound_width) +
             " .." + align_right(change_text(change.greatest_ratio), bound_width);
-  } else if (has_both) {
+  } else if (!verdict.empty()) {
     line += std::string(change_width + 2 * bound_width + 3, ' ');
   }
-  const std::string verdict = has_both ? verdict_text(change) : "";
   if (!verdict.empty()) {
     line += "  " + (change.verdict == Verdict::worse ? emphasised(verdict, Emphasis::alert, colours) : verdict);
   }
   out << line << '\n';
 }
 
+// "worse: total/s, mean; better: p99"
+std::string reasons(const ComparedKey& key) {
+  std::string text;
+  for (const Verdict verdict : {Verdict::worse, Verdict::better}) {
+    const ComparedFigures figures = key.figures_with(verdict);
+    if (figures.empty()) continue;
+    text += (text.empty() ? "" : "; ") + std::string(name_of(verdict)) + ": " + names_of(figures);
+  }
+  return text;
+}
+
 std::string headline(const ComparedKey& key) {
-  if (key.count_a == 0) return "only in B";
-  if (key.count_b == 0) return "only in A";
-  if (!is_change(key.verdict)) return key.verdict == Verdict::unknown ? "cannot tell" : "no change beyond noise";
-  return name_of(key.verdict);
+  if (is_one_sided(key))
+    return std::string(name_of(key.verdict)) + ", " + (is_beyond_noise(key) ? reasons(key) : "cannot tell");
+  if (key.verdict == Verdict::unknown) return "cannot tell";
+  return key.verdict == Verdict::no_change ? "no change beyond noise" : reasons(key);
 }
 
 void print_key(std::ostream& out, const ComparedKey& key, const ComparisonOptions& options) {
   const std::string says = headline(key);
-  const std::string shown = pad(shown_key(key.key, key.key_len), options.width - 24);
+  const std::string shown =
+      pad(shown_key(key.key, key.key_len), width_left(options.width, std::max<std::size_t>(22, says.size()) + 2));
   out << emphasised(shown, Emphasis::bold, options.colours) << "  "
-      << (key.verdict == Verdict::worse ? emphasised(says, Emphasis::alert, options.colours) : says) << '\n';
+      << (is_worse(key) ? emphasised(says, Emphasis::alert, options.colours) : says) << '\n';
   out << "  count   " << align_right(key.count_a != 0 ? format_count(key.count_a) : "-", value_width)
       << align_right(key.count_b != 0 ? format_count(key.count_b) : "-", value_width) << '\n';
   for (std::size_t i = 0; i < compared_figures; i++) print_figure(out, key, static_cast<ComparedFigure>(i), options.colours);
@@ -68,22 +80,20 @@ void print_side(std::ostream& out, const char* name, const std::string& what, co
   out << name << ": " << shorten(escape(what), width - 3) << '\n';
   const std::uint64_t length_ns = side.batches != 0 ? side.elapsed_ns / side.batches : 0;
   out << "   " << side.batches << (side.batches == 1 ? " batch of " : " batches of ") << format_duration(length_ns);
-  if (side.coverage.lost != 0) out << ", " << side.coverage.lost << " waits were lost";
+  if (side.coverage.lost != 0) out << ", " << side.coverage.lost << " waits were lost: count/s and total/s are too low";
   out << '\n';
 }
 
 void print_summary(std::ostream& out, const Comparison& comparison) {
-  const auto count = [&](const auto& which) {
-    return std::to_string(std::count_if(comparison.keys.begin(), comparison.keys.end(), which));
+  const auto count = [&](Verdict verdict, bool only_beyond_noise = false) {
+    return std::to_string(std::count_if(comparison.keys.begin(), comparison.keys.end(), [&](const ComparedKey& key) {
+      return key.verdict == verdict && (!only_beyond_noise || is_beyond_noise(key));
+    }));
   };
-  const auto in_both = [](const ComparedKey& key) { return key.count_a != 0 && key.count_b != 0; };
-  out << "keys: " << count([](const ComparedKey& key) { return key.verdict == Verdict::worse; }) << " worse, "
-      << count([](const ComparedKey& key) { return key.verdict == Verdict::better; }) << " better, "
-      << count([](const ComparedKey& key) { return key.verdict == Verdict::no_change; }) << " without a change beyond noise, "
-      << count([&](const ComparedKey& key) { return in_both(key) && key.verdict == Verdict::unknown; })
-      << " that cannot be told,\n"
-      << "      " << count([](const ComparedKey& key) { return key.count_b == 0; }) << " only in A, "
-      << count([](const ComparedKey& key) { return key.count_a == 0; }) << " only in B\n";
+  out << "keys: " << count(Verdict::worse) << " worse, " << count(Verdict::better) << " better, " << count(Verdict::no_change)
+      << " without a change beyond noise, " << count(Verdict::unknown) << " that cannot be told,\n"
+      << "      " << count(Verdict::is_new) << " new (" << count(Verdict::is_new, true) << " beyond noise), "
+      << count(Verdict::is_gone) << " gone (" << count(Verdict::is_gone, true) << " beyond noise)\n";
 }
 
 }  // namespace
@@ -93,8 +103,14 @@ const char* name_of(ComparedFigure figure) {
   return names[static_cast<std::size_t>(figure)];
 }
 
+std::string names_of(const ComparedFigures& figures) {
+  std::string names;
+  for (const ComparedFigure figure : figures) names += (names.empty() ? "" : ", ") + std::string(name_of(figure));
+  return names;
+}
+
 const char* name_of(Verdict verdict) {
-  constexpr const char* names[] = {"unknown", "no change", "worse", "better", "more", "less"};
+  constexpr const char* names[] = {"unknown", "no change", "worse", "better", "more", "less", "new", "gone"};
   return names[static_cast<std::size_t>(verdict)];
 }
 
@@ -110,17 +126,35 @@ std::string change_text(double ratio) {
   return (value >= 0 ? "+" : "") + digits + " %";
 }
 
+std::string too_few_text(const Comparison& comparison) {
+  std::string has;
+  if (comparison.a.has_too_few()) has += "A has " + std::to_string(comparison.a.batches);
+  if (comparison.b.has_too_few()) has += (has.empty() ? "B has " : ", B has ") + std::to_string(comparison.b.batches);
+  if (has.empty()) return "";
+  return "Too few intervals to judge: " + has + ", and each side needs " + std::to_string(least_batches) +
+         ".\nRecord longer, or with a smaller -i; with --a and --b, compare longer parts.\n";
+}
+
+std::string value_text(double value, ComparedFigure figure) {
+  if (figure == ComparedFigure::rate) return format_rate(value);
+  constexpr double most_ns = 9e18;  // beyond, whatever it is, it is not a number of nanoseconds any more
+  return format_duration(static_cast<std::uint64_t>(std::llround(std::min(value, most_ns))));
+}
+
 void print_comparison(std::ostream& out, const Comparison& comparison, const ComparisonOptions& options) {
   print_side(out, "A", options.a, comparison.a, options.width);
   print_side(out, "B", options.b, comparison.b, options.width);
+  const std::string too_few = too_few_text(comparison);
+  if (!too_few.empty()) out << emphasised(too_few, Emphasis::alert, options.colours);
   out << '\n'
       << std::string(10, ' ') << align_right("A", value_width) << align_right("B", value_width)
       << align_right("change", change_width) << align_right("99 % interval", 2 * bound_width) << "\n";
   for (const ComparedKey& key : comparison.keys) print_key(out, key, options);
   print_summary(out, comparison);
-  out << "A change counts when its interval does not hold 0 %, and it is at least 2 %\n"
-         "(6.25 % for p50 and p99: buckets are no finer). Without any, one comparison in\n"
-         "a hundred shows one. docs/recording.md tells how.\n";
+  out << "The keys whose total/s has changed most come first. A change counts if its\n"
+         "interval excludes 0 % and it is at least 2 % (6.25 % for p50 and p99: buckets\n"
+         "are no finer). Without any change, one comparison in a hundred shows one.\n"
+         "docs/recording.md describes the method.\n";
 }
 
 }  // namespace waitprobe

@@ -17,9 +17,18 @@ struct ComparisonOptions {
   Colours colours = Colours::no;
 };
 
+// Too few intervals on a side, and what to do; empty: there are enough.
+std::string too_few_text(const Comparison& comparison);
+
 // Names of figures and verdicts, in text and JSON.
 const char* name_of(ComparedFigure figure);
 const char* name_of(Verdict verdict);
+
+// "total/s, mean"
+std::string names_of(const ComparedFigures& figures);
+
+// "1.23ms"; of the rate "45.6k".
+std::string value_text(double value, ComparedFigure figure);
 
 // "+59.5 %"; "x 12.3" when it is many times as much.
 std::string change_text(double ratio);

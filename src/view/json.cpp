@@ -138,9 +138,11 @@ Json to_json(const Check& check) {
 Json to_json(const Findings& findings);
 
 Json to_json(const ComparedSide& side) {
-  return {{"batches", side.batches},
-          {"elapsed_ns", side.elapsed_ns},
-          {"coverage", {{"observed", side.coverage.observed}, {"lost", side.coverage.lost}}}};
+  Json json = {{"batches", side.batches},
+               {"elapsed_ns", side.elapsed_ns},
+               {"coverage", {{"observed", side.coverage.observed}, {"lost", side.coverage.lost}}}};
+  if (side.has_too_few()) json["too_few"] = true;
+  return json;
 }
 
 Json to_json(const Change& change) {
@@ -163,6 +165,12 @@ Json to_json(const ComparedKey& key) {
   json["b"] = {{"count", key.count_b}, {"total_ns", key.total_b_ns}};
   constexpr const char* names[compared_figures] = {"count_per_s", "total_ns_per_s", "mean_ns", "p50_ns", "p99_ns"};
   for (std::size_t i = 0; i < compared_figures; i++) json[names[i]] = to_json(key.changes[i]);
+  for (const Verdict verdict : {Verdict::worse, Verdict::better}) {
+    json[name_of(verdict)] = Json::array();
+    for (const ComparedFigure figure : key.figures_with(verdict)) {
+      json[name_of(verdict)].push_back(names[static_cast<std::size_t>(figure)]);
+    }
+  }
   return json;
 }
 

@@ -75,16 +75,16 @@ class Changes(Diff):
         back = self.compared(self.slow(), self.quick())
         self.assertEqual({key["verdict"] for key in back["keys"]}, {"better"})
 
-    def test_as_text_with_the_worst_first(self):
+    def test_as_text(self):
         out = self.diff(self.quick(), self.slow(), "-k", "work.[01]").out
-        self.assertRegex(out, r"\nwork\.[01] +worse\n  count +\d+ +\d+\n  count/s .*  less\n  total/s .*\n  mean .* worse\n  p50 .* worse\n")
+        self.assertRegex(out, r"\nwork\.[01] +worse: .*mean, p50.*\n  count +\d+ +\d+\n  count/s .*  less\n  total/s .*\n  mean .* worse\n  p50 .* worse\n")
         self.assertIn("keys: 2 worse, 0 better, 0 without a change beyond noise", out)
         self.assertNotIn("work.2", out)
 
     def test_a_gate_is_shut_by_what_got_worse_by_more(self):
         shut = self.diff(self.quick(), self.slow(), "--gate", "10", status=3)
         self.assertEqual(shut.err.count("waitprobe: gate: work."), 3, shut)
-        self.assertRegex(shut.err, r"gate: work\.0: (mean|p50|p99) is worse by \+\d+\.\d %")
+        self.assertRegex(shut.err, r"gate: work\.0: (total/s|mean|p50|p99) is worse by \+\d+\.\d %")
         self.assertEqual(self.diff(self.quick(), self.slow(), "--gate", "300").err, "")
         self.diff(self.slow(), self.quick(), "--gate", "0")
         self.diff(self.quick(), self.quick(), "--gate", "0")
@@ -112,17 +112,18 @@ class Changes(Diff):
         other = os.path.join(self.folder, "renamed")
         with open(self.slow(), encoding="ascii") as slow, open(other, "w", encoding="ascii") as file:
             file.write(slow.read().replace("work.2", "\\u001b[31m"))
-        out = self.diff(self.quick(), other).out
-        self.assertRegex(out, r"\nwork\.2 +only in A\n  count +\d+ +-\n")
-        self.assertRegex(out, r"\n\\x1b\[31m +only in B\n  count +- +\d+\n")
-        self.assertIn("1 only in A, 1 only in B", out)
+        program = self.diff(self.quick(), other, "--gate", "1000", status=3)
+        self.assertRegex(program.out, r"\nwork\.2 +gone, better: total/s\n  count +\d+ +-\n")
+        self.assertRegex(program.out, r"\n\\x1b\[31m +new, worse: total/s\n  count +- +\d+\n")
+        self.assertIn("1 new (1 beyond noise), 1 gone (1 beyond noise)", program.out)
+        self.assertRegex(program.err, r"^waitprobe: gate: \\x1b\[31m: new, total/s is \S+s\n$")
 
     def test_too_little_cannot_be_told(self):
         compared = self.compared(self.quick(), "--a", "0..0.06", "--b", "0.1..0.16")
         self.assertEqual({key["verdict"] for key in compared["keys"]}, {"unknown"})
         gate = self.diff(self.quick(), "--a", "0..0.06", "--b", "0.1..0.16", "--gate", "0", status=1)
         self.assertIn("cannot tell", gate.out)
-        self.assertIn("cannot judge: no key has enough waits on both sides\n  record longer, or with a smaller -i", gate.err)
+        self.assertIn("cannot judge total/s, mean, p50, p99: no key has enough waits on both sides\n  record longer, or with a smaller -i", gate.err)
 
     def test_what_cannot_be_understood(self):
         for status, pattern, words in (
@@ -131,6 +132,10 @@ class Changes(Diff):
                 (2, "nothing to compare with", [self.quick(), "--a", "0..1"]),
                 (2, "--a takes two moments, such as .* and not '5'", [self.quick(), self.slow(), "--a", "5"]),
                 (2, "--b takes two moments, such as .* and not '5..x'", [self.quick(), self.slow(), "--b", "5..x"]),
+                (2, "--gate-on takes figures out of total, mean, p50 and p99, .* and not 'count'",
+                 [self.quick(), self.slow(), "--gate", "1", "--gate-on", "mean,count"]),
+                (2, "--gate-on takes figures .* and not ''", [self.quick(), self.slow(), "--gate", "1", "--gate-on", "mean,"]),
+                (2, "--gate-on needs --gate PERCENT", [self.quick(), self.slow(), "--gate-on", "mean"]),
                 (2, "--gate takes a percentage from 0 on.* and not '-1'", [self.quick(), self.slow(), "--gate=-1"]),
                 (1, "cannot look at this part of .*quick: nothing was recorded from .* on\n  what was recorded is from", [self.quick(), self.slow(), "--a", "1h.."]),
                 (1, "cannot open /nowhere", [self.quick(), "/nowhere"])):
@@ -138,6 +143,74 @@ class Changes(Diff):
                 program = self.diff(*words, status=status)
                 self.assertRegex(program.err, pattern)
                 self.assertEqual(program.out, "")
+
+
+def spread(middle):
+    """Twenty numbers around it, which vary as little in one recording as in the next."""
+    return [middle + middle * (7 * i % 11 - 5) // 100 for i in range(20)]
+
+
+class Totals(Diff):
+    """What a user loses is the time that is waited in a second, whatever a single wait takes."""
+
+    def made(self, name, **counts):
+        """A recording of so many waits of a millisecond in each of its seconds, by key."""
+        seconds = max(len(count) for count in counts.values())
+        return write_recording(os.path.join(self.folder, name), "2026-11-27 22:46:00",
+                               [[waits_of(key, count[i]) for key, count in counts.items()] for i in range(seconds)])
+
+    def test_more_waits_of_the_same_length_are_worse(self):
+        before, after = self.made("few", fsync=spread(100), other=spread(900)), self.made("many", fsync=spread(8_200), other=spread(900))
+        program = self.diff(before, after, "--gate", "10%", status=3)
+        self.assertRegex(program.out, r"\nfsync +worse: total/s\n")
+        self.assertEqual(program.err, "waitprobe: gate: fsync: total/s is worse by x 82.0\n")
+        fsync, other = self.compared(before, after)["keys"]
+        self.assertEqual((fsync["key"], fsync["verdict"], fsync["worse"], fsync["better"]), ("fsync", "worse", ["total_ns_per_s"], []))
+        self.assertEqual([fsync[figure]["verdict"] for figure in FIGURES], ["more", "worse", "no change", "no change", "no change"])
+        self.assertEqual((other["verdict"], other["worse"]), ("no change", []))
+        self.assertEqual(self.compared(after, before)["keys"][0]["better"], ["total_ns_per_s"])
+        self.diff(before, after, "--gate", "9000")
+        self.diff(after, before, "--gate", "0")
+        for figures, status in (("mean,p99", 0), ("p50", 0), ("total", 3), ("p99,total/s", 3)):
+            self.diff(before, after, "--gate", "10", "--gate-on", figures, status=status)
+
+    def test_what_is_new_is_worse_unless_it_is_rare(self):
+        rare = [0] * 19 + [30]
+        before = self.made("without", other=spread(900), old=spread(300))
+        after = self.made("with", other=spread(900), fresh=spread(2_000), rare=rare)
+        program = self.diff(before, after, "--gate", "1000", status=3)
+        self.assertEqual(program.err, "waitprobe: gate: fresh: new, total/s is 2.10s\n"
+                                      "waitprobe: gate: 1 of 4 keys could not be judged (\"cannot tell\")\n")
+        self.assertRegex(program.out, r"\nrare +new, cannot tell\n")
+        keys = self.compared(before, after)["keys"]
+        self.assertEqual([key["key"] for key in keys], ["fresh", "old", "rare", "other"], "by the change of the total")
+        self.assertEqual([key["verdict"] for key in keys], ["new", "gone", "new", "no change"])
+        self.assertEqual([key["total_ns_per_s"]["verdict"] for key in keys], ["worse", "better", "unknown", "no change"])
+        self.diff(before, after, "--gate", "0", "--gate-on", "mean")
+        self.diff(after, before, "--gate", "0", "-k", "fresh", "-k", "other")
+
+    def test_what_hardly_was_there_is_as_good_as_new(self):
+        before = self.made("hardly", other=spread(900), slow=[0] * 15 + [1] + [0] * 4)
+        after = self.made("often", other=spread(900), slow=spread(200))
+        program = self.diff(before, after, "--gate", "10", status=3)
+        self.assertRegex(program.err, r"^waitprobe: gate: slow: total/s is worse by x \d+\.\d\n$")
+
+    def test_a_gate_needs_something_that_it_can_judge(self):
+        few = self.made("a", other=spread(4))  # 80 waits: less than one is beyond p99
+        refused = self.diff(few, few, "--gate", "10", "--gate-on", "p99", status=1)
+        self.assertIn("cannot judge p99: no key has enough waits", refused.err)
+        self.diff(few, few, "--gate", "10")
+
+    def test_too_few_intervals_are_told_whether_there_is_a_gate_or_not(self):
+        short, enough = self.made("short", other=spread(900)[:3]), self.made("enough", other=spread(900))
+        for words, has in (((short, enough), "A has 3"), ((enough, short), "B has 3"), ((short, short), "A has 3, B has 3")):
+            heading, _ = self.diff(*words).out.split("count/s", 1)
+            self.assertIn(f"Too few intervals to judge: {has}, and each side needs 5.\nRecord longer, or with a smaller -i; ", heading)
+            compared = self.compared(*words)
+            self.assertEqual([compared[side].get("too_few", False) for side in "ab"], ["A has" in has, "B has" in has])
+            self.diff(*words, "--gate", "10", status=1)
+        self.assertNotIn("Too few", self.diff(enough, enough).out)
+        self.assertNotIn("too_few", self.diff(enough, enough, "--json").out)
 
 
 if __name__ == "__main__":

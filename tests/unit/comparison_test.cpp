@@ -65,6 +65,18 @@ Load two_kinds(double mean_cnt, double share) {
   };
 }
 
+// In a share of the batches there are some, in the others none; `alike`: how likely a batch is as the one before.
+Load bursts(double share, double mean_cnt, double alike = 0) {
+  return [=](Random& random, double& state) {
+    constexpr double unknown = 0, none = 1, some = 2;
+    if (state == unknown || !std::bernoulli_distribution(alike)(random)) {
+      state = std::bernoulli_distribution(share)(random) ? some : none;
+    }
+    std::lognormal_distribution<double> duration(std::log(1e6), 0.3);
+    return draw(random, state == some ? mean_cnt : 0, [&] { return duration(random); });
+  };
+}
+
 using Keys = std::vector<std::pair<std::string, Load>>;
 
 std::vector<Snapshot> record(Random& random, const Keys& keys, std::size_t batches = batch_cnt) {
@@ -104,11 +116,11 @@ bool shows_a_change(const Comparison& comparison) {
   return false;
 }
 
-int false_alarms(const Keys& keys, int rounds, unsigned seed, std::size_t batches = batch_cnt) {
+int false_alarms(const Keys& keys, int rounds, unsigned seed, std::size_t batches_a, std::size_t batches_b) {
   Random random(seed);
   int alarms = 0;
   for (int i = 0; i < rounds; i++)
-    alarms += shows_a_change(compare(record(random, keys, batches), record(random, keys, batches)));
+    alarms += shows_a_change(compare(record(random, keys, batches_a), record(random, keys, batches_b)));
   return alarms;
 }
 
@@ -133,13 +145,38 @@ TEST(Comparison, SeesNoChangeWhereThereIsNone) {
   int all = 0, alarms = 0;
   for (const auto& [name, keys] : cases) {
     for (const std::size_t batches : {least_batches, std::size_t{10}, std::size_t{20}, most_batches}) {
-      const int found = false_alarms(keys, rounds, 7, batches);
+      const int found = false_alarms(keys, rounds, 7, batches, batches);
       EXPECT_LE(found, 5) << name << ", " << batches << " batches";
       alarms += found;
       all += rounds;
     }
   }
   EXPECT_LE(alarms, all / 100);
+}
+
+// What waits now and then is on one side only, by chance: the more so where that is the shorter one.
+TEST(Comparison, SeesNoNewKeyWhereOneIsRare) {
+  int all = 0, alarms = 0, one_sided = 0;
+  for (const double alike : {0.0, 0.5, 0.7}) {
+    for (const double share : {0.02, 0.1, 0.3, 0.6}) {
+      const Keys keys = {{"a", bursts(share, 40, alike)}, {"b", bursts(share, 1, alike)}};
+      for (const auto& [a, b] :
+           {std::pair{least_batches, least_batches}, {10UL, 10UL}, {20UL, 20UL}, {5UL, 30UL}, {30UL, 5UL}}) {
+        Random random(37);
+        int found = 0;
+        for (int i = 0; i < 50; i++) {
+          const Comparison comparison = compare(record(random, keys, a), record(random, keys, b));
+          found += shows_a_change(comparison);
+          for (const ComparedKey& key : comparison.keys) one_sided += (key.count_a == 0) != (key.count_b == 0);
+        }
+        EXPECT_LE(found, 4) << share << " of " << a << " and " << b << " batches, alike by " << alike;
+        alarms += found;
+        all += 50;
+      }
+    }
+  }
+  EXPECT_LE(alarms, all / 100);
+  EXPECT_GE(one_sided, all / 5) << "or nothing was tried";
 }
 
 // How often, of a hundred times, a figure of key "a" gets a verdict.
@@ -159,7 +196,9 @@ TEST(Comparison, SeesChangesThatThereAre) {
   EXPECT_GE(times(steady(500), steady(500, 2), ComparedFigure::p99, Verdict::worse), 99);
   EXPECT_GE(times(steady(200, 2), steady(200), ComparedFigure::mean, Verdict::better), 99);
   EXPECT_GE(times(steady(200), steady(300), ComparedFigure::rate, Verdict::more), 99);
-  EXPECT_GE(times(steady(200), steady(100), ComparedFigure::total, Verdict::less), 99);
+  EXPECT_GE(times(steady(200), steady(100), ComparedFigure::total, Verdict::better), 99);
+  EXPECT_GE(times(steady(200), steady(400), ComparedFigure::total, Verdict::worse), 99);
+  EXPECT_GE(times(steady(2), steady(164), ComparedFigure::total, Verdict::worse), 99);
   EXPECT_GE(times(steady(30), steady(30, 3), ComparedFigure::mean, Verdict::worse), 99);
   EXPECT_GE(times(two_kinds(300, 0.001), two_kinds(300, 0.05), ComparedFigure::p99, Verdict::worse), 99) << "a new kind";
   EXPECT_GE(times(wavering(100, 0.5), wavering(100, 0.5, 3), ComparedFigure::mean, Verdict::worse), 90);
@@ -167,6 +206,33 @@ TEST(Comparison, SeesChangesThatThereAre) {
 
 TEST(Comparison, ADifferentRateIsNoLongerWait) {
   EXPECT_EQ(times(steady(200), steady(400), ComparedFigure::mean, Verdict::no_change), 100);
+}
+
+// How often, of a hundred times, what was not there before, or hardly, is more than noise, among keys that stay as they are.
+int times_new(const Load& before, const Load& after, std::size_t batches, std::size_t batches_of_b) {
+  Random random(41);
+  int found = 0;
+  for (int i = 0; i < 100; i++) {
+    const Keys others = {{"b", steady(100)}, {"c", steady(100)}};
+    Keys a = others, b = others;
+    a.emplace_back("a", before);
+    b.emplace_back("a", after);
+    for (const ComparedKey& key : compare(record(random, a, batches), record(random, b, batches_of_b)).keys) {
+      found += key.key == "a" && key[ComparedFigure::total].verdict == Verdict::worse;
+    }
+  }
+  return found;
+}
+
+TEST(Comparison, SeesWhatIsNew) {
+  const Load nothing = steady(0);
+  EXPECT_GE(times_new(nothing, constant(100, 1e6), 10, 10), 80);
+  EXPECT_GE(times_new(nothing, steady(200), 20, 20), 99);
+  EXPECT_GE(times_new(nothing, steady(20), 20, 20), 90);
+  EXPECT_GE(times_new(nothing, steady(200), 30, 10), 80);
+  EXPECT_GE(times_new(steady(0.1), steady(200), 20, 20), 99) << "there were one or two";
+  EXPECT_EQ(times_new(nothing, steady(200), 20, least_batches - 1), 0);
+  EXPECT_EQ(times_new(nothing, steady(200), least_batches - 1, 20), 0);
 }
 
 TEST(Comparison, TheIntervalHoldsTheTruth) {
@@ -201,15 +267,23 @@ TEST(Comparison, TooLittleIsToldAsSuch) {
   for (const Change& change : hardly_any.changes) EXPECT_FALSE(change.is_known);
 }
 
-TEST(Comparison, KeysOfOneSideAreThereAndNotCompared) {
+TEST(Comparison, KeysOfOneSideAreNewOrGone) {
   Random random(19);
   const Comparison comparison = compare(record(random, {{"old", steady(100)}, {"both", steady(100)}}),
-                                        record(random, {{"both", steady(100)}, {"new", steady(100)}}));
-  ASSERT_EQ(comparison.keys.size(), 3U);
+                                        record(random, {{"both", steady(100)}, {"new", steady(100)}, {"once", steady(0.1)}}));
+  ASSERT_EQ(comparison.keys.size(), 4U);
   for (const ComparedKey& key : comparison.keys) {
-    EXPECT_EQ(key.count_a == 0, key.key == "new");
+    const bool is_new = key.key == "new" || key.key == "once";
+    EXPECT_EQ(key.count_a == 0, is_new);
     EXPECT_EQ(key.count_b == 0, key.key == "old");
-    EXPECT_EQ(key.verdict, key.key == "both" ? Verdict::no_change : Verdict::unknown);
+    EXPECT_EQ(key.verdict, is_new ? Verdict::is_new : key.key == "old" ? Verdict::is_gone : Verdict::no_change);
+    EXPECT_EQ(key[ComparedFigure::total].verdict, key.key == "new"    ? Verdict::worse
+                                                  : key.key == "old"  ? Verdict::better
+                                                  : key.key == "both" ? Verdict::no_change
+                                                                      : Verdict::unknown);
+    for (const ComparedFigure figure : {ComparedFigure::mean, ComparedFigure::p50, ComparedFigure::p99}) {
+      EXPECT_EQ(key[figure].verdict == Verdict::unknown, key.key != "both") << "what is not there takes no time";
+    }
   }
 }
 
@@ -225,29 +299,68 @@ TEST(Comparison, ProcessesOfOneKeyAreAddedUp) {
   EXPECT_EQ(comparison.a.elapsed_ns, batch_cnt * second_ns);
 }
 
-TEST(Comparison, TheMostImportantComesFirst) {
+TEST(Comparison, WhatChangedTheTotalMostComesFirst) {
   Random random(23);
-  const Keys before = {
-      {"same", steady(2'000)}, {"worse", steady(100)}, {"much worse", steady(1'000)}, {"better", steady(1'000, 2)}};
-  const Keys after = {
-      {"same", steady(2'000)}, {"worse", steady(100, 3)}, {"much worse", steady(1'000, 2)}, {"better", steady(1'000)}};
-  std::vector<std::string> order;
-  for (const ComparedKey& key : compare(record(random, before), record(random, after)).keys) order.push_back(key.key);
-  EXPECT_EQ(order, (std::vector<std::string>{"much worse", "worse", "better", "same"}));
+  const Keys before = {{"same", steady(2'000)},
+                       {"worse", steady(100)},
+                       {"much worse", steady(1'000)},
+                       {"better", steady(1'500, 2)},
+                       {"gone", steady(400)}};
+  const Keys after = {{"same", steady(2'000)},
+                      {"worse", steady(100, 3)},
+                      {"much worse", steady(1'000, 2)},
+                      {"better", steady(1'500)},
+                      {"new", steady(4'000)}};
+  const auto order_of = [](const Comparison& comparison) {
+    std::vector<std::string> order;
+    for (const ComparedKey& key : comparison.keys) order.push_back(key.key);
+    return order;
+  };
+  const auto a = record(random, before), b = record(random, after);
+  const std::vector<std::string> order = {"new", "better", "much worse", "gone", "worse", "same"};
+  EXPECT_EQ(order_of(compare(a, b)), order);
+  EXPECT_EQ(order_of(compare(b, a)), order) << "either way";
 }
 
-TEST(Comparison, AGateLooksAtDurationsThatGotWorseBeyondNoise) {
+TEST(Comparison, AGateLooksAtWhatGotWorseBeyondNoise) {
   Random random(29);
   const auto of = [&](const Load& before, const Load& after) {
     return compare(record(random, {{"a", before}}), record(random, {{"a", after}})).keys[0];
   };
+  const ComparedFigures durations = {ComparedFigure::mean, ComparedFigure::p50, ComparedFigure::p99};
   const ComparedKey slower = of(steady(1'000), steady(1'000, 1.5));
   EXPECT_TRUE(worsened_beyond(slower, 10));
+  EXPECT_TRUE(worsened_beyond(slower, 10, durations));
   EXPECT_TRUE(worsened_beyond(slower, 40));
   EXPECT_FALSE(worsened_beyond(slower, 100));
   EXPECT_FALSE(worsened_beyond(of(steady(1'000, 1.5), steady(1'000)), 10)) << "it got better";
-  EXPECT_FALSE(worsened_beyond(of(steady(200), steady(1'000)), 10)) << "there are only more of them";
+  const ComparedKey more = of(steady(200), steady(1'000));
+  EXPECT_EQ(worsened_beyond(more, 10), ComparedFigure::total);
+  EXPECT_EQ(more.figures_with(Verdict::worse), ComparedFigures{ComparedFigure::total});
+  EXPECT_FALSE(worsened_beyond(more, 10, durations)) << "there are only more of them";
   EXPECT_FALSE(worsened_beyond(of(steady(200, 1, 3), steady(200, 1, 3)), 0)) << "noise";
+  const ComparedKey fresh = of(steady(0), steady(200));
+  EXPECT_EQ(worsened_beyond(fresh, 1e9), ComparedFigure::total) << "more than any percentage of nothing";
+  EXPECT_FALSE(worsened_beyond(fresh, 0, durations));
+  EXPECT_FALSE(is_judged(fresh, durations));
+  EXPECT_TRUE(is_judged(fresh, judged_figures));
+  EXPECT_FALSE(worsened_beyond(of(steady(0), bursts(0.1, 20)), 0)) << "by chance";
+  EXPECT_FALSE(worsened_beyond(of(steady(200), steady(0)), 0)) << "it is gone";
+}
+
+TEST(Comparison, TooFewIntervalsAreToldInTheHeading) {
+  Random random(43);
+  const auto of = [&](std::size_t a, std::size_t b) {
+    return compare(record(random, {{"a", steady(100)}}, a), record(random, {{"a", steady(100)}}, b));
+  };
+  EXPECT_EQ(too_few_text(of(5, 5)), "");
+  EXPECT_NE(too_few_text(of(4, 5)).find("Too few intervals to judge: A has 4, and each side needs 5.\nRecord longer, or with "
+                                        "a smaller -i"),
+            std::string::npos);
+  EXPECT_NE(too_few_text(of(5, 1)).find(": B has 1, and"), std::string::npos);
+  std::ostringstream out;
+  print_comparison(out, of(3, 2), {"a", "b", 80, Colours::no});
+  EXPECT_LT(out.str().find("Too few intervals to judge: A has 3, B has 2, and each side needs 5."), out.str().find("count/s"));
 }
 
 TEST(Comparison, LooksAsItDid) {
