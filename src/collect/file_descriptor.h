@@ -23,6 +23,8 @@ class FileDescriptor {
 
   bool ok() const { return fd_ >= 0; }
   int get() const { return fd_; }
+  // Whoever takes it closes it.
+  int release() { return std::exchange(fd_, -1); }
   void close() {
     if (fd_ >= 0) ::close(std::exchange(fd_, -1));
   }

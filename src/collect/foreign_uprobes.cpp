@@ -9,8 +9,9 @@
 #include <cerrno>
 #include <charconv>
 #include <filesystem>
-#include <fstream>
 #include <sstream>
+
+#include "src/collect/tracefs_folder.h"
 
 namespace waitprobe {
 namespace {
@@ -45,37 +46,44 @@ std::optional<UprobePrograms::Program> program_of(std::uint32_t pid, int fd) {
   return UprobePrograms::Program{pid, *file, offset};
 }
 
-// Tracefs has a place of its own, and another within debugfs.
-std::ifstream open_uprobe_events() {
-  std::ifstream events("/sys/kernel/tracing/uprobe_events");
-  if (!events.is_open()) events.open("/sys/kernel/debug/tracing/uprobe_events");
-  return events;
+// "p:group/event /path/to/file:0x1234 key=%di", or nothing: it has a semaphore ("file:0x1234(0x5678)").
+std::optional<TracefsUprobes::Uprobe> without_semaphore(const std::string& line) {
+  std::istringstream words(line);
+  std::string name, place;
+  words >> name >> place;
+  const std::size_t colon = place.rfind(":0x");
+  if (colon == std::string::npos || place.find('(', colon) != std::string::npos) return std::nullopt;
+  TracefsUprobes::Uprobe uprobe{name.substr(name.find(':') + 1), place.substr(0, colon), 0};
+  std::from_chars(place.data() + colon + 3, place.data() + place.size(), uprobe.offset, 16);
+  return uprobe;
+}
+
+TracefsUprobes read_tracefs_uprobes() {
+  TracefsUprobes found;
+  const auto events = TracefsFolder::open().read("uprobe_events");
+  found.are_all_seen = events.has_value();
+  std::istringstream lines(events.value_or(""));
+  for (std::string line; std::getline(lines, line);) {
+    if (auto uprobe = without_semaphore(line)) found.all.push_back(std::move(*uprobe));
+  }
+  return found;
 }
 
 }  // namespace
 
-// Lines such as "p:group/event /path/to/file:0x1234 key=%di"; with a semaphore "file:0x1234(0x5678)".
-ForeignUprobes foreign_uprobes_of_tracefs(const std::string& path, const UsdtSite& site) {
+ForeignUprobes TracefsUprobes::on(const std::string& path, const UsdtSite& site) const {
   ForeignUprobes found;
-  std::ifstream events = open_uprobe_events();
-  found.are_all_seen = events.is_open();
-  for (std::string line; std::getline(events, line);) {
-    std::istringstream words(line);
-    std::string name, place;
-    words >> name >> place;
-    const std::size_t colon = place.rfind(":0x");
-    if (colon == std::string::npos || place.find('(', colon) != std::string::npos) continue;
-    std::uint64_t offset = 0;
-    std::from_chars(place.data() + colon + 3, place.data() + place.size(), offset, 16);
-    if (offset == site.offset && same_file(place.substr(0, colon), path)) {
-      found.names.push_back("the uprobe " + name.substr(name.find(':') + 1) + " of tracefs");
-    }
+  found.are_all_seen = are_all_seen;
+  for (const Uprobe& uprobe : all) {
+    if (uprobe.offset == site.offset && same_file(uprobe.path, path))
+      found.names.push_back("the uprobe " + uprobe.name + " of tracefs");
   }
   return found;
 }
 
 UprobePrograms read_uprobe_programs() {
   UprobePrograms programs;
+  programs.of_tracefs = read_tracefs_uprobes();
   programs.are_all_seen = may_ask_for_programs();
   for (const std::uint32_t pid : all_pids()) {
     std::error_code unreadable, error;
@@ -100,8 +108,9 @@ ForeignUprobes UprobePrograms::on(const std::string& path, const UsdtSite& site)
 }
 
 void explain_foreign_uprobe(const std::string& path, const UsdtSite& site, Error& error) {
-  std::vector<std::string> found = foreign_uprobes_of_tracefs(path, site).names;
-  for (std::string& one : read_uprobe_programs().on(path, site).names) found.push_back(std::move(one));
+  const UprobePrograms programs = read_uprobe_programs();
+  std::vector<std::string> found = programs.of_tracefs.on(path, site).names;
+  for (std::string& one : programs.on(path, site).names) found.push_back(std::move(one));
   if (found.empty()) {
     error.hint = "another tracer may sit on the same instruction without the probe's semaphore; end it and try again";
     return;

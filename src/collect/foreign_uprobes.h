@@ -17,8 +17,18 @@ struct ForeignUprobes {
   bool are_all_seen = true;        // false: this user may not see all there are
 };
 
-// Uprobes of tracefs on this probe of this file that bring no semaphore.
-ForeignUprobes foreign_uprobes_of_tracefs(const std::string& path, const UsdtSite& site);
+// Uprobes of tracefs that bring no semaphore.
+struct TracefsUprobes {
+  struct Uprobe {
+    std::string name;  // GROUP/EVENT
+    std::string path;  // of its file
+    std::uint64_t offset = 0;
+  };
+  std::vector<Uprobe> all;
+  bool are_all_seen = true;
+
+  ForeignUprobes on(const std::string& path, const UsdtSite& site) const;
+};
 
 // BPF programs on uprobes of perf_event_open, which tracers such as bpftrace use. Only their place is told, not whether they
 // bring a semaphore.
@@ -30,6 +40,7 @@ struct UprobePrograms {
   };
   std::vector<Program> all;
   bool are_all_seen = true;
+  TracefsUprobes of_tracefs;  // what else may sit there, read at the same time
 
   ForeignUprobes on(const std::string& path, const UsdtSite& site) const;
 };

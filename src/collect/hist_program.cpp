@@ -13,6 +13,7 @@
 #include "bpf/claim.h"
 #include "hist.skel.h"
 #include "src/collect/kernel_features.h"
+#include "src/collect/tracepoints.h"
 #include "src/collect/tracing_rights.h"
 
 namespace waitprobe {
@@ -97,7 +98,7 @@ Result<HistProgram> HistProgram::load(const wp_config& config, Transport transpo
   skeleton->rodata->config = config;
   choose_programs(*skeleton, transport, *kernel);
   if (const int failed = hist_bpf__load(skeleton); failed != 0) return load_error(-failed, log.text());
-  if (const int failed = hist_bpf__attach(skeleton); failed != 0) return load_error(-failed, log.text());
+  if (auto attached = attach_to_kernel(*skeleton->skeleton, log); !attached) return attached.error();
 
   auto processes = ProcessFilter::open(skeleton->maps.targets, skeleton->maps.sightings, config.filter_targets != 0);
   if (!processes) return processes.error();

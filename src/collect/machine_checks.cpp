@@ -162,10 +162,13 @@ Check check_type_information(bool is_there) {
           "use a kernel built with CONFIG_DEBUG_INFO_BTF=y, as those of the distributions are; in a container, mount /sys"};
 }
 
-Check check_tracefs(bool is_there) {
-  if (is_there) return {"tracefs", CheckStatus::ok, true, "it is mounted", ""};
+Check check_tracefs(TracefsAccess access, int mount_error) {
+  if (access == TracefsAccess::mounted) return {"tracefs", CheckStatus::ok, true, "it is mounted", ""};
+  if (access == TracefsAccess::own_mount)
+    return {"tracefs", CheckStatus::ok, true, "it is not mounted; the tool mounts it for itself", ""};
   return {"tracefs", CheckStatus::missing, true,
-          "tracefs is not mounted: it has the numbers of the tracepoints that tell when threads and programs end",
+          "tracefs is not mounted, and cannot be mounted by this user (" + errno_text(mount_error) +
+              "): it has the numbers of the tracepoints that tell when threads and programs end",
           "mount -t tracefs tracefs /sys/kernel/tracing"};
 }
 
@@ -229,11 +232,10 @@ Check check_seccomp(const std::string& proc_status) {
 }
 
 std::vector<Check> check_first_needs() {
-  return {
-      check_user_namespace(inode_of("/proc/self/ns/user")), check_capabilities(own_capabilities(), are_uprobes_refused()),
-      check_type_information(access("/sys/kernel/btf/vmlinux", R_OK) == 0),
-      check_tracefs(is_mounted("/sys/kernel/tracing", TRACEFS_MAGIC) || is_mounted("/sys/kernel/debug/tracing", TRACEFS_MAGIC)),
-      check_pid_namespace(inode_of("/proc/self/ns/pid"))};
+  const TracefsFolder tracefs = TracefsFolder::open();
+  return {check_user_namespace(inode_of("/proc/self/ns/user")), check_capabilities(own_capabilities(), are_uprobes_refused()),
+          check_type_information(access("/sys/kernel/btf/vmlinux", R_OK) == 0),
+          check_tracefs(tracefs.access(), tracefs.mount_error()), check_pid_namespace(inode_of("/proc/self/ns/pid"))};
 }
 
 std::vector<Check> check_machine() {

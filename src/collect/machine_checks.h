@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "src/collect/tracefs_folder.h"
 #include "src/model/diagnosis.h"
 
 namespace waitprobe {
@@ -26,7 +27,8 @@ Check check_capabilities(std::uint64_t capabilities, bool are_uprobes_refused);
 // Those that are needed for processes of others, and for files of containers.
 Check check_reading_rights(std::uint64_t capabilities);
 Check check_type_information(bool is_there);
-Check check_tracefs(bool is_there);
+// `mount_error`: why the tool could not mount it for itself.
+Check check_tracefs(TracefsAccess access, int mount_error);
 Check check_pid_namespace(std::uint64_t inode);
 Check check_uprobes(bool has_uprobes, bool has_semaphores);
 // Of /sys/kernel/security/lockdown. A kernel without lockdown has no such file, though securityfs is mounted.

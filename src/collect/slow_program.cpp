@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "slow.skel.h"
+#include "src/collect/tracepoints.h"
 #include "src/collect/tracing_rights.h"
 
 namespace waitprobe {
@@ -45,7 +46,7 @@ Result<SlowProgram> SlowProgram::load(const wp_config& config, std::uint64_t min
   bpf_map__set_max_entries(skeleton->maps.waits, stacks ? ring_bytes_of_stacks : ring_bytes);
   bpf_program__set_autoattach(skeleton->progs.on_slow_wait, false);
   if (const int failed = slow_bpf__load(skeleton); failed != 0) return load_error(-failed, log.text());
-  if (const int failed = slow_bpf__attach(skeleton); failed != 0) return load_error(-failed, log.text());
+  if (auto attached = attach_to_kernel(*skeleton->skeleton, log); !attached) return attached.error();
 
   auto processes = ProcessFilter::open(skeleton->maps.targets, skeleton->maps.sightings, config.filter_targets != 0);
   if (!processes) return processes.error();

@@ -89,7 +89,7 @@ InTheWay look_for_foreign(const std::string& file, const ProbeFile& probes, cons
     found.are_all_seen = found.are_all_seen && foreign.are_all_seen;
   };
   for (const UsdtSite& site : probes.sites) {
-    add(site, foreign_uprobes_of_tracefs(file, site), found.without_semaphore);
+    add(site, programs.of_tracefs.on(file, site), found.without_semaphore);
     const bool is_of_batch = site.name == "wait_block" || site.name == "wait_batch";
     if (armed && (is_of_batch ? armed->batch : armed->events) != 0) continue;
     add(site, programs.on(file, site), armed ? found.without_semaphore : found.perhaps);

@@ -205,6 +205,21 @@ class TestCase(unittest.TestCase):
         self.assertEqual(snapshot["coverage"]["lost"], 0, snapshot["losses"])
 
 
+def refusing(call, folder):
+    """Words that begin a command line whose programs are refused this system call (EPERM), as a container refuses it."""
+    program = os.path.join(folder, "refusing")
+    subprocess.run(["gcc", "-x", "c", "-", "-o", program, "-lseccomp"], check=True, text=True, input=f"""
+        #include <errno.h>
+        #include <seccomp.h>
+        #include <unistd.h>
+        int main(int argc, char** argv) {{
+          scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+          seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS({call}), 0);
+          return seccomp_load(filter) != 0 || execvp(argv[1], argv + 1);
+        }}""")
+    return (program,)
+
+
 def armed_word(pid):
     """What `waitprobe list` says of a process: is anybody listening?"""
     listed = run(TOOL, "list", "--json", "-p", pid)

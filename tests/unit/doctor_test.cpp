@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <linux/capability.h>
 
+#include <cerrno>
 #include <sstream>
 
 #include "src/collect/machine_checks.h"
@@ -84,8 +85,13 @@ TEST(Doctor, ReadsWhatElseMayBeInTheWay) {
   EXPECT_EQ(check_pid_namespace(0).status, CheckStatus::unknown);
   EXPECT_EQ(check_uprobes(true, true).status, CheckStatus::ok);
   EXPECT_EQ(check_uprobes(true, false).status, CheckStatus::missing);
-  EXPECT_EQ(check_tracefs(false).fix, "mount -t tracefs tracefs /sys/kernel/tracing");
-  EXPECT_NE(check_tracefs(false).found.find("tracepoints"), std::string::npos) << "what it is for";
+  const Check no_tracefs = check_tracefs(TracefsAccess::none, EPERM);
+  EXPECT_EQ(no_tracefs.status, CheckStatus::missing);
+  EXPECT_EQ(no_tracefs.fix, "mount -t tracefs tracefs /sys/kernel/tracing");
+  EXPECT_NE(no_tracefs.found.find("tracepoints"), std::string::npos) << "what it is for";
+  EXPECT_NE(no_tracefs.found.find("(Operation not permitted)"), std::string::npos) << "why the tool does not mount it";
+  EXPECT_EQ(check_tracefs(TracefsAccess::mounted, 0).found, "it is mounted");
+  EXPECT_EQ(check_tracefs(TracefsAccess::own_mount, 0).status, CheckStatus::ok);
   EXPECT_EQ(check_type_information(false).status, CheckStatus::missing);
 }
 
@@ -133,7 +139,7 @@ Diagnosis ill() {
   Diagnosis diagnosis;
   diagnosis.findings.push_back(
       {"this machine and this user",
-       {check_tracefs(false),
+       {check_tracefs(TracefsAccess::none, EPERM),
         check_lockdown(std::nullopt, false),
         check_ptrace_scope(true, "1\n"),
         {"news of ends", CheckStatus::missing, false, "others take their place", "a newer kernel has them"}}});
@@ -152,7 +158,7 @@ TEST(Doctor, TellsWhatMendsIt) {
 TEST(Doctor, WorksUnlessWhatIsNeededIsMissing) {
   Diagnosis diagnosis = ill();
   EXPECT_FALSE(diagnosis.will_work());
-  diagnosis.findings[0].checks[0] = check_tracefs(true);
+  diagnosis.findings[0].checks[0] = check_tracefs(TracefsAccess::mounted, 0);
   EXPECT_TRUE(diagnosis.will_work());
   std::ostringstream out;
   print_json(out, diagnosis);
