@@ -12,5 +12,5 @@ for package in "${lttng[@]}"; do
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${lttng[@]}" >/dev/null
   break
 done
-scripts/build.sh -DWAITPROBE_BUILD_BENCH=ON waitprobe waitprobe-attached-loop waitprobe-lttng-guard
+scripts/build.sh -t waitprobe waitprobe-attached-loop waitprobe-lttng-guard
 python3 -B bench/attached_table.py build "${1:-5}"

@@ -3,5 +3,5 @@
 # Builds the benchmarks and prints what a guard costs, and how soon the tool is ready. As root: a tracer is attached.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-scripts/build.sh -DWAITPROBE_BUILD_BENCH=ON waitprobe waitprobe-bench
+scripts/build.sh -t waitprobe waitprobe-bench
 python3 bench/guard_table.py build

@@ -3,5 +3,5 @@
 # How soon `waitprobe stuck` answers about 1,000 threads in an open wait each, and what it costs a guard to be tracked: stuck.sh [RUNS].
 set -euo pipefail
 cd "$(dirname "$0")/.."
-scripts/build.sh -DWAITPROBE_BUILD_BENCH=ON waitprobe waitprobe-open-waits waitprobe-attached-loop
+scripts/build.sh -t waitprobe waitprobe-open-waits waitprobe-attached-loop
 python3 -B bench/stuck_table.py build "${1:-5}"

@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Installs what is missing and builds TARGETS into build/. Says no more than that, unless it fails: build.sh [-DNAME=VALUE]... TARGET...
+# Installs what is missing and builds TARGETS into build/: build.sh [-t] TARGET...; -t: there are targets of tests or benchmarks among them.
+# Says no more than that, unless it fails.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-scripts/install-deps.sh
-echo "Building into build/"
-settings=()
-while [[ ${1:-} == -D* ]]; do
-  settings+=("$1")
+packages=build settings=()
+if [ "${1:-}" = -t ]; then
   shift
-done
+  packages=test settings=(-DWAITPROBE_BUILD_TESTS=ON -DWAITPROBE_BUILD_BENCH=ON)
+fi
+scripts/install-deps.sh "$packages"
+echo "Building into build/"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 if ! { cmake -S . -B build -G Ninja "${settings[@]}" && cmake --build build --target "$@"; } >"$log" 2>&1; then

@@ -11,10 +11,18 @@ fi
 directory=$(realpath -- "$directory")
 cd "$(dirname "$0")/.."
 
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+  if ! command -v sudo >/dev/null; then
+    echo "demo.sh: cannot trace: neither root nor sudo. Run as root: scripts/demo.sh" >&2
+    exit 1
+  fi
+  as_root=(sudo)
+fi
 scripts/build.sh waitprobe waitprobe-demo
 
-as_root=()
-[ "$(id -u)" -eq 0 ] || as_root=(sudo)
 echo "Running: waitprobe hist -- waitprobe-demo $directory"
 echo
 "${as_root[@]}" build/waitprobe hist -- build/waitprobe-demo "$directory"
+echo
+echo "Next: scripts/stories.sh runs three programs to look into; build/waitprobe help lists the commands."

@@ -1,14 +1,20 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# The one place that names the packages. Installs those that are missing, as root or through sudo; else it does nothing.
+# The one place that names the packages: scripts/install-deps.sh [build|test] [--print]
+#   build (default)  what the tool, the library and the demo need to be built and run
+#   test             that, and what the tests, the benchmarks and lint need
+# Installs those that are missing, as root or through sudo; else it does nothing. --print prints their names and installs nothing.
 set -euo pipefail
 
-packages=(
-  g++ clang lld libclang-rt-14-dev cmake ninja-build pkg-config   # compilers and build
+build_packages=(
+  g++ clang cmake ninja-build pkg-config                          # compilers and build
   libbpf-dev bpftool systemtap-sdt-dev libelf-dev libdw-dev       # BPF, probes, ELF, stacks
   libseccomp-dev                                                  # names of system calls
   libcli11-dev nlohmann-json3-dev libncurses-dev zlib1g-dev       # command line, JSON, screen; compression in the demo
   libboost-dev                                                    # Student's t
+)
+test_packages=(
+  lld libclang-rt-dev                                             # a linker; sanitizers and the fuzzer of clang
   libgtest-dev libgmock-dev libbenchmark-dev valgrind             # tests and benchmarks
   bpftrace linux-perf binutils gdb strace tmux python3            # other tools that the tests run
   bpfcc-tools linux-headers-amd64 trace-cmd                       # more of them; bcc compiles with a kernel's headers
@@ -17,38 +23,65 @@ packages=(
   qemu-system-x86 busybox-static cpio kmod xz-utils zstd          # the tests on other kernels
   clang-format cppcheck shellcheck git                            # lint
 )
+browser_driver=playwright-core@1.65.1                             # in no package of Debian
+
+packages=("${build_packages[@]}") driver=''
+case ${1:-build} in
+  build) ;;
+  test)
+    packages+=("${test_packages[@]}")
+    driver=$browser_driver
+    # Whoever has an npm of their own keeps it.
+    command -v npm >/dev/null || packages+=(nodejs npm)
+    ;;
+  *)
+    echo "install-deps.sh: there is no set of packages '$1'. Usage: scripts/install-deps.sh [build|test] [--print]" >&2
+    exit 2
+    ;;
+esac
+case ${2:-} in
+  '') ;;
+  --print) printf '%s\n' "${packages[@]}" && exit 0 ;;
+  *) echo "install-deps.sh: wrong option '$2'. Usage: scripts/install-deps.sh [build|test] [--print]" >&2 && exit 2 ;;
+esac
 
 if ! command -v apt-get >/dev/null; then
-  echo "install-deps.sh: cannot install packages: there is no apt-get. On Debian 12 these are needed: ${packages[*]}" >&2
+  echo "install-deps.sh: cannot install packages: there is no apt-get. By their names on Debian, these are needed: ${packages[*]} $driver" >&2
   exit 1
 fi
 
-# It is in no package of Debian. Whoever has an npm of their own keeps it.
-browser_driver=playwright-core@1.65.1
-command -v npm >/dev/null || packages+=(nodejs npm)
-
 missing=()
+installed=$(dpkg-query -W -f='${Package} ${db:Status-Status}\n' "${packages[@]}" 2>/dev/null) || true
 for package in "${packages[@]}"; do
-  [ "$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
+  grep -qxF "$package installed" <<<"$installed" || missing+=("$package")
 done
-has_driver() { command -v npm >/dev/null && [ -d "$(npm root -g)/${browser_driver%@*}" ]; }
+has_driver() { [ -z "$driver" ] || { command -v npm >/dev/null && [ -d "$(npm root -g)/${driver%@*}" ]; }; }
 [ ${#missing[@]} -gt 0 ] || ! has_driver || exit 0
 
 as_root=()
 if [ "$(id -u)" -ne 0 ]; then
   if ! command -v sudo >/dev/null; then
-    echo "install-deps.sh: cannot install ${missing[*]} $browser_driver: neither root nor sudo. Run as root: apt-get install ${missing[*]}" >&2
+    echo "install-deps.sh: cannot install ${missing[*]} $driver: neither root nor sudo. Run as root: apt-get install ${missing[*]}" >&2
     exit 1
   fi
   as_root=(sudo)
 fi
 
+# What they say is shown if they fail, and not else: debconf has much to say where there is no terminal or locale.
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+run() {
+  "${as_root[@]}" env LC_ALL=C DEBIAN_FRONTEND=noninteractive "$@" </dev/null >"$log" 2>&1 && return
+  cat "$log" >&2
+  echo "install-deps.sh: '$1 $2' failed; it said the above" >&2
+  exit 1
+}
 if [ ${#missing[@]} -gt 0 ]; then
   echo "Installing ${missing[*]}"
-  "${as_root[@]}" apt-get update -qq
-  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  run apt-get update -q
+  run apt-get install -y -q --no-install-recommends "${missing[@]}"
 fi
 if ! has_driver; then
-  echo "Installing $browser_driver"
-  "${as_root[@]}" npm install -g --no-audit --no-fund --silent "$browser_driver"
+  echo "Installing $driver"
+  run npm install -g --no-audit --no-fund --silent "$driver"
 fi

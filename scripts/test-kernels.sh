@@ -36,7 +36,7 @@ done
 export PATH=$PATH:/usr/sbin:/sbin
 for command in qemu-system-x86_64 busybox cpio depmod xz zstd; do
   if ! command -v "$command" >/dev/null; then
-    echo "test-kernels.sh: there is no $command: run scripts/install-deps.sh" >&2
+    echo "test-kernels.sh: there is no $command: run scripts/install-deps.sh test" >&2
     exit 1
   fi
 done

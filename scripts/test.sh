@@ -1,12 +1,16 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Every test: unit, end-to-end, sanitizers, lint. Arguments go to ctest: scripts/test.sh -R NAME narrows it, -LE "slow|trixie|torch" is the default.
+# Every test: unit, end-to-end, sanitizers, lint. Arguments go to ctest: scripts/test.sh -R NAME narrows it, -LE "slow|trixie|torch|firstrun" is the default.
 # The end-to-end tests attach for real, so this runs as root, or through sudo.
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
-scripts/install-deps.sh
+scripts/install-deps.sh test
 if [ "$(id -u)" -ne 0 ]; then
+  if ! command -v sudo >/dev/null; then
+    echo "test.sh: cannot trace: neither root nor sudo. Run as root: scripts/test.sh" >&2
+    exit 1
+  fi
   exec sudo scripts/test.sh "$@"
 fi
 # perf and the tests that look for foreign uprobes read it.
@@ -18,7 +22,7 @@ build() {
   local folder=$1
   shift
   echo "Building into $folder/"
-  if ! { cmake -S . -B "$folder" -G Ninja "$@" && cmake --build "$folder"; } >"$log" 2>&1; then
+  if ! { cmake -S . -B "$folder" -G Ninja -DWAITPROBE_BUILD_TESTS=ON "$@" && cmake --build "$folder"; } >"$log" 2>&1; then
     cat "$log" >&2
     exit 1
   fi
@@ -28,4 +32,4 @@ build build/asan -DWAITPROBE_SANITIZE=address,undefined -DWAITPROBE_TEST_PREFIX=
 build build/tsan -DWAITPROBE_SANITIZE=thread -DWAITPROBE_TEST_PREFIX=tsan. -DWAITPROBE_BUILD_TOOLS=OFF
 
 # Those that look at the whole machine run alone.
-ctest --test-dir build -j "$(nproc)" --output-on-failure --no-tests=error -LE 'slow|trixie|torch' "$@"
+ctest --test-dir build -j "$(nproc)" --output-on-failure --no-tests=error -LE 'slow|trixie|torch|firstrun' "$@"

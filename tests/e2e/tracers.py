@@ -121,6 +121,6 @@ def bcc_environment(folder):
     headers = sorted(name for name in os.listdir("/usr/src") if name.startswith("linux-headers-") and not name.endswith("-common"))
     common = [name for name in os.listdir("/usr/src") if name.startswith("linux-headers-") and name.endswith("-common")]
     if not headers or not common:
-        raise AssertionError("there are no kernel headers: run scripts/install-deps.sh")
+        raise AssertionError("there are no kernel headers: run scripts/install-deps.sh test")
     subprocess.run(["mount", "-t", "overlay", "overlay", "-o", f"lowerdir=/usr/src/{headers[-1]}:/usr/src/{common[-1]}", folder], check=True)
     return {"BCC_KERNEL_SOURCE": folder}
