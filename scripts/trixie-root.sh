@@ -19,16 +19,7 @@ fail() {
   echo "trixie-root.sh: cannot $1; $log has all of it" >&2
   exit 1
 }
-if [ ! -e "$root/etc/debian_version" ]; then
-  if ! command -v debootstrap >/dev/null; then
-    echo "trixie-root.sh: there is no debootstrap: apt-get install debootstrap" >&2
-    exit 1
-  fi
-  echo "Fetching Debian 13 into $root/"
-  rm -rf "$root.new"
-  debootstrap --variant=minbase trixie "$root.new" >"$log" 2>&1 || fail "fetch Debian 13"
-  mv "$root.new" "$root"
-fi
+"$(dirname "$0")/debian-root.sh" trixie "$root"
 missing=()
 for package in "${packages[@]}"; do
   # shellcheck disable=SC2016  # dpkg-query replaces it
