@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <charconv>
+#include <cstdint>
 #include <string>
 
 #include "src/collect/file_descriptor.h"
