@@ -120,7 +120,7 @@ std::optional<std::string> value_in(std::string_view entry, const std::string& n
 }
 
 std::optional<std::string> started_with(std::uint32_t pid, const std::string& name) {
-  std::istringstream entries(read_proc_file("/proc/" + std::to_string(pid) + "/environ", most_environ_bytes).value_or(""));
+  std::istringstream entries(read_shared_file(pid, "environ", most_environ_bytes).value_or(""));
   for (std::string entry; std::getline(entries, entry, '\0');) {
     if (auto value = value_in(entry, name)) return value;
   }
@@ -131,7 +131,7 @@ std::optional<std::string> started_with(std::uint32_t pid, const std::string& na
 
 bool Environment::find_table() {
   struct stat status;
-  if (stat(("/proc/" + std::to_string(pid_) + "/exe").c_str(), &status) != 0) return false;
+  if (stat(("/proc/" + std::to_string(living_thread_of(pid_)) + "/exe").c_str(), &status) != 0) return false;
   const FileId executable = {status.st_dev, status.st_ino};
   if (executable != executable_) *this = Environment(pid_);
   executable_ = executable;

@@ -34,12 +34,12 @@ bool may_ask_for_programs() {
   return bpf_task_fd_query(getpid(), -1, 0, nullptr, &length, &prog_id, &kind, &offset, &address) == 0 || errno != EPERM;
 }
 
-// What this descriptor of a process is, if that is a BPF program on a uprobe.
-std::optional<UprobePrograms::Program> program_of(std::uint32_t pid, int fd) {
+// What this descriptor of a process, seen through a thread of it, is, if that is a BPF program on a uprobe.
+std::optional<UprobePrograms::Program> program_of(std::uint32_t pid, std::uint32_t tid, int fd) {
   char name[4096] = {};
   __u32 length = sizeof name, prog_id = 0, kind = 0;
   __u64 offset = 0, address = 0;
-  if (bpf_task_fd_query(static_cast<int>(pid), fd, 0, name, &length, &prog_id, &kind, &offset, &address) != 0)
+  if (bpf_task_fd_query(static_cast<int>(tid), fd, 0, name, &length, &prog_id, &kind, &offset, &address) != 0)
     return std::nullopt;
   const auto file = kind == BPF_FD_TYPE_UPROBE ? file_at(name) : std::nullopt;
   if (!file) return std::nullopt;
@@ -87,10 +87,11 @@ UprobePrograms read_uprobe_programs() {
   programs.are_all_seen = may_ask_for_programs();
   for (const std::uint32_t pid : all_pids()) {
     std::error_code unreadable, error;
-    for (const auto& entry : std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/fd", unreadable)) {
+    const std::uint32_t tid = living_thread_of(pid);
+    for (const auto& entry : std::filesystem::directory_iterator("/proc/" + std::to_string(tid) + "/fd", unreadable)) {
       const std::string target = std::filesystem::read_symlink(entry.path(), error).string();
       if (target != "anon_inode:[perf_event]") continue;
-      if (const auto program = program_of(pid, std::stoi(entry.path().filename()))) programs.all.push_back(*program);
+      if (const auto program = program_of(pid, tid, std::stoi(entry.path().filename()))) programs.all.push_back(*program);
     }
     if (unreadable == std::errc::permission_denied) programs.are_all_seen = false;
   }

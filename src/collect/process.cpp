@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
@@ -17,6 +18,9 @@
 
 namespace waitprobe {
 namespace {
+
+// Threads that end while their process is read through them, one after the other.
+constexpr int most_moves = 16;
 
 std::string proc(std::uint32_t pid, const char* file) { return "/proc/" + std::to_string(pid) + "/" + file; }
 
@@ -60,6 +64,17 @@ std::vector<std::uint32_t> numbers_in(const std::string& folder) {
   }
   std::sort(numbers.begin(), numbers.end());
   return numbers;
+}
+
+// What belongs to the process and goes with each thread that ends.
+std::string proc_of_living(std::uint32_t pid, const char* file) { return proc(living_thread_of(pid), file); }
+
+bool is_alive(const std::optional<Stat>& stat) { return stat && stat->state != 'Z' && stat->state != 'X'; }
+
+// Whether a thread has what belongs to its process. Without the right to see that, whether it has not ended.
+bool has_memory_itself(std::uint32_t tid) {
+  char byte;
+  return readlink(proc(tid, "exe").c_str(), &byte, 1) >= 0 || (errno == EACCES && is_alive(stat_of(tid)));
 }
 
 // The process that a thread belongs to; 0 when there is none of this number.
@@ -126,7 +141,9 @@ Result<void> check_exists(std::uint32_t pid) {
                  "give the process: -p " + std::to_string(process)};
   }
   const auto stat = stat_of(pid);
-  if (stat && stat->state != 'Z' && stat->state != 'X') return {};
+  if (is_alive(stat)) return {};
+  const auto threads = numbers_in(proc(pid, "task"));
+  if (std::any_of(threads.begin(), threads.end(), [](std::uint32_t tid) { return is_alive(stat_of(tid)); })) return {};
   return Error{"trace", "process " + std::to_string(pid), stat ? "it has ended" : "there is no such process",
                "`waitprobe list` shows what can be traced"};
 }
@@ -138,14 +155,37 @@ std::uint64_t start_ticks_of(std::uint32_t pid) {
 
 bool has_memory(std::uint32_t pid) {
   char byte;
-  return readlink(proc(pid, "exe").c_str(), &byte, 1) >= 0;
+  return readlink(proc_of_living(pid, "exe").c_str(), &byte, 1) >= 0;
+}
+
+std::uint32_t living_thread_of(std::uint32_t pid) {
+  if (has_memory_itself(pid)) return pid;
+  const auto threads = numbers_in(proc(pid, "task"));
+  const auto living = std::find_if(threads.begin(), threads.end(), has_memory_itself);
+  return living != threads.end() ? *living : pid;
+}
+
+std::optional<std::string> read_shared_file(std::uint32_t pid, const char* file, std::size_t most_bytes) {
+  auto text = read_proc_file(proc(pid, file), most_bytes);
+  int why = errno;
+  std::uint32_t tid = pid;
+  // That of a thread that has ended is empty, and then gone.
+  for (int i = 0; i < most_moves && (text ? text->empty() : why == ENOENT || why == ESRCH); i++) {
+    const std::uint32_t next = living_thread_of(pid);
+    if (next == tid) break;
+    tid = next;
+    text = read_proc_file(proc(tid, file), most_bytes);
+    why = errno;
+  }
+  errno = why;
+  return text;
 }
 
 std::map<std::uint32_t, std::uint32_t> threads_of(std::uint32_t pid) {
   std::map<std::uint32_t, std::uint32_t> threads;
   struct stat ours, theirs;
   const bool same =
-      stat("/proc/self/ns/pid", &ours) != 0 || stat(proc(pid, "ns/pid").c_str(), &theirs) != 0 || ours.st_ino == theirs.st_ino;
+      stat("/proc/self/ns/pid", &ours) != 0 || stat(proc_of_living(pid, "ns/pid").c_str(), &theirs) != 0 || ours.st_ino == theirs.st_ino;
   for (const std::uint32_t tid : numbers_in(proc(pid, "task"))) {
     std::uint32_t inner = tid;
     if (!same) {
@@ -160,7 +200,7 @@ std::map<std::uint32_t, std::uint32_t> threads_of(std::uint32_t pid) {
 }
 
 Result<std::vector<Mapping>> file_mappings(std::uint32_t pid) {
-  const auto text = read_proc_file(proc(pid, "maps"));
+  const auto text = read_shared_file(pid, "maps");
   if (!text) {
     const std::string why = errno_text(errno);
     return Error{"read the memory map of", describe_process(pid), why, ""};
@@ -177,7 +217,8 @@ std::vector<std::string> ways_to_open(std::uint32_t pid, const Mapping& mapping)
   char range[64];
   std::snprintf(range, sizeof range, "map_files/%llx-%llx", static_cast<unsigned long long>(mapping.start),
                 static_cast<unsigned long long>(mapping.end));
-  return {proc(pid, range), proc(pid, "exe"), proc(pid, "root") + mapping.path};
+  const std::uint32_t tid = living_thread_of(pid);
+  return {proc(tid, range), proc(tid, "exe"), proc(tid, "root") + mapping.path};
 }
 
 }  // namespace waitprobe

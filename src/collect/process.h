@@ -59,7 +59,8 @@ std::string comm_of(std::uint32_t pid);
 // "process 17 (db)", or "process 17" when it has ended.
 std::string describe_process(std::uint32_t pid);
 
-// Errors: there is no such process, or it has ended and waits for its parent to notice.
+// Errors: there is no such process, or it has ended and waits for its parent to notice. One whose main thread alone has ended
+// goes on.
 Result<void> check_exists(std::uint32_t pid);
 
 // When it started, in clock ticks since boot: with the pid, this names a process for good. 0 when it has ended.
@@ -67,6 +68,13 @@ std::uint64_t start_ticks_of(std::uint32_t pid);
 
 // False once it has begun to give up its memory: what was read of it just before may have been half of it.
 bool has_memory(std::uint32_t pid);
+
+// The number by which memory, files and namespaces of a process are found, below /proc and by system calls: its own, unless its
+// main thread has ended, which has none of them any more, and another goes on. That thread may end at any moment, too.
+std::uint32_t living_thread_of(std::uint32_t pid);
+
+// A file below /proc/PID that says something of what all threads share ("maps", "environ"). Nothing as for read_proc_file().
+std::optional<std::string> read_shared_file(std::uint32_t pid, const char* file, std::size_t most_bytes = SIZE_MAX);
 
 // What the process calls its threads, and what we call them: the same, unless it is in a pid namespace of its own.
 std::map<std::uint32_t, std::uint32_t> threads_of(std::uint32_t pid);

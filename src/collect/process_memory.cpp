@@ -6,8 +6,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "src/collect/file_descriptor.h"
+#include "src/collect/process.h"
 
 namespace waitprobe {
 namespace {
@@ -15,17 +17,40 @@ namespace {
 // However many the root says there are.
 constexpr std::size_t most_counters = 100'000, most_key_bytes = 8 << 20;
 
+// Threads that end while they are read through, one after the other.
+constexpr int most_moves = 16;
+
+// Returns 0, or the number of the error; ESRCH: the thread has ended.
+int read_through(std::uint32_t tid, std::uint64_t address, void* to, std::size_t bytes) {
+  const iovec local = {to, bytes};
+  const iovec remote = {reinterpret_cast<void*>(address), bytes};
+  const ssize_t got = process_vm_readv(static_cast<pid_t>(tid), &local, 1, &remote, 1, 0);
+  if (got == static_cast<ssize_t>(bytes)) return 0;
+  if (got >= 0) return EFAULT;
+  if (errno != ENOSYS && errno != EPERM) return errno;
+  // Where seccomp forbids the call, the file may still be allowed.
+  const FileDescriptor file(open(("/proc/" + std::to_string(tid) + "/mem").c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.ok()) return errno == ENOENT ? ESRCH : errno;
+  const ssize_t got_of_file = pread(file.get(), to, bytes, static_cast<off_t>(address));
+  if (got_of_file == static_cast<ssize_t>(bytes)) return 0;
+  return got_of_file == 0 ? ESRCH : EFAULT;  // nothing at all: there is no memory behind the file
+}
+
 }  // namespace
 
 bool ProcessMemory::read(std::uint64_t address, void* to, std::size_t bytes) const {
-  const iovec local = {to, bytes};
-  const iovec remote = {reinterpret_cast<void*>(address), bytes};
-  const ssize_t got = process_vm_readv(static_cast<pid_t>(pid_), &local, 1, &remote, 1, 0);
-  if (got == static_cast<ssize_t>(bytes)) return true;
-  if (got < 0 && errno != ENOSYS && errno != EPERM) return false;
-  // Where seccomp forbids the call, the file may still be allowed.
-  const FileDescriptor file(open(("/proc/" + std::to_string(pid_) + "/mem").c_str(), O_RDONLY | O_CLOEXEC));
-  return file.ok() && pread(file.get(), to, bytes, static_cast<off_t>(address)) == static_cast<ssize_t>(bytes);
+  for (int i = 0; i < most_moves; i++) {
+    const int error = read_through(tid_, address, to, bytes);
+    if (error == 0) return true;
+    if (error != ESRCH || !move_on()) return false;
+  }
+  return false;
+}
+
+// To another thread than the one that has ended; false when there is none.
+bool ProcessMemory::move_on() const {
+  const std::uint32_t before = std::exchange(tid_, living_thread_of(pid_));
+  return tid_ != before;
 }
 
 std::optional<wp_root> read_root(const Memory& memory, std::uint64_t address) {

@@ -26,12 +26,15 @@ class Memory {
 // That of a process. Threads: one at a time.
 class ProcessMemory : public Memory {
  public:
-  explicit ProcessMemory(std::uint32_t pid) : pid_(pid) {}
+  explicit ProcessMemory(std::uint32_t pid) : pid_(pid), tid_(pid) {}
 
   bool read(std::uint64_t address, void* to, std::size_t bytes) const override;
 
  private:
+  bool move_on() const;
+
   std::uint32_t pid_;
+  mutable std::uint32_t tid_;  // the thread through which it is read
 };
 
 // The root at an address, or nothing when there is none or it is of another version.

@@ -180,9 +180,10 @@ constexpr Namespace namespaces[] = {
 
 Check check_namespaces(std::uint32_t pid) {
   std::vector<std::string> others;
+  const std::string folder = "/proc/" + std::to_string(living_thread_of(pid)) + "/ns/";
   for (const auto& [name, meaning] : namespaces) {
     std::error_code error, own_error;
-    const auto its = std::filesystem::read_symlink("/proc/" + std::to_string(pid) + "/ns/" + name, error);
+    const auto its = std::filesystem::read_symlink(folder + name, error);
     const auto ours = std::filesystem::read_symlink(std::string("/proc/self/ns/") + name, own_error);
     if (error) return {"namespaces", CheckStatus::unknown, false, "they cannot be read", "run it as root"};
     if (!own_error && its != ours) others.push_back(std::string(name) + " of its own (" + meaning + ")");
