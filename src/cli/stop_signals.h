@@ -7,6 +7,7 @@
 
 #include <optional>
 
+#include "src/cli/job_control.h"
 #include "src/collect/file_descriptor.h"
 
 namespace waitprobe::cli {
@@ -26,6 +27,7 @@ class StopSignals {
       if (sigaction(number, nullptr, &action) == 0 && action.sa_handler != SIG_IGN) sigaddset(&set, number);
     }
     sigprocmask(SIG_BLOCK, &set, nullptr);
+    wait_in_background();
     signals_ = FileDescriptor(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   }
 

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <iostream>
 
+#include "src/cli/job_control.h"
 #include "src/collect/clock.h"
 
 namespace waitprobe::cli {
@@ -43,6 +44,7 @@ Progress::Progress() : due_ns_(obeys_escapes(STDERR_FILENO) ? now_ns() + first_n
 void Progress::show(const std::string& text) {
   if (now_ns() < due_ns_) return;
   due_ns_ = now_ns() + then_ns;
+  if (!is_in_foreground(STDERR_FILENO)) return;
   shown_ = true;
   std::cerr << "\r\033[K" << text << std::flush;
 }

@@ -262,5 +262,44 @@ class Plain(TestCase):
             self.assertRegex(terminal.screen(), r"waits? in \d+")
 
 
+class Background(TestCase):
+    """In the background of its terminal, which refuses it, the tool still ends when it is asked to."""
+
+    def setUp(self):
+        super().setUp()
+        self.workload = self.started(Workload(*BUSY))
+        self.workload.go()
+
+    def shell(self, script, *words):
+        # A shell with job control, which it has where its standard error is the terminal.
+        return self.started(Terminal("bash", "-c", 'exec bash -mc "$@" 2>/dev/tty', "bash", script, TOOL, *words, "-p", self.workload.pid))
+
+    def test_a_signal_ends_it(self):
+        for words in (("top",), ("hist", "-i", "0.05")):
+            for name in ("TERM", "INT", "HUP"):
+                with self.subTest(words=words, signal=name):
+                    terminal = self.shell(f'stty tostop; "$0" "$@" --ready-fd 9 9>/tmp/$$.ready & until [ -s /tmp/$$.ready ]; do sleep 0.02; done; '
+                                          f'rm /tmp/$$.ready; kill -{name} %1; wait %1; echo "ended with $?"', *words)
+                    terminal.wait_for("ended with 0")
+                    self.assertFalse(harness.armed_word(self.workload.pid))
+
+    def test_timeout_ends_it(self):
+        terminal = self.shell('timeout -k 60 1 "$0" "$@"; echo "ended with $?"', "top")
+        terminal.wait_for("ended with 124")
+
+    def test_it_shows_its_screen_once_it_is_in_the_foreground(self):
+        terminal = self.shell('"$0" "$@" & sleep 0.2; fg >/dev/null; echo "ended with $?"', "top")
+        terminal.wait_for("work.0")
+        terminal.keys("q")
+        terminal.wait_for("ended with 0")
+
+    def test_after_ctrl_z(self):
+        terminal = self.shell('"$0" "$@"; bg; kill -TERM %1; wait %1; echo "ended with $?"', "top")
+        terminal.wait_for("work.0")
+        terminal.keys("C-z")
+        terminal.wait_for("ended with 0")
+        self.assertFalse(harness.armed_word(self.workload.pid))
+
+
 if __name__ == "__main__":
     harness.main()
