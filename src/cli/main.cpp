@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 //
 // Looks up the command, and is the one place that prints errors and exits. Exit status: 0 done, 1 failed, 2 wrong usage.
+#include <exception>
 #include <iostream>
+#include <new>
 
 #include "src/cli/command_table.h"
 #include "src/cli/parser.h"
 #include "src/cli/help.h"
+#include "src/cli/memory_reserve.h"
 #include "src/cli/output.h"
 #include "src/collect/command.h"
 
@@ -15,15 +18,31 @@ namespace {
 constexpr int failed = 1;
 constexpr int wrong_usage = 2;
 
+int fail(const Error& error) {
+  report(std::cerr, error);
+  return failed;
+}
+
+int fail_without_memory() {
+  return fail({"go on", "", "there is no more memory", "a limit may be in the way: ulimit -v, or memory.max of its cgroup"});
+}
+
+int print(std::string_view text) {
+  const auto printed = write_output(text);
+  return printed ? 0 : fail(printed.error());
+}
+
 int run(const CommandRow& row, const Words& words) {
   try {
     const Result<int> status = row.run(row, words);
-    if (status) return *status;
-    report(std::cerr, status.error());
-    return failed;
+    if (!status) return fail(status.error());
+    return has_run_out_of_memory() ? fail_without_memory() : *status;
   } catch (const HelpWanted& help) {
-    std::cout << help.text;
-    return 0;
+    return print(help.text);
+  } catch (const std::bad_alloc&) {
+    return fail_without_memory();
+  } catch (const std::exception& error) {
+    return fail({"go on", "", error.what(), "that is an error in waitprobe: please report it"});
   } catch (const UsageError& error) {
     report(std::cerr, Error{"understand", "the options of waitprobe " + std::string(row.name), error.text,
                             "waitprobe " + std::string(row.name) + " --help shows them"});
@@ -32,20 +51,15 @@ int run(const CommandRow& row, const Words& words) {
 }
 
 int main_of(const std::vector<std::string>& arguments) {
+  keep_memory_back();
   ignore_signals();
   if (arguments.empty()) {
     std::cerr << overview();
     return wrong_usage;
   }
   const std::string& name = arguments[0];
-  if (name == "--help" || name == "-h") {
-    std::cout << overview();
-    return 0;
-  }
-  if (name == "--version") {
-    std::cout << "waitprobe " WAITPROBE_VERSION "\n";
-    return 0;
-  }
+  if (name == "--help" || name == "-h") return print(overview());
+  if (name == "--version") return print("waitprobe " WAITPROBE_VERSION "\n");
   if (const CommandRow* row = find_command(name)) return run(*row, split_words({arguments.begin() + 1, arguments.end()}));
   report(std::cerr, no_such_command(name));
   return wrong_usage;

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <exception>
 #include <thread>
 
 #include "src/collect/clock.h"
@@ -71,13 +72,18 @@ Result<Attachments::Link> Attachments::attach(const ProbeProgram& program, const
   return Link(link);
 }
 
-// To close a link is to wait until no CPU runs its program any more: many waits together take hardly longer than one.
+// To close a link is to wait until no CPU runs its program any more: many waits together take hardly longer than one. Where a
+// limit allows no more threads (pids.max, ulimit -u, ulimit -v), one after the other has to do.
 void Attachments::detach() {
   std::vector<std::jthread> closing;
   for (auto& [file, attached] : links_) {
     for (Link& link : attached.links) {
       if (closing.size() == most_closing) closing.clear();
-      closing.emplace_back([closed = std::move(link)]() mutable { closed.reset(); });
+      try {
+        closing.emplace_back([&link] { link.reset(); });
+      } catch (const std::exception&) {
+        link.reset();
+      }
     }
   }
   closing.clear();

@@ -2,8 +2,9 @@
 #include "src/collect/stuck_session.h"
 
 #include <algorithm>
+#include <future>
 #include <set>
-#include <thread>
+#include <system_error>
 
 #include "src/collect/clock.h"
 #include "src/collect/environment.h"
@@ -136,7 +137,21 @@ void StuckSession::add_stack(OpenWait& wait, OpenWaits& to) {
   wait.stack = symbolizer_.stack_of(wait.pid, thread->sample);
 }
 
+// Whoever has not stopped by the time that we gave it is let go when the thread that wanted it to ends, and not before: so that
+// thread is one of its own, and without it nobody is stopped.
 void StuckSession::add_stacks(OpenWaits& to) {
+  std::future<void> done;
+  try {
+    done = std::async(std::launch::async, [&] { stop_and_add_stacks(to); });
+  } catch (const std::system_error& error) {
+    const std::string why = "no thread can be started to take it: " + errno_text(error.code().value());
+    each_stuck_thread(to, [&](OpenWait& wait) { wait.no_stack_reason = why; });
+    return;
+  }
+  done.get();
+}
+
+void StuckSession::stop_and_add_stacks(OpenWaits& to) {
   std::set<std::uint32_t> looked_at;
   each_stuck_thread(to, [&](OpenWait& wait) {
     if (looked_at.insert(wait.pid).second) symbolizer_.look_at(wait.pid);
@@ -189,8 +204,7 @@ Result<OpenWaits> StuckSession::look(Arming* arming) {
   }
   std::stable_sort(to.waits.begin(), to.waits.end(), [](const OpenWait& a, const OpenWait& b) { return a.order > b.order; });
   add_groups(found->copies, to);
-  // Whoever has not stopped by the time that we gave it is let go when the thread that wanted it to ends, and not before.
-  if (options_.stacks) std::thread([&] { add_stacks(to); }).join();
+  if (options_.stacks) add_stacks(to);
   return to;
 }
 

@@ -70,6 +70,7 @@ class StuckSession {
   void add_groups(const std::vector<Copy>& copies, OpenWaits& to) const;
   void add_stack(OpenWait& wait, OpenWaits& to);
   void add_stacks(OpenWaits& to);
+  void stop_and_add_stacks(OpenWaits& to);
 
   TargetChoice choice_;
   StuckOptions options_;
