@@ -10,6 +10,7 @@
 #include "src/cli/help.h"
 #include "src/cli/memory_reserve.h"
 #include "src/cli/output.h"
+#include "src/cli/standard_files.h"
 #include "src/collect/command.h"
 
 namespace waitprobe::cli {
@@ -51,6 +52,7 @@ int run(const CommandRow& row, const Words& words) {
 }
 
 int main_of(const std::vector<std::string>& arguments) {
+  take_standard_files();
   keep_memory_back();
   ignore_signals();
   if (arguments.empty()) {

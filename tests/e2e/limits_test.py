@@ -121,5 +121,38 @@ class Limits(TestCase):
         self.assertFalse(armed_word(workload.pid))
 
 
+class ClosedFiles(TestCase):
+    """Started with some of the standard files closed."""
+
+    def run_closed(self, closings, *words):
+        return run("sh", "-c", f'exec "$@" {closings}', "sh", *words)
+
+    def test_output_that_cannot_be_written_is_an_error(self):
+        for words in (("hist", "-a", "-d", "0.05"), ("hist", "-a", "-d", "0.05", "--json"), ("list",), ("stuck", "-a"), ("top", "-a", "-d", "0.05"),
+                      ("record", "-o", "-", "-a", "-d", "0.05"), ("--help",), ("--version",), ("hist", "--help"), ("completion", "bash"), ("man",)):
+            with self.subTest(words=words):
+                ran = self.run_closed(">&-", TOOL, *words)
+                self.assertEqual(ran.process.returncode, 1, ran)
+                self.assertRegex(ran.err, "waitprobe: cannot write")
+
+    def test_what_is_opened_later_is_not_written_to(self):
+        for closings in ("<&-", "2>&-", "<&- 2>&-"):
+            with self.subTest(closings=closings):
+                ran = self.run_closed(closings, TOOL, "hist", "--json", "--", "sh", "-c", "exit 7")
+                self.assertEqual(ran.process.returncode, 7, ran)
+                self.assertEqual(json.loads(ran.out)["coverage"]["lost"], 0)
+        ran = self.run_closed("<&- >&- 2>&-", TOOL, "hist", "-a", "-d", "0.05")
+        self.assertEqual((ran.process.returncode, ran.out, ran.err), (1, "", ""))
+
+    def test_a_command_has_them_as_they_were(self):
+        for closings, missing in (("<&-", "0"), ("2>&-", "2"), (">&-", "1"), ("", "")):
+            with self.subTest(closings=closings):
+                folder = self.enterContext(tempfile.TemporaryDirectory())
+                script = f'exec 9>{folder}/missing; for fd in 0 1 2; do [ -e /proc/$$/fd/$fd ] || printf $fd >&9; done'
+                self.run_closed(closings, TOOL, "hist", "--", "bash", "-c", script)
+                with open(f"{folder}/missing", encoding="ascii") as found:
+                    self.assertEqual(found.read(), missing)
+
+
 if __name__ == "__main__":
     harness.main()
