@@ -184,8 +184,8 @@ std::optional<std::string> read_shared_file(std::uint32_t pid, const char* file,
 std::map<std::uint32_t, std::uint32_t> threads_of(std::uint32_t pid) {
   std::map<std::uint32_t, std::uint32_t> threads;
   struct stat ours, theirs;
-  const bool same =
-      stat("/proc/self/ns/pid", &ours) != 0 || stat(proc_of_living(pid, "ns/pid").c_str(), &theirs) != 0 || ours.st_ino == theirs.st_ino;
+  const bool same = stat("/proc/self/ns/pid", &ours) != 0 || stat(proc_of_living(pid, "ns/pid").c_str(), &theirs) != 0 ||
+                    ours.st_ino == theirs.st_ino;
   for (const std::uint32_t tid : numbers_in(proc(pid, "task"))) {
     std::uint32_t inner = tid;
     if (!same) {
