@@ -63,11 +63,13 @@ bool BlockReader::read(const Memory& memory, const wp_root& root, const wp_arena
                        const std::function<bool(const BlockRecords&)>& take) {
   bool all_taken = true;
   BlockRecords records;
+  std::uint64_t next = 0;
   each_block(root, arena, [&](std::uint64_t block) {
+    const std::uint64_t number = next++;
     Head head;
     if (!memory.read(block, &head, sizeof head)) return false;  // it ends, or lies: the rest is no better
     if (head.incarnation != arena.incarnation || head.written == head.handed) return true;
-    std::uint64_t& taken = taken_[block];
+    std::uint64_t& taken = taken_[number];
     if (taken == head.written) return true;
     records.block = block;
     if (!read_records(memory, arena, head.written, records)) return true;  // its thread has handed them over meanwhile

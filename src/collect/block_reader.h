@@ -39,7 +39,8 @@ class BlockReader {
             const std::function<bool(const BlockRecords&)>& take);
 
  private:
-  std::unordered_map<std::uint64_t, std::uint64_t> taken_;  // by address of the block: all records before this
+  // By number of the block, of which there are few, and not by its address, which the process chooses: all records before this.
+  std::unordered_map<std::uint64_t, std::uint64_t> taken_;
 };
 
 }  // namespace waitprobe

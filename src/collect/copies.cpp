@@ -12,7 +12,8 @@
 namespace waitprobe {
 namespace {
 
-constexpr std::size_t most_copies = 256;  // in a process; thread-local storage has room for about a hundred
+constexpr std::size_t most_known = 65'536;  // files that are remembered; then they are forgotten, and read again
+constexpr std::size_t most_copies = 256;    // in a process; thread-local storage has room for about a hundred
 
 }  // namespace
 
@@ -59,6 +60,7 @@ std::shared_ptr<const ProbeFile> CopyFinder::probes_of(std::uint32_t pid, const 
   std::shared_ptr<const ProbeFile> probes;
   auto notes = read_probe_notes(file.get(), mapping.path);
   if (notes && notes->has_value() && (*notes)->root_offset() != 0) probes = std::make_shared<ProbeFile>(std::move(**notes));
+  if (known_.size() >= most_known) known_.clear();
   return known_[mapping.file].probes = std::move(probes);
 }
 

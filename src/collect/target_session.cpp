@@ -20,6 +20,8 @@ namespace {
 constexpr std::uint64_t full_look_ns = 2'000'000'000;
 constexpr std::uint64_t full_look_share = 100;
 
+constexpr std::size_t most_refused = 4096;  // files that are remembered; then they are told of again
+
 bool is_readable(int fd) {
   pollfd wait = {fd, POLLIN, 0};
   return fd >= 0 && poll(&wait, 1, 0) == 1;
@@ -188,6 +190,7 @@ Result<void> TargetSession::look_at(std::uint32_t pid, bool is_new) {
     if (refused_.contains(copy.probes->on_disk)) continue;
     if (auto met = meet(copy, is_new); !met && check_exists(pid)) {
       warnings_.push_back(met.error());
+      if (refused_.size() >= most_refused) refused_.clear();
       refused_.insert(copy.probes->on_disk);
       verification_.add({pid, comm_of(pid), copy.path, unverified::not_attached.name});
     }

@@ -2,6 +2,7 @@
 #include "src/collect/traced_copies.h"
 
 #include <algorithm>
+#include <iterator>
 #include <tuple>
 
 #include "src/collect/process.h"
@@ -10,6 +11,8 @@ namespace waitprobe {
 namespace {
 
 constexpr std::size_t most_introduced = 4 * WP_POOL_SIZE;  // remembered; then forgotten, and introduced again
+// A process that gives itself another incarnation, or shows the root at other places, at each look.
+constexpr std::size_t most_ended = 4 * WP_BLOCKS_MAX, most_copies = 512;
 
 }  // namespace
 
@@ -17,7 +20,7 @@ void TracedCopies::add(const Copy& copy, bool is_new) {
   const Place place{copy.pid, copy.root_address};
   const ProcessMemory memory(copy.pid);
   const auto root = read_root(memory, copy.root_address);
-  if (!root) return;
+  if (!root || (!copies_.contains(place) && is_full(copy.pid))) return;
   const auto [entry, is_fresh] = copies_.try_emplace(place);
   Traced& traced = entry->second;
   if (is_fresh) traced.no_memory = is_new ? 0 : root->lost_memory;
@@ -26,6 +29,12 @@ void TracedCopies::add(const Copy& copy, bool is_new) {
   // What a copy that we know has lost since it became another is ours as well.
   become(traced, place, arena->incarnation, is_new || !is_fresh ? Counts{} : counts_of(*arena));
   if (by_batches_) remember_owners(memory, place.first, *root, *arena);
+}
+
+// Whether a process has shown more copies than there can be.
+bool TracedCopies::is_full(std::uint32_t pid) const {
+  const auto first = copies_.lower_bound({pid, 0}), last = copies_.upper_bound({pid, UINT64_MAX});
+  return std::distance(first, last) >= static_cast<std::ptrdiff_t>(most_copies);
 }
 
 // Threads that have taken their blocks before we listened would die unnoticed.
@@ -130,7 +139,7 @@ void TracedCopies::introduce(const Memory& memory, const Place& place, const Tra
 }
 
 void TracedCopies::make_room() {
-  if (program_->block_cnt() < crowded_) return;
+  if (program_->block_cnt() < crowded_ && ended_.size() < most_ended) return;
   look();
   program_->forget_blocks([&](std::uint64_t incarnation) { return ended_.contains(incarnation); });
   ended_.clear();

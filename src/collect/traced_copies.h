@@ -62,6 +62,7 @@ class TracedCopies {
   using Place = std::pair<std::uint32_t, std::uint64_t>;  // pid, address of the root
 
   static Counts counts_of(const wp_arena& arena) { return {arena.lost_reentered, arena.lost_late, arena.clamped_cnt}; }
+  bool is_full(std::uint32_t pid) const;
   void remember_owners(const Memory& memory, std::uint32_t pid, const wp_root& root, const wp_arena& arena);
   bool look_at(const Place& place, Traced& copy, bool last, bool& all_brought);
   void become(Traced& copy, const Place& place, std::uint64_t incarnation, const Counts& base);

@@ -2,6 +2,8 @@
 //
 // A process whose blocks lie: wild pointers, endless lists, huge counts, blocks that are none. It waits a little, lies in the
 // way that its argument names, says so on stdout, and stays until its stdin ends.
+#include <poll.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -92,13 +94,41 @@ void lie_many_blocks() {
   }
 }
 
+// Blocks that are elsewhere at each look: one page of fake heads, mapped over and over, and seen from another place each time.
+constexpr std::uint64_t rotating_blocks = 2048;
+char* pages = nullptr;
+
+void rotate() {
+  static std::uint64_t turn = 0;
+  const std::uint64_t base = reinterpret_cast<std::uint64_t>(pages) + 32 * (turn++ % 128);
+  for (std::uint64_t i = 0, at = 0; i < WP_CHUNKS && at < rotating_blocks; at += WP_FIRST_CHUNK_BLOCKS << i, i++) {
+    __atomic_store_n(&waitprobe_root.chunks[i], base + at * sizeof(wp_block), __ATOMIC_RELAXED);
+  }
+}
+
+void lie_rotating() {
+  const std::size_t bytes = (2 * rotating_blocks + 1) * sizeof(wp_block);
+  const int fd = memfd_create("heads", 0);
+  (void)!ftruncate(fd, sizeof(wp_block));
+  pages = static_cast<char*>(mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+  for (std::size_t at = 0; at < bytes; at += sizeof(wp_block)) {
+    mmap(pages + at, sizeof(wp_block), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
+  }
+  for (std::size_t at = 0; at < sizeof(wp_block); at += 32) {
+    const std::uint64_t head[4] = {arena->incarnation, waitprobe_root.arena, home->written + 3, home->written};
+    std::memcpy(pages + at, head, sizeof head);
+  }
+  arena->block_cnt = rotating_blocks;
+  rotate();
+}
+
 constexpr struct {
   const char* name;
   void (*tell)();
 } lies[] = {
     {"wild-counters", lie_wild_counters}, {"null-counters", lie_null_counters},   {"huge-counts", lie_huge_counts},
     {"wild-chunks", lie_wild_chunks},     {"endless-chunks", lie_endless_chunks}, {"counter-ring", lie_counter_ring},
-    {"many-blocks", lie_many_blocks},     {"open-slots", lie_open_slots},
+    {"many-blocks", lie_many_blocks},     {"open-slots", lie_open_slots},         {"rotating", lie_rotating},
 };
 
 }  // namespace
@@ -114,7 +144,6 @@ int main(int argc, char** argv) {
   }
   std::puts("lied");
   std::fflush(stdout);
-  char byte;
-  (void)!read(0, &byte, 1);
+  for (pollfd input = {STDIN_FILENO, POLLIN, 0}; poll(&input, 1, pages != nullptr ? 1 : -1) == 0;) rotate();
   _exit(0);
 }

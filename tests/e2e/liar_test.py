@@ -2,9 +2,11 @@
 """A process whose memory lies harms nobody but itself: no crash, no hang, no memory without bound, and others are counted exactly."""
 
 import json
+import re
 import resource
 import subprocess
 import time
+import unittest
 
 import harness
 from harness import Hist, Program, TestCase, Workload, counts_of, run
@@ -57,6 +59,24 @@ class Liars(TestCase):
                     self.assertEqual(counts, truth)
         if not harness.SANITIZED:
             self.assertLess(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, MOST_KIB)
+
+    @unittest.skipIf(harness.SANITIZED, "a sanitizer keeps what was freed")
+    def test_memory_stays_flat_while_blocks_move(self):
+        liar = self.started(Program([harness.built("waitprobe-liar"), "rotating"], stdin=subprocess.PIPE))
+        harness.wait_until(lambda: "ready" in liar.out, "the liar stands ready")
+        tool = self.started(Hist("-p", liar.pid, "-i", "0.01"))
+        harness.wait_until(lambda: "lied" in liar.out, "the liar has lied")
+
+        def rss_after(snapshots):
+            harness.wait_until(lambda: tool.out.count("\n") >= snapshots, f"{snapshots} looks")
+            with open(f"/proc/{tool.pid}/status", encoding="ascii", errors="replace") as status:
+                return int(re.search(r"^VmRSS:\s+(\d+)", status.read(), re.M)[1])
+
+        before = rss_after(20)
+        self.assertLess(rss_after(120) - before, 2048)  # KiB; by address it would be 100 for each look
+        liar.process.stdin.close()
+        liar.wait()
+        self.assertEqual(tool.wait(), 0, tool)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
 #include "src/collect/block_reader.h"
 
 #include <gtest/gtest.h>
+#include <malloc.h>
 
 #include <vector>
 
@@ -60,6 +61,22 @@ std::vector<std::uint64_t> numbers(std::uint64_t from, std::uint64_t to) {
   std::vector<std::uint64_t> all;
   for (; from < to; from++) all.push_back(from);
   return all;
+}
+
+TEST(BlockReader, RemembersNoMoreOfAProcessThatMovesItsBlocksAllTheTime) {
+  Process process;
+  BlockReader reader;
+  const auto look = [&](std::uint64_t round) {
+    process.root.chunks[0] = blocks_at + round * 0x100000;
+    process.memory = {};
+    process.memory.map(process.root.chunks[0], process.blocks.data(), process.blocks.size() * sizeof(wp_block));
+    for (wp_block& block : process.blocks) process.write(block, 1);
+    EXPECT_EQ(process.read(reader).size(), process.blocks.size());
+  };
+  for (std::uint64_t round = 0; round < 100; round++) look(round);
+  const std::size_t before = mallinfo2().uordblks;
+  for (std::uint64_t round = 100; round < 10'000; round++) look(round);
+  EXPECT_LE(mallinfo2().uordblks, before + 100'000);
 }
 
 }  // namespace
