@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # Runs one of the bpftrace scripts beside it on a target: scripts/bt.sh TARGET SCRIPT [ARGUMENT...]
-#   -p PID    this process, until it ends; its files have to be where they were
+#   -p PID    this process, until it ends; its files have to be where they were, without ':' in their paths
 #   -f FILE   every process of this program or library, now and later
 #   -a        every process that carries the probes now, and what else runs their files
 #   SCRIPT    waithist.bt, waitcount.bt, waitslow.bt, waitopen.bt, waitblame.bt, or a path; its first argument is the target
@@ -14,6 +14,19 @@ fail() {
   echo "bt.sh: $1" >&2
   exit "${2:-2}"
 }
+# What bpftrace cannot trace by its pid, of which it says nothing that helps: it goes by the paths of the process's files, which it ends at the
+# first ':', and reads them under the number of the main thread.
+check_process() {
+  local path
+  if grep -q '^State:[[:blank:]]*Z' "/proc/$1/status" 2>/dev/null; then
+    fail "the main thread of process $1 has ended, and bpftrace goes by that: name its program or library, -f FILE" 1
+  fi
+  while IFS= read -r path; do
+    if grep -zaqx wait_stop "/proc/$1/root$path" 2>/dev/null; then
+      fail "bpftrace cannot trace a process by a path with ':' in it, as $path of process $1: name the file, -f FILE, which takes all processes of it" 1
+    fi
+  done < <(sed -n 's,^[0-9a-f]*-[0-9a-f]* ..x[^/]*\(/.*:.*\)$,\1,p' "/proc/$1/maps" 2>/dev/null | sort -u)
+}
 is_file() { [ -f "$1" ] && [ -r "$1" ]; }
 usage="see the head of scripts/bt.sh"
 
@@ -22,6 +35,7 @@ case ${1:-} in
   -p)
     [[ ${2:-} =~ ^[0-9]+$ ]] || fail "-p takes a pid, not '${2:-}'; $usage"
     [ -d "/proc/$2" ] || fail "there is no process $2" 1
+    check_process "$2"
     options=(-p "$2")
     shift 2
     ;;

@@ -20,6 +20,11 @@ SLOW = ["--threads", "2", "--waits", "23", "--keys", "2", "--pattern", "sleep", 
 PATH = {"PATH": f"{os.path.abspath(harness.BUILD)}:{os.environ['PATH']}"}
 
 
+def read_text(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
 class Scripts(TestCase):
     """Each script by bpftrace alone, on a file."""
 
@@ -161,6 +166,36 @@ class Launcher(TestCase):
             self.assertEqual(script.wait(), 0, script)
             self.assertIn(f"@count[work.0]: {1000 * len(workloads)}\n", script.out)
             self.assertNotIn("INJECTED", script.out)
+
+    def test_a_process_that_bpftrace_cannot_trace_by_its_pid(self):
+        with tempfile.TemporaryDirectory() as folder:
+            program = os.path.join(folder, "a:b")
+            shutil.copy(FILE, program)
+            colon = self.started(Workload(program=program))
+            gone = self.started(Program([harness.built("waitprobe-main-thread-gone"), 0], stdin=subprocess.PIPE))
+            self.addCleanup(gone.process.stdin.close)
+            gone.process.stdin.write(b"mm")  # for each of its threads
+            gone.process.stdin.flush()
+            wait_until(lambda: "State:\tZ" in read_text(f"/proc/{gone.pid}/status"), "the main thread has ended")
+            for pid, why in ((colon.pid, f"a path with ':' in it, as {re.escape(program)} of process {colon.pid}"), (gone.pid, "the main thread of process")):
+                script = harness.run(os.path.join(SCRIPTS, "bt.sh"), "-p", pid, "waithist.bt", env=PATH)
+                self.assertEqual(script.process.returncode, 1, script)
+                self.assertRegex(script.err, f"^bt.sh: .*{why}.*-f FILE.*\n$")
+
+    def test_a_process_with_a_name_that_is_hard_to_write(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for name in ("a b", "a*b", 'a"b', "a'b", "a{b", "a?b"):
+                program = os.path.join(folder, name)
+                shutil.copy(FILE, program)
+                workload = self.started(Workload(*WORK, program=program))
+                with self.subTest(name=name):
+                    script = self.started(Program([os.path.join(SCRIPTS, "bt.sh"), "-p", workload.pid, "waithist.bt"], env=PATH, start_new_session=True))
+                    self.addCleanup(end_session, script.pid)
+                    wait_until(lambda: script.process.poll() is not None or is_attached_in_session(script.pid), f"it has attached: {script}")
+                    workload.go()
+                    workload.wait()
+                    script.wait()
+                    self.assertEqual(tracers.map_of(script.out, "count").get("work.0"), workload.truth()["work.0"], script)
 
     def test_a_signal_that_comes_early_or_to_the_script_alone(self):
         self.started(Workload())
