@@ -212,7 +212,7 @@ struct wp_owned_block {
 WP_ASSERT_SIZE(struct wp_owned_block, 24);
 
 /* Which waits count, by the moment they stopped: from `since` on, less than `span` later. And how that clock's units become
- * nanoseconds: units * mult >> shift. Written by the tool at any time, `span` last. */
+ * nanoseconds: units * mult >> shift. The tool writes `shift` before anything counts, and `mult` and `span` at any time. */
 struct wp_window {
   __u64 since;
   __u64 span;

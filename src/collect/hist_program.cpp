@@ -116,15 +116,14 @@ std::vector<ProbeProgram> HistProgram::probe_programs() const {
 }
 
 void HistProgram::set_rate(const TickRate& rate) {
-  wp_window& cycles = skeleton_->data->windows[WP_WINDOW_CYCLES];
-  cycles.mult = rate.mult;
-  cycles.shift = rate.shift;
+  __atomic_store_n(&skeleton_->data->windows[WP_WINDOW_CYCLES].mult, rate.mult, __ATOMIC_RELAXED);
 }
 
 void HistProgram::count_from(std::uint64_t since_ns, const ClockPair& now, const TickRate& rate) {
   auto& windows = skeleton_->data->windows;
   windows[WP_WINDOW_NS].since = since_ns;
   if (rate.mult != 0) windows[WP_WINDOW_CYCLES].since = cycles_at(since_ns, now, rate);
+  windows[WP_WINDOW_CYCLES].shift = rate.shift;
   set_rate(rate);
   for (wp_window& window : windows) __atomic_store_n(&window.span, UINT64_MAX - window.since, __ATOMIC_RELEASE);
 }

@@ -44,6 +44,7 @@ class HistProgram {
   // looked before can have passed over a wait that counts. The pair is near them.
   void count_from(std::uint64_t since_ns, const ClockPair& now, const TickRate& rate);
   void count_until(std::uint64_t until_ns, const ClockPair& now, const TickRate& rate);
+  // REQUIRES: the shift is that of count_from().
   void set_rate(const TickRate& rate);
 
   // Counts records of a block that the tool has read, those that nobody else has brought. False when earlier ones are still to

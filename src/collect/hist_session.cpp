@@ -57,7 +57,7 @@ void HistSession::begin_to_count() {
 void HistSession::check_rate() {
   const ClockPair now = read_clocks();
   if (rate_.mult == 0 || now.ns - clocks_.ns < rate_distance_ns) return;
-  const auto rate = rate_between(clocks_, now);
+  const auto rate = rate_between(clocks_, now, rate_.shift);
   clocks_ = now;
   if (!rate) return;
   if (!rates_agree(*rate, rate_) && !rate_changed_) {

@@ -21,6 +21,20 @@ bool has_counter() {
 #endif
 }
 
+// Nanoseconds of a tick.
+std::optional<double> ratio_between(const ClockPair& from, const ClockPair& to) {
+  if (to.ns < from.ns + 1'000'000 || to.cycles <= from.cycles) return std::nullopt;
+  const double ratio = static_cast<double>(to.ns - from.ns) / static_cast<double>(to.cycles - from.cycles);
+  if (ratio < 0.01 || ratio > 1000) return std::nullopt;
+  return ratio;
+}
+
+std::optional<TickRate> rate_of(double ratio, std::uint32_t shift) {
+  const double mult = std::ldexp(ratio, static_cast<int>(shift));
+  if (mult >= std::ldexp(1.0, 32)) return std::nullopt;
+  return TickRate{static_cast<std::uint32_t>(mult), shift};
+}
+
 }  // namespace
 
 ClockPair read_clocks() {
@@ -37,13 +51,16 @@ ClockPair read_clocks() {
 }
 
 std::optional<TickRate> rate_between(const ClockPair& from, const ClockPair& to) {
-  if (to.ns < from.ns + 1'000'000 || to.cycles <= from.cycles) return std::nullopt;
-  const double ratio = static_cast<double>(to.ns - from.ns) / static_cast<double>(to.cycles - from.cycles);
-  if (ratio < 0.01 || ratio > 1000) return std::nullopt;
-  TickRate rate{0, 32};
-  while (std::ldexp(ratio, static_cast<int>(rate.shift)) >= std::ldexp(1.0, 32)) rate.shift--;
-  rate.mult = static_cast<std::uint32_t>(std::ldexp(ratio, static_cast<int>(rate.shift)));
-  return rate;
+  const auto ratio = ratio_between(from, to);
+  if (!ratio) return std::nullopt;
+  std::uint32_t shift = 32;
+  while (std::ldexp(*ratio, static_cast<int>(shift)) >= std::ldexp(1.0, 31)) shift--;
+  return rate_of(*ratio, shift);
+}
+
+std::optional<TickRate> rate_between(const ClockPair& from, const ClockPair& to, std::uint32_t shift) {
+  const auto ratio = ratio_between(from, to);
+  return ratio ? rate_of(*ratio, shift) : std::nullopt;
 }
 
 double ns_per_tick(const TickRate& rate) { return std::ldexp(static_cast<double>(rate.mult), -static_cast<int>(rate.shift)); }

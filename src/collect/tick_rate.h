@@ -24,8 +24,12 @@ struct TickRate {
 };
 
 // From two pairs, the later one last. Nothing when they say nothing: less than a millisecond apart, or of no plausible counter
-// (1 MHz to 100 GHz).
+// (1 MHz to 100 GHz). The shift is chosen so that a tick may become twice as long and still be told with the same shift.
 std::optional<TickRate> rate_between(const ClockPair& from, const ClockPair& to);
+
+// With the shift of an earlier rate, so that only one word differs: whoever reads both while they are changed gets no mixture.
+// Nothing also when a tick has become too long for that shift.
+std::optional<TickRate> rate_between(const ClockPair& from, const ClockPair& to, std::uint32_t shift);
 
 double ns_per_tick(const TickRate& rate);
 

@@ -47,6 +47,22 @@ TEST(TickRate, AgreesWithinAThousandth) {
   EXPECT_FALSE(rates_agree(rate(2000), rate(1997.9)));
 }
 
+// BPF programs read mult and shift one after the other, while the tool changes them: only one may ever change.
+TEST(TickRate, KeepsTheShiftOfASession) {
+  const auto pair_of = [](double mhz) { return ClockPair{static_cast<std::uint64_t>(mhz * 1e6), 1'000'000'000}; };
+  for (const double mhz : {2.0, 24.0, 499.99, 500.0, 999.99, 1000.0, 1000.01, 1999.9, 2000.0, 2445.4, 10'000.0}) {
+    const TickRate first = *rate_between({0, 0}, pair_of(mhz));
+    for (const double change : {0.51, 0.9999, 1.0, 1.0001, 1.9}) {
+      const auto later = rate_between({0, 0}, pair_of(mhz * change), first.shift);
+      ASSERT_TRUE(later.has_value()) << mhz << " MHz, then " << change << " of it";
+      EXPECT_EQ(later->shift, first.shift);
+      EXPECT_NEAR(ns_per_tick(*later) * mhz * change, 1000, 1e-3);
+    }
+  }
+  const TickRate first = *rate_between({0, 0}, pair_of(1000.01));
+  EXPECT_FALSE(rate_between({0, 0}, pair_of(200), first.shift).has_value()) << "five times as long: no room in 32 bits";
+}
+
 // On this machine: what was measured over a tenth of a second holds for another tenth.
 TEST(TickRate, IsRepeatable) {
   const ClockPair first = read_clocks();
