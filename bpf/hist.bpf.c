@@ -47,7 +47,7 @@ static __noinline int count_batch(struct pt_regs *ctx) {
   struct head head;
   if (!is_target()) return 0;
   if (bpf_usdt_arg(ctx, 0, &block) || read_head(block, &head)) {
-    lose_now(&losses.unreadable, 1);
+    lose_now(&losses.unreadable, 1); /* at least: nobody knows how many records there were */
     return 0;
   }
   take_handed(block, &head);
@@ -56,11 +56,16 @@ static __noinline int count_batch(struct pt_regs *ctx) {
 
 WP_USDT(on_wait_batch, count_batch)
 
-/* A thread has taken a block, perhaps one that others had before. */
+/* A thread has taken a block, perhaps one that others had before. Where that cannot be read, nobody will bring what the block
+ * holds when its thread dies. */
 static __noinline int meet_block(struct pt_regs *ctx) {
   long block = 0;
   struct head head;
-  if (!is_target() || bpf_usdt_arg(ctx, 0, &block) || read_head(block, &head)) return 0;
+  if (!is_target()) return 0;
+  if (bpf_usdt_arg(ctx, 0, &block) || read_head(block, &head)) {
+    lose_now(&losses.unreadable, 1);
+    return 0;
+  }
   struct wp_block_key key = {.incarnation = head.incarnation, .block = block};
   struct wp_block_state *state = state_of(&key, WP_BY_THREAD);
   if (state) __sync_val_compare_and_swap(&state->next, WP_NEXT_UNKNOWN, head.handed);

@@ -67,7 +67,11 @@ static __always_inline void hand_over(struct wp_slow_wait *wait, int described) 
 
 static __noinline int tell_of_wait(struct pt_regs *ctx) {
   long duration_ns = 0;
-  if (!is_target() || bpf_usdt_arg(ctx, 2, &duration_ns)) return 0;
+  if (!is_target()) return 0;
+  if (bpf_usdt_arg(ctx, 2, &duration_ns)) {
+    __sync_fetch_and_add(&losses.unreadable, 1); /* the probe's threshold says that it took long, or nearly */
+    return 0;
+  }
   if ((__u64)duration_ns < slow_config.min_ns) return 0;
   if (slow_config.stacks) {
     struct wp_slow_stack *with_stack = bpf_ringbuf_reserve(&waits, sizeof(*with_stack), 0);

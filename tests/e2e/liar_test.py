@@ -1,15 +1,20 @@
 # SPDX-License-Identifier: MIT
-"""A process whose memory lies harms nobody but itself: no crash, no hang, no memory without bound, and others are counted exactly."""
+"""A process whose memory lies harms nobody but itself: no crash, no hang, no memory without bound, and others are counted exactly.
+A file whose notes lie loses its own waits, and that is told."""
 
 import json
+import os
+import platform
 import re
 import resource
 import subprocess
+import tempfile
 import time
 import unittest
 
 import harness
 from harness import Hist, Program, TestCase, Workload, counts_of, run
+from slow_test import Slow
 
 LIES = ("wild-counters", "null-counters", "huge-counts", "wild-chunks", "endless-chunks", "counter-ring", "many-blocks", "open-slots")
 MOST_SECONDS = 10
@@ -77,6 +82,55 @@ class Liars(TestCase):
         liar.process.stdin.close()
         liar.wait()
         self.assertEqual(tool.wait(), 0, tool)
+
+
+class Notes(TestCase):
+    """Copies of the workload whose note says of one argument that it stands in memory, where there is none."""
+
+    def setUp(self):
+        super().setUp()
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.program = os.path.join(folder.name, "server")
+
+    def break_argument(self, probe, index):
+        """The address is in the third argument: a number, which is none."""
+        with open(harness.built("waitprobe-workload"), "rb") as file:
+            whole = file.read()
+        (note,) = re.finditer(b"\0waitprobe\0" + probe.encode() + b"\0([^\0]+)\0", whole)
+        arguments = note.group(1).split()
+        register = arguments[2].split(b"@")[1]
+        broken = b"8@[%s]" if platform.machine() == "aarch64" else b"8@(%s)"
+        text = b" ".join([*arguments[:index], broken % register])
+        self.assertLessEqual(len(text), len(note.group(1)))
+        with open(self.program, "wb") as file:
+            file.write(whole[:note.start(1)] + text.ljust(len(note.group(1)), b"\0") + whole[note.end(1):])
+        os.chmod(self.program, 0o700)
+
+    def run_under(self, tool_of, *work):
+        workload = self.started(Workload(*work, program=self.program))
+        tool = self.started(tool_of("-p", workload.pid))
+        workload.go()
+        self.assertEqual(workload.wait(), 0, workload)
+        self.assertEqual(tool.wait(), 0, tool)
+        return workload.truth(), tool
+
+    def test_a_batch_that_cannot_be_found_is_told(self):
+        self.break_argument("wait_batch", 0)
+        _, tool = self.run_under(Hist, "--waits", 1009)
+        self.assertEqual(tool.last()["losses"]["unreadable"], 4, "three full rings, and the rest")
+
+    def test_a_block_that_cannot_be_found_is_told(self):
+        self.break_argument("wait_block", 0)
+        truth, tool = self.run_under(Hist, "--waits", 1009)
+        self.assertEqual(tool.last()["losses"]["unreadable"], 1)
+        self.assertEqual(tool.counts(), truth, "the first full ring makes up for it")
+
+    def test_a_slow_wait_whose_duration_cannot_be_read_is_told(self):
+        self.break_argument("wait_slow_1ms", 2)
+        truth, tool = self.run_under(lambda *target: Slow("--min", "1ms", *target), "--waits", 7, "--pattern", "sleep", "--hold-ns", 2_000_000)
+        self.assertEqual(tool.lines(), [])
+        self.assertEqual(tool.summary()["losses"]["unreadable"], sum(truth.values()))
 
 
 if __name__ == "__main__":
