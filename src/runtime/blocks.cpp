@@ -211,7 +211,7 @@ void hand_over(wp_block& home) noexcept {
   const std::uint64_t first = home.handed, written = home.written;
   waitprobe_fire_batch(&home, first, written - first, home.incarnation);
   __atomic_store_n(&home.handed, written, __ATOMIC_RELEASE);
-  check_clock();
+  check_clock(home.incarnation);
 }
 
 void write_first_record(const wp_record& record) noexcept {

@@ -59,10 +59,14 @@ ClockPair read_both() noexcept {
   return pair;
 }
 
-// The last two pairs, of one thread at a time.
-constinit std::atomic_flag checking = ATOMIC_FLAG_INIT;
-constinit ClockPair older = {}, newer = {};
-constinit std::atomic<std::uint64_t> next_check_ns{0};
+// One thread at a time: the incarnation of the one that checks, so that a fork in the middle of it stops no child.
+constinit std::atomic<std::uint64_t> checker{0};
+constinit ClockHistory history;
+
+bool begin_check(std::uint64_t incarnation) noexcept {
+  std::uint64_t before = checker.load(std::memory_order_relaxed);
+  return before != incarnation && checker.compare_exchange_strong(before, incarnation, std::memory_order_acquire);
+}
 
 }  // namespace
 
@@ -78,6 +82,20 @@ bool clocks_agree(const ClockPair& a, const ClockPair& b, const ClockPair& c) no
   return change > 0.999 && change < 1.001;
 }
 
+bool ClockHistory::is_due(std::uint64_t incarnation, std::uint64_t ns) const noexcept {
+  return incarnation_.load(std::memory_order_relaxed) != incarnation || ns >= next_ns_.load(std::memory_order_relaxed);
+}
+
+bool ClockHistory::add(std::uint64_t incarnation, const ClockPair& now) noexcept {
+  if (incarnation_.load(std::memory_order_relaxed) != incarnation) older_ = newer_ = {};
+  const bool agree = older_.ns == 0 || newer_.ns == 0 || clocks_agree(older_, newer_, now);
+  older_ = newer_;
+  newer_ = now;
+  next_ns_.store(now.ns + second_ns, std::memory_order_relaxed);
+  incarnation_.store(incarnation, std::memory_order_relaxed);
+  return agree;
+}
+
 void choose_clock() noexcept {
   if (__atomic_load_n(&waitprobe_root.clock, __ATOMIC_RELAXED) != WP_CLOCK_UNDECIDED) return;
   std::uint32_t choice = WP_CLOCK_MONOTONIC;
@@ -88,17 +106,14 @@ void choose_clock() noexcept {
   __atomic_compare_exchange_n(&waitprobe_root.clock, &undecided, choice, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
 
-void check_clock() noexcept {
+void check_clock(std::uint64_t incarnation) noexcept {
   if (__atomic_load_n(&waitprobe_root.clock, __ATOMIC_RELAXED) != WP_CLOCK_CYCLES) return;
   const ClockPair now = read_both();
-  if (now.ns < next_check_ns.load(std::memory_order_relaxed) || checking.test_and_set(std::memory_order_acquire)) return;
-  if (older.ns != 0 && newer.ns != 0 && !clocks_agree(older, newer, now)) {
+  if (!history.is_due(incarnation, now.ns) || !begin_check(incarnation)) return;
+  if (!history.add(incarnation, now)) {
     __atomic_store_n(&waitprobe_root.clock, std::uint32_t{WP_CLOCK_DISAGREED}, __ATOMIC_RELAXED);
   }
-  older = newer;
-  newer = now;
-  next_check_ns.store(now.ns + second_ns, std::memory_order_relaxed);
-  checking.clear(std::memory_order_release);
+  checker.store(0, std::memory_order_release);
 }
 
 }  // namespace waitprobe::detail

@@ -5,6 +5,7 @@
 // nanoseconds.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <ctime>
 
@@ -26,8 +27,9 @@ inline std::uint64_t cycles() noexcept { return wp_read_cycles(); }
 void choose_clock() noexcept;
 
 // To be called now and then by threads that use the cycle counter: when it runs differently from CLOCK_MONOTONIC, by more than
-// 0.1 % between one second and the next, the clock of the root becomes WP_CLOCK_DISAGREED for good. Threads: any.
-void check_clock() noexcept;
+// 0.1 % between one second and the next, the clock of the root becomes WP_CLOCK_DISAGREED for good. Threads: any, of
+// the process of this incarnation.
+void check_clock(std::uint64_t incarnation) noexcept;
 
 // Both clocks at the same moment, as well as that can be had.
 struct ClockPair {
@@ -39,5 +41,19 @@ struct ClockPair {
 // Whether the counter ran as fast from `a` to `b` as from `b` to `c`, within 0.1 %. True when the pairs cannot tell: closer
 // than a second, or read with an interruption.
 bool clocks_agree(const ClockPair& a, const ClockPair& b, const ClockPair& c) noexcept;
+
+// The last two pairs, of one incarnation: CLOCK_MONOTONIC of a forked child may be that of another time namespace, seconds or
+// years away from its parent's.
+class ClockHistory {
+ public:
+  // Whether a second has gone by since the last pair. Threads: any.
+  bool is_due(std::uint64_t incarnation, std::uint64_t ns) const noexcept;
+  // Whether the clocks agree, with this pair, as far as can be told. Threads: one at a time.
+  bool add(std::uint64_t incarnation, const ClockPair& now) noexcept;
+
+ private:
+  std::atomic<std::uint64_t> incarnation_{0}, next_ns_{0};
+  ClockPair older_ = {}, newer_ = {};
+};
 
 }  // namespace waitprobe::detail

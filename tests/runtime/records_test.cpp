@@ -255,6 +255,22 @@ TEST(Clocks, disagree_beyond_a_thousandth) {
   EXPECT_TRUE(clocks_agree(at(0, 0), at(2 * s, s), at(4 * s + s / 400, 2 * s, s / 1000))) << "interrupted while it was read";
 }
 
+// Its clock may be that of another time namespace.
+TEST(Clocks, of_a_forked_child_are_compared_anew) {
+  constexpr std::uint64_t s = 1'000'000'000, parent = 1, child = 2;
+  const auto at = [](std::uint64_t seconds, std::uint64_t ahead) {
+    return ClockPair{2 * s * seconds, s * (seconds + ahead), 100};
+  };
+  for (const std::uint64_t ahead : {1000ULL, 0ULL, -900ULL}) {
+    waitprobe::detail::ClockHistory history;
+    for (std::uint64_t second = 1000; second < 1003; second++) EXPECT_TRUE(history.add(parent, at(second, 0)));
+    EXPECT_FALSE(history.is_due(parent, at(1002, 0).ns));
+    EXPECT_TRUE(history.is_due(child, at(1002, ahead).ns)) << "also where that is long before";
+    for (std::uint64_t second = 1004; second < 1007; second++) EXPECT_TRUE(history.add(child, at(second, ahead)));
+    EXPECT_FALSE(history.add(child, at(1007, ahead + 1))) << "it still finds what it is there for";
+  }
+}
+
 // docs/design.md says so: two pages for a thread, and one for the arena.
 TEST(Memory, of_a_thread_is_two_pages) {
   arm_batches(WP_CLOCK_MONOTONIC);
