@@ -3,7 +3,8 @@
  * Every struct that crosses a border: between the library and whoever reads its process's memory, and between the BPF
  * programs and the tool. Plain C, included by BPF, library, tool and tests alike, so that nothing is declared twice.
  *
- * Units: nanoseconds of CLOCK_MONOTONIC wherever a name ends in _ns. Addresses of the traced process are __u64.
+ * Units: nanoseconds of CLOCK_MONOTONIC wherever a name ends in _ns: of the clock of its time namespace where a process writes
+ * it, of the machine's own (bpf_ktime_get_ns()) between BPF and tool. Addresses of the traced process are __u64.
  */
 #ifndef WAITPROBE_BPF_ABI_H
 #define WAITPROBE_BPF_ABI_H
@@ -220,7 +221,7 @@ struct wp_window {
   __u32 shift;
 };
 WP_ASSERT_SIZE(struct wp_window, 24);
-#define WP_WINDOW_NS 0     /* times in nanoseconds of CLOCK_MONOTONIC: mult 1, shift 0 */
+#define WP_WINDOW_NS 0     /* times in nanoseconds of the machine's CLOCK_MONOTONIC: mult 1, shift 0 */
 #define WP_WINDOW_CYCLES 1 /* times in ticks of the cycle counter */
 
 /* Every way to lose a wait inside the kernel. */
@@ -248,8 +249,9 @@ struct wp_claim {
   struct wp_block_key key;
   __u64 first;
   __u64 cnt;
+  __u64 offset_ns; /* of its process's CLOCK_MONOTONIC from the machine's */
 };
-WP_ASSERT_SIZE(struct wp_claim, 32);
+WP_ASSERT_SIZE(struct wp_claim, 40);
 
 /* A series that the tool introduces before it brings records of it, for program `introduce`. */
 struct wp_introduction {
@@ -295,7 +297,7 @@ WP_ASSERT_SIZE(struct wp_program_start, 320);
 /* A wait that took long, as slow.bpf.c tells of it; followed by a copy of the stack if that is wanted. */
 #define WP_STACK_MAX 32768 /* bytes */
 struct wp_slow_wait {
-  __u64 stop_ns;
+  __u64 stop_ns; /* of the machine's clock */
   __u64 duration_ns;
   __u64 wait_id;
   __u32 pid; /* as the first pid namespace counts */
@@ -342,7 +344,8 @@ struct wp_config {
   __u8 filter_targets; /* count only processes in map `targets` */
   __u8 follow_forks;   /* a child of a target becomes a target */
   __u8 pad[6];
+  __u64 boottime_offset_ns; /* of the tool's CLOCK_BOOTTIME from the machine's: /proc shows it moments of its own */
 };
-WP_ASSERT_SIZE(struct wp_config, 8);
+WP_ASSERT_SIZE(struct wp_config, 16);
 
 #endif

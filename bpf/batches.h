@@ -76,14 +76,16 @@ struct records {
   struct wp_ring *ring;
   struct wp_block_state *state;
   __u64 incarnation;
-  __u64 from; /* number of the first record of a loop */
+  __u64 offset_ns; /* of their process's CLOCK_MONOTONIC from the machine's */
+  __u64 from;      /* number of the first record of a loop */
   __u32 shard;
   enum who who;
 };
 
-static __always_inline int counts(const struct wp_record *record, __u64 margin) {
+static __always_inline int counts(const struct records *records, const struct wp_record *record, __u64 margin) {
   const struct wp_window *window = &windows[record->counter >> 63];
   __u64 after = record->stop - window->since;
+  if (!(record->counter & WP_REF_CYCLES)) after -= records->offset_ns;
   return window->span > margin && after >= margin && after < window->span - margin;
 }
 
@@ -118,7 +120,7 @@ static __noinline int add_record(const struct records *records, const struct wp_
 /* Two ways through the records, each for bpf_loop, since the verifier would take a second for a plain loop over 256. */
 static long add_one(__u32 round, struct records *records) {
   const struct wp_record *record = &records->ring->records[(records->from + round) % WP_RING_RECORDS];
-  if (counts(record, 0)) add_record(records, record);
+  if (counts(records, record, 0)) add_record(records, record);
   return 0;
 }
 
@@ -188,13 +190,14 @@ static __always_inline void add_claimed(const struct wp_block_key *key, struct w
       .ring = ring,
       .state = state,
       .incarnation = key->incarnation,
+      .offset_ns = by != WP_BY_TOOL ? monotonic_offset_ns() : claimed.offset_ns,
       .from = first,
       .shard = key->block / sizeof(struct wp_block),
       .who = by != WP_BY_TOOL ? CURRENT : STRANGER,
   };
   /* What brings full rings has to be quick; the others spare the verifier the way for those. */
-  int all_count = full_rings && counts(&ring->records[first % WP_RING_RECORDS], MARGIN) &&
-                  counts(&ring->records[(end - 1) % WP_RING_RECORDS], MARGIN);
+  int all_count = full_rings && counts(&records, &ring->records[first % WP_RING_RECORDS], MARGIN) &&
+                  counts(&records, &ring->records[(end - 1) % WP_RING_RECORDS], MARGIN);
   add_all(&records, end - first, all_count);
 }
 

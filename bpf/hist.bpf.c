@@ -23,7 +23,7 @@ static __noinline int count_stop(struct pt_regs *ctx) {
   long key_address = 0, stop_ns = 0, duration_ns = 0;
   if (bpf_usdt_arg(ctx, 0, &key_address) || bpf_usdt_arg(ctx, 1, &stop_ns) || bpf_usdt_arg(ctx, 2, &duration_ns))
     goto unreadable;
-  if (stop_ns - windows[WP_WINDOW_NS].since >= windows[WP_WINDOW_NS].span) return 0;
+  if (stop_ns - monotonic_offset_ns() - windows[WP_WINDOW_NS].since >= windows[WP_WINDOW_NS].span) return 0;
   /* What stands in front of the key that a probe was given. */
   struct wp_counter counter;
   __u64 address = key_address - sizeof(counter);
@@ -118,6 +118,13 @@ WP_ENTER(execve)
 WP_ENTER(execveat)
 WP_ENTER(exit)
 WP_ENTER(exit_group)
+
+/* A process enters another time namespace: what it has written down is of the clock that it leaves. */
+SEC("kprobe/timens_install")
+int on_time_namespace(void *ctx) {
+  bring_own(0);
+  return 0;
+}
 
 SEC("tp/sched/sched_process_exit")
 int on_thread_exit(void *ctx) {

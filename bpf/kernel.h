@@ -40,6 +40,24 @@ struct linux_binprm {
   const char *filename;
 } WP_PRESERVE;
 
+struct timespec64 {
+  __s64 tv_sec;
+  long tv_nsec;
+} WP_PRESERVE;
+
+struct timens_offsets {
+  struct timespec64 monotonic;
+} WP_PRESERVE;
+
+/* On a kernel without CONFIG_TIME_NS it has no members. */
+struct time_namespace {
+  struct timens_offsets offsets;
+} WP_PRESERVE;
+
+struct nsproxy {
+  struct time_namespace *time_ns;
+} WP_PRESERVE;
+
 struct signal_struct {
   atomic_t live; /* threads of the process that have not exited */
 } WP_PRESERVE;
@@ -53,6 +71,7 @@ struct task_struct {
   struct mm_struct *mm;
   __u64 start_boottime;
   char comm[16];
+  struct nsproxy *nsproxy;
   struct signal_struct *signal;
 } WP_PRESERVE;
 
@@ -61,6 +80,16 @@ struct task_struct {
 struct trace_event_raw_signal_deliver {
   unsigned long sa_handler;
 } WP_PRESERVE;
+
+/* How far the current process's CLOCK_MONOTONIC is ahead of the machine's, which is that of bpf_ktime_get_ns(): of its own time
+ * namespace, which is not that of its children to come. */
+static __always_inline __u64 monotonic_offset_ns(void) {
+  if (!bpf_core_field_exists(struct time_namespace, offsets)) return 0;
+  struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+  struct time_namespace *time_ns = BPF_CORE_READ(task, nsproxy, time_ns);
+  return (__u64)BPF_CORE_READ(time_ns, offsets.monotonic.tv_sec) * 1000000000ULL +
+         BPF_CORE_READ(time_ns, offsets.monotonic.tv_nsec);
+}
 
 /* A uprobe program can be preempted, and another thread may enter it on the same CPU before it ends; on newer kernels even its
  * stack is per CPU. So each entry wraps its body with these, where the kernel has them (from about 6.10 on). */

@@ -57,7 +57,7 @@ static __always_inline int describe(__u32 slot, const struct wp_series_key *key,
   struct wp_counter counter;
   if (read_counter(key->counter, &counter, info->key)) return -1;
   struct task_struct *leader = owner_of_memory();
-  info->process_start_ticks = BPF_CORE_READ(leader, start_boottime) / WP_CLOCK_TICK_NS;
+  info->process_start_ticks = (BPF_CORE_READ(leader, start_boottime) + config.boottime_offset_ns) / WP_CLOCK_TICK_NS;
   info->distinct = wp_distinct(key->incarnation, counter.id);
   info->pid = BPF_CORE_READ(leader, tgid);
   if (BPF_CORE_READ(leader, flags) & PF_FORKNOEXEC) info->parent_pid = BPF_CORE_READ(leader, real_parent, tgid);

@@ -27,7 +27,7 @@ static __always_inline int describe(struct pt_regs *ctx, struct wp_slow_wait *wa
   if (bpf_usdt_arg(ctx, 0, &key) || bpf_usdt_arg(ctx, 1, &stop_ns) || bpf_usdt_arg(ctx, 3, &wait_id)) return -1;
   struct task_struct *task = (struct task_struct *)bpf_get_current_task();
   __u64 pid_tgid = bpf_get_current_pid_tgid();
-  wait->stop_ns = stop_ns;
+  wait->stop_ns = stop_ns - monotonic_offset_ns();
   wait->duration_ns = duration_ns;
   wait->wait_id = wait_id;
   wait->pid = pid_tgid >> 32;

@@ -16,6 +16,7 @@ struct Found {
 };
 
 constexpr std::uint64_t slack_ns = 1'000'000'000;
+constexpr std::uint64_t same_clock = 0;  // a dump does not tell the time namespace of its process
 
 // When the dump was made, in nanoseconds of this machine's CLOCK_MONOTONIC: when the file was last written, unless that was
 // before this machine was started, or before a wait in it began. Nothing when it is not known.
@@ -25,7 +26,7 @@ std::optional<std::uint64_t> made_ns(const CoreFile& core, const std::vector<Fou
   if (ago_ns >= now) return std::nullopt;
   const std::uint64_t made = now - ago_ns;
   for (const Found& found : all) {
-    const auto start_ns = clock.start_ns(found.slot);
+    const auto start_ns = clock.start_ns(found.slot, same_clock);
     if (!start_ns || *start_ns > made + slack_ns) return std::nullopt;
   }
   return made;
@@ -100,7 +101,7 @@ Result<OpenWaits> read_open_waits(const std::string& core_path, const StuckOptio
   to.ages_are_known = made.has_value();
   for (const Found& found : all) {
     std::optional<std::uint64_t> age_ns;
-    if (made) age_ns = *made - std::min(*made, clock.start_ns(found.slot).value_or(*made));
+    if (made) age_ns = *made - std::min(*made, clock.start_ns(found.slot, same_clock).value_or(*made));
     if (age_ns && *age_ns < options.older_ns) {
       to.younger_cnt++;
       continue;

@@ -13,6 +13,7 @@
 #include "bpf/claim.h"
 #include "hist.skel.h"
 #include "src/collect/kernel_features.h"
+#include "src/collect/time_namespace.h"
 #include "src/collect/tracepoints.h"
 #include "src/collect/tracing_rights.h"
 
@@ -42,6 +43,7 @@ void choose_programs(hist_bpf& skeleton, Transport transport, const KernelFeatur
        {programs.on_wait_batch, programs.on_wait_block, programs.claim, programs.introduce, programs.on_signal}) {
     bpf_program__set_autoload(program, batches);
   }
+  bpf_program__set_autoload(programs.on_time_namespace, batches && kernel.time_namespaces);
   bpf_program__set_autoload(programs.on_prepare_exec, batches && kernel.exec_is_announced);
   for (bpf_program* program : {programs.on_execve, programs.on_execveat}) {
     bpf_program__set_autoload(program, batches && !kernel.exec_is_announced);
@@ -49,7 +51,8 @@ void choose_programs(hist_bpf& skeleton, Transport transport, const KernelFeatur
   for (bpf_program* program : {programs.on_exit, programs.on_exit_group}) {
     bpf_program__set_autoload(program, batches && !kernel.exit_is_early);
   }
-  for (bpf_program* program : {programs.on_wait_stop, programs.on_wait_batch, programs.on_wait_block}) {
+  for (bpf_program* program :
+       {programs.on_wait_stop, programs.on_wait_batch, programs.on_wait_block, programs.on_time_namespace}) {
     bpf_program__set_autoattach(program, false);
   }
 }
@@ -89,16 +92,24 @@ Result<HistProgram> HistProgram::load(const wp_config& config, Transport transpo
   if (auto rights = check_tracing_rights(); !rights) return rights.error();
   const auto kernel = read_kernel_features();
   if (!kernel) return kernel.error();
+  const auto offsets = own_time_offsets();
+  if (!offsets) return unknown_time_error();
   LibbpfLog log;
   HistProgram program;
   program.transport_ = transport;
+  program.offset_ns_ = offsets->monotonic_ns;
   program.skeleton_.reset(hist_bpf__open());
   if (program.skeleton_ == nullptr) return load_error(errno, log.text());
   hist_bpf* skeleton = program.skeleton_.get();
   skeleton->rodata->config = config;
+  skeleton->rodata->config.boottime_offset_ns = offsets->boottime_ns;
   choose_programs(*skeleton, transport, *kernel);
   if (const int failed = hist_bpf__load(skeleton); failed != 0) return load_error(-failed, log.text());
   if (auto attached = attach_to_kernel(*skeleton->skeleton, log); !attached) return attached.error();
+  if (bpf_program__autoload(skeleton->progs.on_time_namespace)) {
+    // On its own, as it may be in vain: not every kernel has kprobes.
+    skeleton->links.on_time_namespace = bpf_program__attach(skeleton->progs.on_time_namespace);
+  }
 
   auto processes = ProcessFilter::open(skeleton->maps.targets, skeleton->maps.sightings, config.filter_targets != 0);
   if (!processes) return processes.error();
@@ -121,7 +132,7 @@ void HistProgram::set_rate(const TickRate& rate) {
 
 void HistProgram::count_from(std::uint64_t since_ns, const ClockPair& now, const TickRate& rate) {
   auto& windows = skeleton_->data->windows;
-  windows[WP_WINDOW_NS].since = since_ns;
+  windows[WP_WINDOW_NS].since = since_ns - offset_ns_;
   if (rate.mult != 0) windows[WP_WINDOW_CYCLES].since = cycles_at(since_ns, now, rate);
   windows[WP_WINDOW_CYCLES].shift = rate.shift;
   set_rate(rate);
@@ -130,15 +141,15 @@ void HistProgram::count_from(std::uint64_t since_ns, const ClockPair& now, const
 
 void HistProgram::count_until(std::uint64_t until_ns, const ClockPair& now, const TickRate& rate) {
   auto& windows = skeleton_->data->windows;
-  __atomic_store_n(&windows[WP_WINDOW_NS].span, until_ns - windows[WP_WINDOW_NS].since, __ATOMIC_RELEASE);
+  __atomic_store_n(&windows[WP_WINDOW_NS].span, until_ns - offset_ns_ - windows[WP_WINDOW_NS].since, __ATOMIC_RELEASE);
   if (rate.mult == 0) return;
   const std::uint64_t until = cycles_at(until_ns, now, rate);
   __atomic_store_n(&windows[WP_WINDOW_CYCLES].span, until - windows[WP_WINDOW_CYCLES].since, __ATOMIC_RELEASE);
 }
 
-bool HistProgram::claim(const wp_block_key& key, std::uint64_t first, std::uint64_t cnt,
+bool HistProgram::claim(const wp_block_key& key, std::uint64_t first, std::uint64_t cnt, std::uint64_t offset_ns,
                         const std::array<wp_record, WP_RING_RECORDS>& ring) {
-  skeleton_->bss->claimed = {key, first, cnt};
+  skeleton_->bss->claimed = {key, first, cnt, offset_ns};
   std::copy(ring.begin(), ring.end(), rings_[WP_RING_OF_TOOL].records);
   return run(skeleton_->progs.claim) != WP_REFUSE;
 }

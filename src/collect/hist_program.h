@@ -49,7 +49,8 @@ class HistProgram {
 
   // Counts records of a block that the tool has read, those that nobody else has brought. False when earlier ones are still to
   // come from their thread; then these have to be read again.
-  bool claim(const wp_block_key& key, std::uint64_t first, std::uint64_t cnt,
+  // `offset_ns` is that of their process's CLOCK_MONOTONIC from the machine's.
+  bool claim(const wp_block_key& key, std::uint64_t first, std::uint64_t cnt, std::uint64_t offset_ns,
              const std::array<wp_record, WP_RING_RECORDS>& ring);
   // Says whose records are going to be claimed. False when there is no room for the series.
   bool introduce(const wp_introduction& introduction);
@@ -91,6 +92,7 @@ class HistProgram {
   std::unique_ptr<hist_bpf, DestroySkeleton> skeleton_;
   ProcessFilter processes_;
   Transport transport_ = Transport::batches;
+  std::uint64_t offset_ns_ = 0;               // of our CLOCK_MONOTONIC from the machine's
   std::vector<wp_hist> totals_;               // those that read_totals() has read
   std::vector<KnownSeries*> series_of_slot_;  // null: not seen yet
   // In the order of merge_series(), which is that of these keys.

@@ -55,8 +55,8 @@ SlotClock SlotClock::measure() {
   return clock;
 }
 
-std::optional<std::uint64_t> SlotClock::start_ns(const OpenSlot& slot) const {
-  if (!slot.is_cycles) return slot.start;
+std::optional<std::uint64_t> SlotClock::start_ns(const OpenSlot& slot, std::optional<std::uint64_t> ahead_ns) const {
+  if (!slot.is_cycles) return ahead_ns ? std::optional<std::uint64_t>(slot.start - *ahead_ns) : std::nullopt;
   if (!rate_) return std::nullopt;
   const double before_ns = (static_cast<double>(pair_.cycles) - static_cast<double>(slot.start)) * ns_per_tick(*rate_);
   return static_cast<std::uint64_t>(static_cast<double>(pair_.ns) - before_ns);

@@ -18,21 +18,22 @@ struct OpenSlot {
   std::uint64_t wait_id = 0;
   std::uint64_t counter = 0;  // address of struct wp_counter
   std::uint64_t start = 0;
-  bool is_cycles = false;  // `start` is in ticks of the cycle counter; else nanoseconds of CLOCK_MONOTONIC
+  bool is_cycles = false;  // `start` is in ticks of the cycle counter; else nanoseconds of its own CLOCK_MONOTONIC
 };
 
 // Those that were open for as long as it took to read their block twice. Of a process that lies, whatever it likes, but no more
 // than 65,536.
 std::vector<OpenSlot> read_open_slots(const Memory& memory, const wp_root& root, const wp_arena& arena);
 
-// Turns the moments at which waits began into nanoseconds of CLOCK_MONOTONIC.
+// Turns the moments at which waits began into nanoseconds of our CLOCK_MONOTONIC.
 class SlotClock {
  public:
   // Measures the cycle counter, which takes two milliseconds.
   static SlotClock measure();
 
-  // Nothing when it is in cycles and these cannot be read here.
-  std::optional<std::uint64_t> start_ns(const OpenSlot& slot) const;
+  // `ahead_ns` is what the process's CLOCK_MONOTONIC is ahead of ours. Nothing when it is in cycles and these cannot be read
+  // here, or otherwise when it is not known how far ahead.
+  std::optional<std::uint64_t> start_ns(const OpenSlot& slot, std::optional<std::uint64_t> ahead_ns) const;
 
  private:
   ClockPair pair_;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "src/collect/clock.h"
+#include "src/collect/time_namespace.h"
 
 namespace waitprobe {
 namespace {
@@ -23,7 +24,10 @@ Result<std::unique_ptr<SlowSession>> SlowSession::open(const TargetChoice& choic
   if (auto checked = TargetSession::check(choice); !checked) return checked.error();
   auto program = SlowProgram::load(config_of(choice), min_ns, stacks);
   if (!program) return program.error();
+  const auto offsets = own_time_offsets();
+  if (!offsets) return unknown_time_error();
   std::unique_ptr<SlowSession> session(new SlowSession(std::move(*program), stacks));
+  session->offset_ns_ = offsets->monotonic_ns;
   auto targets = TargetSession::open(choice, *session, stop_signals);
   if (!targets) return targets.error();
   session->targets_ = std::move(*targets);
@@ -51,7 +55,7 @@ bool SlowSession::is_repeated(const wp_slow_wait& wait) {
 void SlowSession::add(const wp_slow_wait& wait, const std::uint8_t* stack) {
   if (is_repeated(wait)) return;
   SlowWait slow;
-  slow.time_unix_ns = clock_ns(CLOCK_REALTIME) - (now_ns() - wait.stop_ns);
+  slow.time_unix_ns = clock_ns(CLOCK_REALTIME) - ((now_ns() - offset_ns_) - wait.stop_ns);
   slow.pid = wait.pid;
   slow.tid = wait.tid;
   slow.comm = text_of(wait.comm, sizeof wait.comm);

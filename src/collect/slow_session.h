@@ -55,6 +55,7 @@ class SlowSession : private Tracer {
 
   SlowProgram program_;
   bool stacks_;
+  std::uint64_t offset_ns_ = 0;  // of our CLOCK_MONOTONIC from the machine's
   Symbolizer symbolizer_;
   std::vector<SlowWait> waits_;                       // not taken yet
   std::unordered_map<std::uint32_t, LastWait> last_;  // by thread

@@ -11,6 +11,7 @@
 #include "src/collect/process_memory.h"
 #include "src/collect/stopped_thread.h"
 #include "src/collect/thread_info.h"
+#include "src/collect/time_namespace.h"
 #include "src/model/key_patterns.h"
 
 namespace waitprobe {
@@ -19,6 +20,9 @@ namespace {
 // A wait that began within this time after its thread did is as old as it; the kernel tells when threads began in ticks of 10
 // ms.
 constexpr std::uint64_t as_old_ns = 50'000'000;
+
+// Of moments that offsets were taken from: one before our clock began is as large a number as there is.
+bool is_before(std::uint64_t one, std::uint64_t other) { return static_cast<std::int64_t>(one - other) < 0; }
 
 }  // namespace
 
@@ -78,35 +82,35 @@ std::vector<StuckSession::Found> StuckSession::find_slots(const std::vector<Copy
 // The process that a copy is in, looked up once.
 StuckSession::Process& StuckSession::process_of(std::uint32_t pid, Processes& processes) {
   const auto [entry, is_new] = processes.try_emplace(pid);
-  if (is_new) entry->second = {comm_of(pid), threads_of(pid), {}};
+  if (is_new) entry->second = {comm_of(pid), threads_of(pid), {}, monotonic_ahead_of_ours(pid)};
   return entry->second;
 }
 
 // Nothing when its key cannot be read, or is not wanted.
-std::optional<OpenWait> StuckSession::describe(const Found& found, std::uint64_t age_ns, Processes& processes) const {
+std::optional<OpenWait> StuckSession::describe(const Found& found, std::optional<std::uint64_t> age_ns,
+                                               Process& process) const {
   const ProcessMemory memory(found.copy->pid);
   const auto name = read_counter(memory, found.slot.counter);
   if (!name || !is_wanted(name->key, options_)) return std::nullopt;
-  Process& process = process_of(found.copy->pid, processes);
   OpenWait wait;
   wait.pid = found.copy->pid;
   wait.comm = process.comm;
   wait.key = name->key;
   wait.key_len = name->key_len;
   wait.age_ns = age_ns;
-  wait.order = age_ns;
+  wait.order = age_ns.value_or(0);
   wait.wait_id = found.slot.wait_id;
   wait.lasting = lasting_of(wait.key, options_);
   const auto thread = process.threads.find(found.slot.owner_tid);
   if (thread != process.threads.end()) {
     wait.tid = thread->second;
-    ask_kernel(wait, age_ns, process);
+    ask_kernel(wait, process);
   }
   return wait;
 }
 
 // What the kernel says of a thread of the process, asked once.
-void StuckSession::ask_kernel(OpenWait& wait, std::uint64_t age_ns, Process& process) {
+void StuckSession::ask_kernel(OpenWait& wait, Process& process) {
   const auto [entry, is_new] = process.infos.try_emplace(wait.tid);
   if (is_new) entry->second = thread_info(wait.pid, wait.tid);
   const auto& info = entry->second;
@@ -118,8 +122,9 @@ void StuckSession::ask_kernel(OpenWait& wait, std::uint64_t age_ns, Process& pro
   wait.state = info->state;
   wait.wchan = info->wchan;
   wait.system_call = info->system_call;
+  // Both as seen from our own time namespace.
   const std::uint64_t thread_age_ns = clock_ns(CLOCK_BOOTTIME) - info->start_ticks * WP_CLOCK_TICK_NS;
-  if (wait.lasting == Lasting::no && age_ns + as_old_ns >= thread_age_ns) wait.lasting = Lasting::thread;
+  if (wait.lasting == Lasting::no && wait.age_ns && *wait.age_ns + as_old_ns >= thread_age_ns) wait.lasting = Lasting::thread;
 }
 
 void StuckSession::add_stack(OpenWait& wait, OpenWaits& to) {
@@ -194,11 +199,13 @@ Result<OpenWaits> StuckSession::look(Arming* arming) {
 
   Processes processes;
   for (const Found& one : all) {
-    const std::uint64_t start_ns = clock.start_ns(one.slot).value_or(now);
-    const std::uint64_t age_ns = now > start_ns ? now - start_ns : 0;
-    if (age_ns < options_.older_ns) {
+    Process& process = process_of(one.copy->pid, processes);
+    const auto start_ns = clock.start_ns(one.slot, process.ahead_ns);
+    std::optional<std::uint64_t> age_ns;
+    if (start_ns) age_ns = is_before(*start_ns, now) ? now - *start_ns : 0;
+    if (age_ns && *age_ns < options_.older_ns) {
       to.younger_cnt++;
-    } else if (auto wait = describe(one, age_ns, processes)) {
+    } else if (auto wait = describe(one, age_ns, process)) {
       to.waits.push_back(std::move(*wait));
     }
   }

@@ -58,6 +58,7 @@ class StuckSession {
     std::string comm;
     std::map<std::uint32_t, std::uint32_t> threads;            // as it calls them, and as we do
     std::map<std::uint32_t, std::optional<ThreadInfo>> infos;  // by our numbers
+    std::optional<std::uint64_t> ahead_ns;                     // of its CLOCK_MONOTONIC from ours, where that is known
   };
   using Processes = std::map<std::uint32_t, Process>;
 
@@ -65,8 +66,8 @@ class StuckSession {
 
   std::vector<Found> find_slots(const std::vector<Copy>& copies, Arming* arming, OpenWaits& to) const;
   static Process& process_of(std::uint32_t pid, Processes& processes);
-  std::optional<OpenWait> describe(const Found& found, std::uint64_t age_ns, Processes& processes) const;
-  static void ask_kernel(OpenWait& wait, std::uint64_t age_ns, Process& process);
+  std::optional<OpenWait> describe(const Found& found, std::optional<std::uint64_t> age_ns, Process& process) const;
+  static void ask_kernel(OpenWait& wait, Process& process);
   void add_groups(const std::vector<Copy>& copies, OpenWaits& to) const;
   void add_stack(OpenWait& wait, OpenWaits& to);
   void add_stacks(OpenWaits& to);

@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "src/collect/process.h"
+#include "src/collect/time_namespace.h"
 
 namespace waitprobe {
 namespace {
@@ -118,7 +119,10 @@ bool TracedCopies::bring(const Memory& memory, const Place& place, const Traced&
       introduce(memory, place, copy, {copy.incarnation, counter, shard, 0});
     }
   }
-  return program_->claim({copy.incarnation, records.block}, records.first, records.cnt, records.ring);
+  // Read after the records: what was written before a move to another namespace is brought at the move.
+  const auto offsets = time_offsets_of(place.first);
+  if (!offsets) return false;
+  return program_->claim({copy.incarnation, records.block}, records.first, records.cnt, offsets->monotonic_ns, records.ring);
 }
 
 void TracedCopies::introduce(const Memory& memory, const Place& place, const Traced& copy, const wp_series_key& key) {

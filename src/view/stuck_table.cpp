@@ -154,6 +154,11 @@ void print_unknown(std::ostream& out, const OpenWaits& found) {
         << " could not be looked into: permission denied (run it as root)\n";
   }
   if (found.has_pytorch) out << pytorch_note << '\n';
+  const auto ageless = std::count_if(found.waits.begin(), found.waits.end(), [](const OpenWait& wait) { return !wait.age_ns; });
+  if (found.ages_are_known && ageless != 0) {
+    out << "age unknown (?): " << std::to_string(ageless)
+        << ", in time namespaces whose offset cannot be read, or timed by a counter that cannot be\n";
+  }
 }
 
 }  // namespace

@@ -19,9 +19,9 @@ STATS = "/proc/sys/kernel/bpf_stats_enabled"
 class Slow(Program):
     """`waitprobe slow --json`, attached and ready."""
 
-    def __init__(self, *options, json_output=True, **program_options):
+    def __init__(self, *options, json_output=True, before=(), **program_options):
         read_end, write_end = os.pipe()
-        super().__init__([TOOL, "slow", "--ready-fd", write_end] + (["--json"] if json_output else []) + list(options),
+        super().__init__([*before, TOOL, "slow", "--ready-fd", write_end] + (["--json"] if json_output else []) + list(options),
                          pass_fds=(write_end,), **program_options)
         os.close(write_end)
         wait_for_byte(read_end, f"the tool {self}")

@@ -53,6 +53,14 @@ TEST(Stuck, ADumpOfUnknownAge) {
   EXPECT_NE(json_text(found).find("\"age_ns\":null"), std::string::npos);
 }
 
+TEST(Stuck, OneWhoseAgeIsUnknown) {
+  OpenWaits found;
+  found.waits = {open_wait("account.lock", 1'000'000'000), open_wait("account.lock", std::nullopt)};
+  EXPECT_NE(table(found).find("\nage unknown (?): 1, "), std::string::npos);
+  found.waits.pop_back();
+  EXPECT_EQ(table(found).find("age unknown"), std::string::npos);
+}
+
 TEST(Stuck, ManyThatAreMeantToLastAreCutShort) {
   OpenWaits found = open_waits();
   found.waits.resize(100, found.waits[1]);
