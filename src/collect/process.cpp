@@ -41,6 +41,7 @@ std::optional<Mapping> parse_mapping(std::string_view line) {
   if (!take_number(line, m.start, 16, "-") || !take_number(line, m.end, 16, " ") || line.size() < 5) return std::nullopt;
   m.writable = line[1] == 'w';
   m.executable = line[2] == 'x';
+  m.shared = line[3] == 's';
   line.remove_prefix(5);
   if (!take_number(line, m.offset, 16, " ") || !take_number(line, major, 16, ":") || !take_number(line, minor, 16, " ") ||
       !take_number(line, m.file.inode, 10, " ") || m.file.inode == 0) {
@@ -197,6 +198,19 @@ std::map<std::uint32_t, std::uint32_t> threads_of(std::uint32_t pid) {
     threads[inner] = tid;
   }
   return threads;
+}
+
+std::vector<std::uint32_t> thread_numbers(std::uint32_t pid) { return numbers_in(proc(pid, "task")); }
+
+std::optional<std::string> status_of(std::uint32_t pid, std::uint32_t tid, const std::string& name) {
+  const std::string of_thread = "task/" + std::to_string(tid) + "/status";
+  const auto text = read_proc_file(proc(pid, tid != 0 ? of_thread.c_str() : "status"));
+  if (!text) return std::nullopt;
+  const std::size_t line = text->find("\n" + name + ":");
+  if (line == std::string::npos) return std::nullopt;
+  const std::size_t begin = text->find_first_not_of(" \t", line + name.size() + 2);
+  if (begin == std::string::npos) return std::nullopt;
+  return text->substr(begin, text->find('\n', begin) - begin);
 }
 
 Result<std::vector<Mapping>> file_mappings(std::uint32_t pid) {

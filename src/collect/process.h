@@ -28,6 +28,7 @@ struct Mapping {
   std::uint64_t offset = 0;  // of `start` in the file
   bool writable = false;
   bool executable = false;
+  bool shared = false;  // what is written goes to the file
   FileId file;
   std::string path;  // any bytes, as the process sees it; may be gone or replaced
 
@@ -78,6 +79,13 @@ std::optional<std::string> read_shared_file(std::uint32_t pid, const char* file,
 
 // What the process calls its threads, and what we call them: the same, unless it is in a pid namespace of its own.
 std::map<std::uint32_t, std::uint32_t> threads_of(std::uint32_t pid);
+
+// The numbers of its threads, as we call them.
+std::vector<std::uint32_t> thread_numbers(std::uint32_t pid);
+
+// What a line of /proc/PID/status says after NAME: (white space left out); of a thread of it, where `tid` is not 0. Nothing
+// when it has ended, or there is no such line.
+std::optional<std::string> status_of(std::uint32_t pid, std::uint32_t tid, const std::string& name);
 
 // The mappings of files. Errors: why of errno (EACCES, ENOENT); ended processes have none.
 Result<std::vector<Mapping>> file_mappings(std::uint32_t pid);
