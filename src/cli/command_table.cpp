@@ -93,8 +93,9 @@ constexpr CommandRow table[] = {
      "  waitprobe doctor && waitprobe record -o waits.jsonl -a\n",
      "Looks at everything that tracing needs, one line each, and below what is missing stands the command that mends it. It "
      "attaches a small program to itself and sees whether that gets what it should, and loads the programs of hist and slow. "
-     "Of a target it tells the probes, the library's version, its namespaces, who listens, who is in the way, and whether the "
-     "wait counters of its PyTorch can be seen. It warns of USDT probes, of any provider, that this kernel would turn into "
+     "Of a target it tells the probes, the library's version, its namespaces, who listens, who is in the way, which processes "
+     "of the same file would die of being traced, and whether the wait counters of its PyTorch can be seen. It warns of USDT "
+     "probes, of any provider, that this kernel would turn into "
      "calls which overwrite the red zone: tracing these corrupts the program. Nothing else is attached to and nothing is "
      "changed. Exit status 0: tracing will work.",
      nullptr, run_doctor},

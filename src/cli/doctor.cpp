@@ -43,13 +43,13 @@ Findings examine_machine() {
 }
 
 // Of all processes, those that carry probes.
-Result<void> examine_all(const UprobePrograms& programs, Diagnosis& diagnosis) {
+Result<void> examine_all(const UprobePrograms& programs, BeforeAttaching& before, Diagnosis& diagnosis) {
   const auto found = CopyFinder().find_all({});
   if (!found) return found.error();
   std::set<std::uint32_t> pids;
   for (const Copy& copy : found->copies) pids.insert(copy.pid);
   for (const std::uint32_t pid : pids) {
-    auto findings = check_process(pid, programs);
+    auto findings = check_process(pid, programs, before);
     if (findings) diagnosis.findings.push_back(std::move(*findings));  // else it has ended meanwhile
   }
   if (found->unreadable_cnt == 0) return {};
@@ -62,17 +62,19 @@ Result<void> examine_all(const UprobePrograms& programs, Diagnosis& diagnosis) {
 // Errors: a target that was named is not there.
 Result<void> examine_targets(const TargetChoice& targets, Diagnosis& diagnosis) {
   const UprobePrograms programs = read_uprobe_programs();
+  CopyFinder finder;
+  BeforeAttaching before(finder);
   const auto add = [&](Result<Findings> findings) -> Result<void> {
     if (!findings) return findings.error();
     diagnosis.findings.push_back(std::move(*findings));
     return {};
   };
-  if (!targets.file.empty()) return add(check_file(targets.file, programs));
-  if (!targets.command.empty()) return add(check_command(targets.command.front(), programs));
+  if (!targets.file.empty()) return add(check_file(targets.file, programs, before));
+  if (!targets.command.empty()) return add(check_command(targets.command.front(), programs, before));
   for (const std::uint32_t pid : targets.pids) {
-    if (auto added = add(check_process(pid, programs)); !added) return added;
+    if (auto added = add(check_process(pid, programs, before)); !added) return added;
   }
-  return targets.all ? examine_all(programs, diagnosis) : Result<void>();
+  return targets.all ? examine_all(programs, before, diagnosis) : Result<void>();
 }
 
 }  // namespace

@@ -20,12 +20,13 @@ struct Options {
 Options parse(const CommandRow& row, const Words& words, std::optional<ReadyFd>& ready) {
   Parser parser(row);
   Options options;
-  const TargetOptions targets(parser);
+  TargetOptions targets(parser);
   add_live_options(parser, options.live, "Show what happened in each such interval");
   add_print_options(parser, options.print);
   parser.add_flag("--bars", options.print.table.bars, "A histogram for each key");
   add_group_by(parser, options.group_by);
   parser.add_flag("--per-event", options.per_event, "Trap at each wait: the same counts, much dearer");
+  targets.add_force(parser);
   ready.emplace(parser);
   parser.parse_words(words);
   options.live.targets = targets.choice(words);

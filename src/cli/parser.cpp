@@ -166,6 +166,10 @@ TargetOptions::TargetOptions(Parser& parser) {
   parser.set_target_usage("(-p PID | -a | -f FILE | -- CMD ARGS...)");
 }
 
+void TargetOptions::add_force(Parser& parser) {
+  parser.add_flag("--force", choice_.is_forced, "Attach even if that kills a process that maps the same file");
+}
+
 TargetChoice TargetOptions::choice(const Words& words) const {
   const int kinds =
       (choice_.pids.empty() ? 0 : 1) + (choice_.all ? 1 : 0) + (choice_.file.empty() ? 0 : 1) + (words.has_command ? 1 : 0);

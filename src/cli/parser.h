@@ -100,6 +100,8 @@ void add_pids(Parser& parser, std::vector<std::uint32_t>& pids);
 class TargetOptions {
  public:
   explicit TargetOptions(Parser& parser);
+  // --force, of commands that attach.
+  void add_force(Parser& parser);
 
   // REQUIRES: the parser has parsed. Errors: throws UsageError unless exactly one kind of target was given.
   TargetChoice choice(const Words& words) const;

@@ -31,12 +31,13 @@ Options parse(const CommandRow& row, const Words& words, std::optional<ReadyFd>&
   Parser parser(row);
   Options options;
   options.live.interval_ns = 1'000'000'000;
-  const TargetOptions targets(parser);
+  TargetOptions targets(parser);
   parser.add_text("-o", options.file, "FILE", "Where to; - is the standard output", Parser::Need::required);
   parser.add_flag("--overwrite", options.overwrite, "Even if there is such a file");
   add_live_options(parser, options.live, "Keep a snapshot of each such interval (1)");
   add_key_globs(parser, options.key_globs);
   add_group_by(parser, options.group_by);
+  targets.add_force(parser);
   ready.emplace(parser);
   parser.parse_words(words);
   options.live.targets = targets.choice(words);

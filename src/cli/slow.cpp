@@ -132,13 +132,14 @@ Result<Event> watch(SlowSession& session, const Options& options, Printer& print
 Options parse(const CommandRow& row, const Words& words, std::optional<ReadyFd>& ready) {
   Parser parser(row);
   Options options;
-  const TargetOptions targets(parser);
+  TargetOptions targets(parser);
   add_duration(parser, "--min", options.min_ns, "At least so long: 5ms, 100us, 2s; 0 for all (1ms)");
   parser.add_flag("--stack", options.stacks, "With the functions that the thread was in");
   add_count(parser, "-n", options.most_cnt, "End after so many waits");
   add_seconds(parser, "-d", options.duration_ns, "Stop after this time, and end the command (SIGTERM)");
   add_key_globs(parser, options.key_globs);
   parser.add_flag("--json", options.json, "One object a line, for a program to read");
+  targets.add_force(parser);
   ready.emplace(parser);
   parser.parse_words(words);
   options.targets = targets.choice(words);

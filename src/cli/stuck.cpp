@@ -36,7 +36,7 @@ struct Options {
 Options parse(const CommandRow& row, const Words& words, std::optional<ReadyFd>& ready) {
   Parser parser(row);
   Options options;
-  const TargetOptions targets(parser);
+  TargetOptions targets(parser);
   parser.add_text("--core", options.core_file, "FILE", "A core dump, instead of living processes");
   add_duration(parser, "--older", options.stuck.older_ns, "Open for at least so long: 500ms, 10s, 2m (1s)");
   parser.add_flag("--stack", options.stuck.stacks, "What their threads are doing; stops each for a moment");
@@ -46,9 +46,11 @@ Options parse(const CommandRow& row, const Words& words, std::optional<ReadyFd>&
   parser.add_flag("--watch", options.watch, "Again and again, until Ctrl-C");
   add_seconds(parser, "-i", options.interval_ns, "With --watch: so often (1)");
   parser.add_flag("--json", options.json, "One object a line, for a program to read");
+  targets.add_force(parser);
   ready.emplace(parser);
   parser.set_target_usage("(-p PID | -a | -f FILE | --core FILE)");
   parser.parse_words(words);
+  if (parser.was_given("--force") && !options.watch) throw UsageError{"--force is for --watch; give that as well"};
   if (parser.was_given("-i") && !options.watch) throw UsageError{"-i says how often --watch looks; give that as well"};
   if (options.watch && !options.core_file.empty()) throw UsageError{"a core dump does not change; leave out --watch"};
   if (!options.stuck.group_by.empty() && !options.core_file.empty()) {
@@ -105,7 +107,9 @@ bool is_stopped(const StopSignals& signals, std::uint64_t until_ns) {
 // Waits that begin from now on are known, since it listens. The status is that of the last look.
 Result<int> watch(StuckSession& session, const Options& options, const ReadyFd& ready) {
   const StopSignals signals;
-  Arming arming;
+  CopyFinder finder;
+  BeforeAttaching before(finder, options.targets.is_forced);
+  Arming arming(before);
   int status = 0;
   std::uint64_t next_ns = now_ns();
   for (bool is_first = true;; is_first = false) {

@@ -139,9 +139,10 @@ Options parse(const CommandRow& row, const Words& words, std::optional<ReadyFd>&
   Parser parser(row);
   Options options;
   options.live.interval_ns = 1'000'000'000;
-  const TargetOptions targets(parser);
+  TargetOptions targets(parser);
   add_live_options(parser, options.live, "Show what happened in each such interval");
   add_print_options(parser, options.print);
+  targets.add_force(parser);
   ready.emplace(parser);
   parser.parse_words(words);
   options.live.targets = targets.choice(words);

@@ -28,13 +28,15 @@ void Arming::arm(const Copy& copy) {
   }
 }
 
-Result<FileDescriptor> Arming::open_event(const Copy& copy) const {
+Result<FileDescriptor> Arming::open_event(const Copy& copy) {
   const std::string what = "listen to probe waitprobe:wait_block of";
   const auto type = read_proc_file("/sys/bus/event_source/devices/uprobe/type");
+  if (copy.probes->notes != Notes::whole) return untraceable_error(*copy.probes, copy.path);
   const UsdtSite* site = copy.probes->find("wait_block");
   if (!type) return Error{what, copy.path, "this kernel has no uprobes", ""};
   if (site == nullptr)
     return Error{what, copy.path, "the file does not have it", "it was built with another version of waitprobe"};
+  if (auto safe = before_->check(*copy.probes, copy.path, warnings_); !safe) return safe.error();
   const FileDescriptor file = CopyFinder::open_copy(copy);
   if (!file.ok())
     return Error{"open", copy.path + " of " + describe_process(copy.pid), "it ended meanwhile, or the right to is missing", ""};

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "src/collect/before_attaching.h"
 #include "src/collect/copies.h"
 #include "src/collect/file_descriptor.h"
 #include "src/model/result.h"
@@ -17,14 +18,18 @@ namespace waitprobe {
 // Lifetime: destroying it lets them go. Threads: one at a time.
 class Arming {
  public:
+  // Lifetime: `before` must outlive it.
+  explicit Arming(BeforeAttaching& before) : before_(&before) {}
+
   // Arms all processes that map the file of a copy, unless that is done. Errors are kept as a warning.
   void arm(const Copy& copy);
 
   std::vector<Error> take_warnings() { return std::exchange(warnings_, {}); }
 
  private:
-  Result<FileDescriptor> open_event(const Copy& copy) const;
+  Result<FileDescriptor> open_event(const Copy& copy);
 
+  BeforeAttaching* before_;
   std::map<FileId, FileDescriptor> events_;  // by ProbeFile::on_disk; not ok() where it was refused
   std::vector<Error> warnings_;
 };

@@ -15,6 +15,34 @@ namespace {
 constexpr std::size_t most_known = 65'536;  // files that are remembered; then they are forgotten, and read again
 constexpr std::size_t most_copies = 256;    // in a process; thread-local storage has room for about a hundred
 
+// By the place of any one probe: they stand side by side. Nothing where the file is only looked at: its code and its data are
+// one mapping, or none may be executed and it is not known where the probes are.
+std::optional<Code> code_of(const std::vector<Mapping>& mappings, const Mapping& data, const ProbeFile& probes) {
+  const auto is_there = [&](const auto& condition) {
+    return std::any_of(mappings.begin(), mappings.end(),
+                       [&](const Mapping& mapping) { return mapping.file == data.file && condition(mapping); });
+  };
+  if (probes.sites.empty()) {
+    const bool may_run = is_there([](const Mapping& mapping) { return mapping.executable; });
+    return may_run ? std::optional(Code::mapped) : std::nullopt;
+  }
+  const auto holds_probe = [&](const Mapping& mapping) { return mapping.holds_offset(probes.sites.front().offset); };
+  if (is_there([&](const Mapping& mapping) { return mapping.executable && holds_probe(mapping); })) return Code::mapped;
+  if (holds_probe(data)) return std::nullopt;
+  return is_there([&](const Mapping& mapping) { return !mapping.shared && holds_probe(mapping); }) ? Code::not_to_run
+                                                                                                   : Code::moved;
+}
+
+// Where a process has the file, by its code: once for each time that the loader has opened it (dlmopen). None where the code was moved.
+std::set<std::uint64_t> biases_of(const std::vector<Mapping>& mappings, const FileId& file, const ProbeFile& probes) {
+  std::set<std::uint64_t> biases;
+  for (const Mapping& mapping : mappings) {
+    const bool is_code = mapping.executable && mapping.file == file;
+    if (const auto bias = is_code ? probes.segments.bias_of_code(mapping) : std::nullopt) biases.insert(*bias);
+  }
+  return biases;
+}
+
 }  // namespace
 
 const Mapping* pytorch_in(const std::vector<Mapping>& mappings) {
@@ -59,7 +87,7 @@ std::shared_ptr<const ProbeFile> CopyFinder::probes_of(std::uint32_t pid, const 
   if (!file.ok()) return nullptr;  // not remembered: another process may have the right
   std::shared_ptr<const ProbeFile> probes;
   auto notes = read_probe_notes(file.get(), mapping.path);
-  if (notes && notes->has_value() && (*notes)->root_offset() != 0) probes = std::make_shared<ProbeFile>(std::move(**notes));
+  if (notes && notes->has_value() && (*notes)->has_root()) probes = std::make_shared<ProbeFile>(std::move(**notes));
   if (known_.size() >= most_known) known_.clear();
   return known_[mapping.file].probes = std::move(probes);
 }
@@ -96,20 +124,28 @@ void CopyFinder::forget_unseen() {
 Result<std::vector<Copy>> CopyFinder::find(std::uint32_t pid) {
   auto mappings = file_mappings(pid);
   if (!mappings) return mappings.error();
+  // Code may have been moved away; its data stays.
+  std::set<FileId> with_code;
+  for (const Mapping& mapping : *mappings) {
+    if (mapping.executable || (mapping.writable && !mapping.shared)) with_code.insert(mapping.file);
+  }
   std::vector<Copy> copies;
   std::set<std::uint64_t> roots;
-  for (const Mapping& code : *mappings) {
-    const auto probes = code.executable ? probes_of(pid, code) : nullptr;
-    const auto bias = probes != nullptr ? probes->segments.bias_of_code(code) : std::nullopt;
-    if (!bias || probes->root_address() == 0) continue;
-    const std::uint64_t root = *bias + probes->root_address();
-    const auto holds_root = [&](const Mapping& mapping) {
-      return mapping.file == code.file && mapping.writable && mapping.holds(root) &&
-             mapping.offset + (root - mapping.start) == probes->root_offset();
-    };
-    if (copies.size() < most_copies && std::any_of(mappings->begin(), mappings->end(), holds_root) &&
-        roots.insert(root).second) {
-      copies.push_back({pid, code.file, code.path, probes, root});
+  for (const Mapping& mapping : *mappings) {
+    if (!with_code.contains(mapping.file)) continue;
+    const auto probes = probes_of(pid, mapping);
+    // Two segments may show the same page of the file, both writable; the root lives where the code looks for it.
+    if (probes == nullptr || !mapping.writable || mapping.shared) continue;
+    const auto biases = biases_of(*mappings, mapping.file, *probes);
+    for (const std::uint64_t offset : probes->root_offsets) {
+      if (!mapping.holds_offset(offset)) continue;
+      const auto code = code_of(*mappings, mapping, *probes);
+      if (!code) continue;
+      const std::uint64_t root = mapping.start + (offset - mapping.offset);
+      const auto address = probes->segments.to_address(offset, PF_W);
+      if (!biases.empty() && (!address || !biases.contains(root - *address))) continue;
+      if (copies.size() < most_copies && roots.insert(root).second)
+        copies.push_back({pid, mapping.file, mapping.path, probes, root, *code});
     }
   }
   has_seen_pytorch_ |= !copies.empty() && pytorch_in(*mappings) != nullptr;

@@ -17,12 +17,20 @@
 
 namespace waitprobe {
 
+// Where the code of a copy is.
+enum class Code {
+  mapped,      // where it belongs: probes can be hit
+  not_to_run,  // mapped without the right to execute it: another program reads it, and runs what it makes of it
+  moved,       // not mapped any more: it was copied to memory of its own, such as huge pages
+};
+
 struct Copy {
   std::uint32_t pid = 0;
   FileId file;
   std::string path;                         // any bytes, for people
   std::shared_ptr<const ProbeFile> probes;  // never null
   std::uint64_t root_address = 0;           // in the process
+  Code code = Code::mapped;
 };
 
 // What to tell about a process that was asked for and carries no copy.

@@ -8,7 +8,8 @@ namespace waitprobe {
 namespace {
 
 Carrier look_at(const Copy& copy) {
-  Carrier carrier{copy.pid, comm_of(copy.pid), copy.path, std::nullopt, std::nullopt, std::nullopt};
+  Carrier carrier{copy.pid, comm_of(copy.pid), copy.path, std::nullopt, std::nullopt, std::nullopt, {}};
+  if (copy.probes->notes != Notes::whole) carrier.untraceable = untraceable_error(*copy.probes, copy.path).why;
   const ProcessMemory memory(copy.pid);
   const auto root = read_root(memory, copy.root_address);
   if (!root) return carrier;

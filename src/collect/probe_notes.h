@@ -16,20 +16,31 @@
 
 namespace waitprobe {
 
+// Whether the probes of a file with the library can be traced.
+enum class Notes {
+  whole,     // yes
+  stripped,  // the notes that tell where they are have gone
+  doubled,   // each stands there more than once: two copies of the library were linked into one file
+};
+
 struct ProbeFile {
   FileId on_disk;  // as stat() names it
-  std::vector<UsdtSite> sites;
+  Notes notes = Notes::whole;
+  std::vector<UsdtSite> sites;  // none unless the notes are whole
+  // Of each struct wp_root: where the semaphore of wait_stop is, or found by its magic.
+  std::vector<std::uint64_t> root_offsets;
   bool shares_semaphore_page = false;  // of any of them: UsdtSite::shares_semaphore_page
   ElfSegments segments;
 
-  // Of struct wp_root: where the semaphore of wait_stop is.
-  std::uint64_t root_offset() const;
-  // The address that the file gives it, in the segment that is mapped writable; 0 when it is in none.
-  std::uint64_t root_address() const;
   const UsdtSite* find(const std::string& name) const;
+  bool has_root() const { return !root_offsets.empty(); }
+  std::uint64_t root_offset() const { return has_root() ? root_offsets.front() : 0; }
 };
 
-// The waitprobe probes of an open file, or nothing if it is an ELF file without them. Errors: not an ELF file of 64 bits.
+// Why the probes of such a file cannot be traced, and what to do. REQUIRES: its notes are not whole.
+Error untraceable_error(const ProbeFile& file, const std::string& file_name);
+
+// What an open file has of waitprobe, or nothing if it is an ELF file without it. Errors: not an ELF file of 64 bits.
 Result<std::optional<ProbeFile>> read_probe_notes(int fd, const std::string& file_name);
 
 // A file that somebody has named, for whose probes all processes are asked.
@@ -38,7 +49,10 @@ struct OpenProbeFile {
   ProbeFile probes;
 };
 
-// Errors: it cannot be opened, or carries no probes.
+// Errors: it cannot be opened, or does not carry the library.
+Result<OpenProbeFile> open_carrier(const std::string& path);
+
+// Errors: as those of open_carrier(), or its probes cannot be traced.
 Result<OpenProbeFile> open_probe_file(const std::string& path);
 
 }  // namespace waitprobe

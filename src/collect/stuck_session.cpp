@@ -49,7 +49,7 @@ void each_stuck_thread(OpenWaits& found, const std::function<void(OpenWait& olde
 Result<StuckSession> StuckSession::open(const TargetChoice& choice, const StuckOptions& options) {
   StuckSession session(choice, options);
   if (choice.file.empty()) return session;
-  const auto file = open_probe_file(choice.file);
+  const auto file = open_carrier(choice.file);
   if (!file) return file.error();
   session.only_file_ = file->probes.on_disk;
   return session;

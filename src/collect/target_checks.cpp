@@ -17,6 +17,7 @@
 #include "src/collect/copies.h"
 #include "src/collect/process_memory.h"
 #include "src/collect/torch_check.h"
+#include "src/collect/translators.h"
 
 namespace waitprobe {
 namespace {
@@ -39,6 +40,10 @@ std::string listed(const std::vector<std::string>& names, std::size_t count) {
 std::string listed(const std::vector<std::string>& names) { return listed(names, names.size()); }
 
 Check check_probes(const std::string& file, const ProbeFile& probes) {
+  if (probes.notes != Notes::whole) {
+    const Error error = untraceable_error(probes, file);
+    return {"probes", CheckStatus::missing, true, file + ": " + error.why, error.hint};
+  }
   std::vector<std::string> missing;
   for (const char* name : all_probes) {
     if (probes.find(name) == nullptr) missing.emplace_back(name);
@@ -209,13 +214,19 @@ std::string find_in_path(const std::string& name) {
   return "";
 }
 
-void check_copy(const Copy& copy, const UprobePrograms& programs, std::vector<Check>& checks) {
+void check_copy(const Copy& copy, const UprobePrograms& programs, BeforeAttaching& before, std::vector<Check>& checks) {
   const ProcessMemory memory(copy.pid);
   RootHead head;
   const auto root = memory.read(copy.root_address, &head, sizeof head) ? std::optional(head) : std::nullopt;
   checks.push_back(check_probes(copy.path, *copy.probes));
   checks.push_back(check_version(copy.path, root));
   checks.push_back(check_armed(root));
+  if (copy.probes->notes != Notes::whole) return;
+  if (copy.code == Code::moved) {
+    const Error moved = moved_code_error(copy);
+    checks.push_back({"code", CheckStatus::missing, true, moved.on + ": " + moved.why, moved.hint});
+  }
+  checks.push_back(before.describe(*copy.probes, copy.path));
   const FileDescriptor file = CopyFinder::open_copy(copy);
   const std::string path = "/proc/self/fd/" + std::to_string(file.get());
   checks.push_back(
@@ -240,15 +251,19 @@ Endangered endangered_sites(std::uint32_t pid, const std::vector<Mapping>& mappi
 }
 
 // `without_probes` is what to say of a file that carries none.
-Result<Findings> check_file(const std::string& path, const UprobePrograms& programs, const Check& without_probes) {
+Result<Findings> check_file(const std::string& path, const UprobePrograms& programs, BeforeAttaching& before,
+                            const Check& without_probes) {
   const FileDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!file.ok()) return Error{"open", path, errno_text(errno), ""};
   const auto probes = read_probe_notes(file.get(), path);
   if (!probes) return probes.error();
   Findings findings{path, {}};
-  if (probes->has_value()) {
+  if (probes->has_value() && (*probes)->notes != Notes::whole) {
+    findings.checks.push_back(check_probes(path, **probes));
+  } else if (probes->has_value()) {
     findings.checks.push_back(check_probes(path, **probes));
     findings.checks.push_back(check_version(path, root_of_file(file.get(), **probes)));
+    findings.checks.push_back(before.describe(**probes, path));
     findings.checks.push_back(check_foreign(path, **probes, std::nullopt, programs));
   } else {
     findings.checks.push_back(without_probes);
@@ -261,7 +276,7 @@ Result<Findings> check_file(const std::string& path, const UprobePrograms& progr
 
 }  // namespace
 
-Result<Findings> check_process(std::uint32_t pid, const UprobePrograms& programs) {
+Result<Findings> check_process(std::uint32_t pid, const UprobePrograms& programs, BeforeAttaching& before) {
   if (auto exists = check_exists(pid); !exists) return exists.error();
   Findings findings{describe_process(pid), {}};
   CopyFinder finder;
@@ -277,25 +292,25 @@ Result<Findings> check_process(std::uint32_t pid, const UprobePrograms& programs
     const Error none = no_probes_error(pid);
     findings.checks.push_back({"probes", CheckStatus::missing, true, none.why, none.hint});
   }
-  for (const Copy& copy : *copies) check_copy(copy, programs, findings.checks);
+  for (const Copy& copy : *copies) check_copy(copy, programs, before, findings.checks);
   if (auto torch = check_torch(pid, *mappings, *copies)) findings.checks.push_back(std::move(*torch));
   findings.checks.push_back(check_namespaces(pid));
   findings.checks.push_back(check_red_zone(endangered_sites(pid, *mappings)));
   return findings;
 }
 
-Result<Findings> check_file(const std::string& path, const UprobePrograms& programs) {
-  return check_file(path, programs,
+Result<Findings> check_file(const std::string& path, const UprobePrograms& programs, BeforeAttaching& before) {
+  return check_file(path, programs, before,
                     {"probes", CheckStatus::missing, true, "it carries no probes of waitprobe",
                      "link it with libwaitprobe, or name the library that is"});
 }
 
-Result<Findings> check_command(const std::string& name, const UprobePrograms& programs) {
+Result<Findings> check_command(const std::string& name, const UprobePrograms& programs, BeforeAttaching& before) {
   const std::string path = find_in_path(name);
   if (path.empty()) return Error{"start", name, "there is no such command in PATH", ""};
   // A script, or a program that loads a library with probes: it will tell when it runs.
   Check none{"probes", CheckStatus::unknown, true, "it carries none itself; what it starts or loads may", ""};
-  auto findings = check_file(path, programs, none);
+  auto findings = check_file(path, programs, before, none);
   return findings ? findings : Findings{path, {none}};
 }
 

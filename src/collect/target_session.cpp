@@ -11,6 +11,7 @@
 #include <iterator>
 
 #include "src/collect/clock.h"
+#include "src/collect/translators.h"
 
 namespace waitprobe {
 namespace {
@@ -43,14 +44,15 @@ Result<void> TargetSession::check(const TargetChoice& choice) {
   return {};
 }
 
-TargetSession::TargetSession(Tracer& tracer, int stop_signals)
+TargetSession::TargetSession(Tracer& tracer, int stop_signals, bool is_forced)
     : tracer_(&tracer),
       attachments_(tracer.probe_programs()),
       verification_(tracer.probe_programs()),
+      before_(finder_, is_forced),
       stop_signals_(stop_signals) {}
 
 Result<std::unique_ptr<TargetSession>> TargetSession::open(const TargetChoice& choice, Tracer& tracer, int stop_signals) {
-  std::unique_ptr<TargetSession> session(new TargetSession(tracer, stop_signals));
+  std::unique_ptr<TargetSession> session(new TargetSession(tracer, stop_signals, choice.is_forced));
   if (auto opened = session->open_targets(choice); !opened) return opened.error();
   return session;
 }
@@ -108,8 +110,23 @@ Result<void> TargetSession::open_pids(const std::vector<std::uint32_t>& pids) {
       const auto exists = check_exists(pid);
       return exists ? no_probes_error(pid) : exists.error();
     }
+    std::size_t met_cnt = 0;
     for (const Copy& copy : *copies) {
+      if (copy.probes->notes != Notes::whole) {
+        if (!refused_.contains(copy.probes->on_disk)) refuse(copy, untraceable_error(*copy.probes, copy.path));
+        tell_of_refused(copy);
+        continue;
+      }
+      if (copy.code == Code::moved) {
+        tell_of_moved(copy);
+        continue;
+      }
       if (auto met = meet(copy, false); !met) return met;
+      met_cnt++;
+    }
+    if (met_cnt == 0) {
+      const Copy& copy = copies->front();
+      return copy.code == Code::moved ? moved_code_error(copy) : untraceable_error(*copy.probes, copy.path);
     }
     verify(pid, *copies);
     watches_.add(pid, now_ns());
@@ -121,6 +138,7 @@ Result<void> TargetSession::open_file(const std::string& path) {
   auto file = open_probe_file(path);
   if (!file) return file.error();
   only_file_ = std::move(file->probes);
+  if (auto safe = before_.check(*only_file_, path, warnings_); !safe) return safe;
   if (auto attached = attachments_.attach(*only_file_, file->file, path); !attached) return attached;
   open_all();
   return {};
@@ -153,7 +171,9 @@ Result<void> TargetSession::watch_end(std::uint32_t pid) {
 Result<void> TargetSession::meet(const Copy& copy, bool is_new) {
   if (ended_ns_ != 0) return {};
   if (only_file_ && copy.probes->on_disk != only_file_->on_disk) return {};
+  if (copy.probes->notes != Notes::whole) return untraceable_error(*copy.probes, copy.path);
   if (!attachments_.has(*copy.probes)) {
+    if (auto safe = before_.check(*copy.probes, copy.path, warnings_); !safe) return safe;
     if (auto attached = attachments_.attach(copy); !attached) return attached;
     if (counting_ns_ != 0) attached_late_.push_back({copy.pid, comm_of(copy.pid), copy.path, now_ns() - counting_ns_});
   }
@@ -165,7 +185,7 @@ void TargetSession::verify(std::uint32_t pid, const std::vector<Copy>& copies) {
   if (ended_ns_ != 0) return;
   std::vector<Copy> attached;
   std::copy_if(copies.begin(), copies.end(), std::back_inserter(attached), [&](const Copy& copy) {
-    return attachments_.has(*copy.probes) && (!only_file_ || copy.probes->on_disk == only_file_->on_disk);
+    return copy.code != Code::moved && attachments_.has(*copy.probes) && (!only_file_ || copy.probes->on_disk == only_file_->on_disk);
   });
   const bool is_late = verification_.look(pid, attached, elapsed_ns());
   if (is_late && counting_ns_ != 0) attached_late_.push_back({pid, comm_of(pid), attached.front().path, elapsed_ns()});
@@ -178,6 +198,28 @@ void TargetSession::verify() {
   judge_ended();
 }
 
+// A file that is not attached to: told once, and left alone.
+void TargetSession::refuse(const Copy& copy, Error why) {
+  warnings_.push_back(std::move(why));
+  if (refused_.size() >= most_refused) refused_.clear();
+  refused_.insert(copy.probes->on_disk);
+}
+
+// A process of such a file.
+void TargetSession::tell_of_refused(const Copy& copy) {
+  if (ended_ns_ != 0 || (only_file_ && copy.probes->on_disk != only_file_->on_disk)) return;
+  const UnverifiedReason& why = copy.probes->notes == Notes::whole ? unverified::not_attached : unverified::no_notes;
+  verification_.add({copy.pid, comm_of(copy.pid), copy.path, why.name});
+}
+
+// Its waits are not counted, and nothing else comes to harm.
+void TargetSession::tell_of_moved(const Copy& copy) {
+  if (ended_ns_ != 0 || (only_file_ && copy.probes->on_disk != only_file_->on_disk)) return;
+  if (!moved_.insert({copy.pid, copy.root_address}).second) return;
+  warnings_.push_back(moved_code_error(copy));
+  verification_.add({copy.pid, comm_of(copy.pid), copy.path, unverified::moved_code.name});
+}
+
 Result<void> TargetSession::look_at(std::uint32_t pid, bool is_new) {
   const auto copies = finder_.find(pid);
   if (!copies || (copies->empty() && !has_memory(pid))) {
@@ -187,13 +229,11 @@ Result<void> TargetSession::look_at(std::uint32_t pid, bool is_new) {
   }
   if (!copies->empty()) started_.seen(pid);
   for (const Copy& copy : *copies) {
-    if (refused_.contains(copy.probes->on_disk)) continue;
-    if (auto met = meet(copy, is_new); !met && check_exists(pid)) {
-      warnings_.push_back(met.error());
-      if (refused_.size() >= most_refused) refused_.clear();
-      refused_.insert(copy.probes->on_disk);
-      verification_.add({pid, comm_of(pid), copy.path, unverified::not_attached.name});
+    if (copy.code == Code::moved) tell_of_moved(copy);
+    if (!refused_.contains(copy.probes->on_disk)) {
+      if (auto met = meet(copy, is_new); !met && check_exists(pid)) refuse(copy, met.error());
     }
+    if (refused_.contains(copy.probes->on_disk)) tell_of_refused(copy);
   }
   verify(pid, *copies);
   return {};
@@ -256,6 +296,16 @@ void TargetSession::look_at_due(std::uint64_t now) {
   if (now >= next_full_look_ns_) look_at_all();
 }
 
+// A copy that has reported itself, and is in no file that can be seen.
+void TargetSession::tell_of_hidden(std::uint32_t pid) {
+  if (ended_ns_ != 0 || !check_exists(pid)) return;
+  verification_.add({pid, comm_of(pid), "", unverified::no_notes.name});
+  if (std::exchange(has_told_hidden_, true)) return;
+  warnings_.push_back({"trace", describe_process(pid),
+                       "it carries waitprobe, but none of its files shows where (packed, or not readable)",
+                       "`waitprobe doctor -p` shows what can be seen of a process"});
+}
+
 // A copy of the library in the command, or below it, is about to begin and waits for us.
 void TargetSession::greet(std::uint32_t pid, std::uint64_t root_address) {
   auto copies = finder_.find(pid);
@@ -265,11 +315,14 @@ void TargetSession::greet(std::uint32_t pid, std::uint64_t root_address) {
     finder_.forget_all();
     copies = finder_.find(pid);
   }
-  if (!copies) return;
+  if (!copies || std::none_of(copies->begin(), copies->end(), greeted)) return tell_of_hidden(pid);
   for (const Copy& copy : *copies) {
     if (copy.root_address != root_address) continue;
     const std::size_t late_before = attached_late_.size();
-    if (auto met = meet(copy, true); !met) warnings_.push_back(met.error());
+    if (!refused_.contains(copy.probes->on_disk)) {
+      if (auto met = meet(copy, true); !met && check_exists(pid)) refuse(copy, met.error());
+    }
+    if (refused_.contains(copy.probes->on_disk)) tell_of_refused(copy);
     attached_late_.resize(late_before);
     verify(pid, *copies);
     // A look at the process may have attached to the file while its loader was still at work: not late either.

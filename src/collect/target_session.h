@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "src/collect/attachments.h"
+#include "src/collect/before_attaching.h"
 #include "src/collect/command.h"
 #include "src/collect/copies.h"
 #include "src/collect/process_filter.h"
@@ -31,6 +32,7 @@ struct TargetChoice {
   bool all = false;                      // every process on the machine, those that start later too
   std::string file;                      // every process that maps this file, now or later
   std::vector<std::string> command;      // to be started; with all its descendants, until it ends
+  bool is_forced = false;                // attach even if that kills a process
   bool command_is_off_terminal = false;  // what would be on the terminal of the tool goes to /dev/null, and comes from there
 };
 
@@ -113,7 +115,7 @@ class TargetSession {
   Command* command() { return command_ ? &*command_ : nullptr; }
 
  private:
-  TargetSession(Tracer& tracer, int stop_signals);
+  TargetSession(Tracer& tracer, int stop_signals, bool is_forced);
 
   Result<void> open_targets(const TargetChoice& choice);
   Result<void> open_pids(const std::vector<std::uint32_t>& pids);
@@ -127,6 +129,10 @@ class TargetSession {
   Result<void> meet(const Copy& copy, bool is_new);
   void verify(std::uint32_t pid, const std::vector<Copy>& copies);
   void tell_of_descendants();
+  void refuse(const Copy& copy, Error why);
+  void tell_of_refused(const Copy& copy);
+  void tell_of_moved(const Copy& copy);
+  void tell_of_hidden(std::uint32_t pid);
   void look_later(std::uint32_t pid, bool is_new);
   void look_at_sighted(const wp_sighting& sighting);
   void look_at_started(const wp_program_start& start);
@@ -141,6 +147,7 @@ class TargetSession {
   Attachments attachments_;
   Verification verification_;
   CopyFinder finder_;
+  BeforeAttaching before_;
   WatchList watches_;
   StartedPrograms started_;
   std::optional<ProbeFile> only_file_;  // of -f: it is attached to, and no other
@@ -154,6 +161,8 @@ class TargetSession {
   std::uint64_t ended_ns_ = 0;     // 0: still counting
   std::vector<AttachedLate> attached_late_;
   std::vector<Error> warnings_;
+  std::set<std::pair<std::uint32_t, std::uint64_t>> moved_;  // pid and root of copies without their code: told once
+  bool has_told_hidden_ = false;
   std::set<FileId> refused_;  // files that could not be attached to: told once, and left alone
 };
 

@@ -128,7 +128,8 @@ Result<TracefsEvents> tracefs_events(const TargetChoice& targets) {
   for (const Copy& copy : copies->copies) {
     const auto [file, is_new] = files.try_emplace(copy.probes->on_disk);
     if (!is_new && !file->second) continue;
-    const auto path = path_of(copy);
+    const bool is_traceable = copy.probes->notes == Notes::whole;
+    const auto path = is_traceable ? path_of(copy) : untraceable_error(*copy.probes, copy.path);
     if (!path) {
       // With -a processes come and go, and another one may show the same file.
       if (!targets.all) return path.error();

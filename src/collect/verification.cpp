@@ -13,7 +13,7 @@ namespace waitprobe {
 namespace {
 
 // More are dropped: that there are such processes is known by then.
-constexpr std::size_t most_ended = 10'000;
+constexpr std::size_t most_others = 10'000;
 
 // A loader may have mapped the file, and the kernel be about to raise the word: so often it is read, with a pause.
 constexpr int reads_of_new = 3;
@@ -94,7 +94,8 @@ void Verification::end(std::map<Place, Known>::iterator entry, std::uint64_t now
 }
 
 void Verification::add(Unverified process) {
-  if (ended_.size() < most_ended) ended_.push_back(std::move(process));
+  if (others_.size() >= most_others) return;
+  others_[{process.pid, std::move(process.comm), std::move(process.file), std::move(process.why)}] = process.until_ns;
 }
 
 void Verification::end(std::uint32_t pid, std::uint64_t now_ns) { look(pid, {}, now_ns); }
@@ -109,7 +110,11 @@ std::vector<std::uint32_t> Verification::doubtful() const {
 }
 
 std::vector<Unverified> Verification::unverified() const {
-  std::vector<Unverified> all = ended_;
+  std::vector<Unverified> all;
+  for (const auto& [process, until_ns] : others_) {
+    const auto& [pid, comm, file, why] = process;
+    all.push_back({pid, comm, file, why, until_ns});
+  }
   for (const auto& [place, known] : known_) {
     if (known.why != nullptr) all.push_back({place.first, known.comm, known.file, known.why->name});
   }

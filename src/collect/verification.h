@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -53,7 +54,8 @@ class Verification {
 
   std::vector<std::string> probes_;
   std::map<Place, Known> known_;
-  std::vector<Unverified> ended_;  // and what add() was told of
+  // By pid, name, file and reason, until when: processes that have ended, and what add() was told of.
+  std::map<std::tuple<std::uint32_t, std::string, std::string, std::string>, std::uint64_t> others_;
 };
 
 }  // namespace waitprobe

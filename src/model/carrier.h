@@ -19,6 +19,7 @@ struct Carrier {
   std::optional<bool> armed;
   std::optional<wp_clock> clock;                 // what its guards read
   std::optional<std::vector<std::string>> keys;  // any bytes, sorted
+  std::string untraceable = {};                  // why it cannot be attached to; empty: it can, as far as its file tells
 };
 
 // What `list` found.

@@ -53,6 +53,7 @@ void print_carrier(std::ostream& out, const Carrier& carrier) {
   out << align_right(std::to_string(carrier.pid), 7) << ' ' << pad(escape(carrier.comm), 15) << ' ' << pad(armed, 5) << ' '
       << pad(clock_name(carrier.clock), 6) << ' ' << align_right(keys, 6) << ' ' << shorten(escape(carrier.file), width - 45)
       << '\n';
+  if (!carrier.untraceable.empty()) out << std::string(indent, ' ') << "cannot be traced: " << carrier.untraceable << '\n';
   if (carrier.keys) print_keys(out, *carrier.keys);
 }
 

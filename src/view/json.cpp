@@ -125,6 +125,7 @@ Json to_json(const Carrier& carrier) {
     json["keys"] = Json::array();
     for (const std::string& key : *carrier.keys) json["keys"].push_back(repair_utf8(key));
   }
+  if (!carrier.untraceable.empty()) json["untraceable"] = carrier.untraceable;
   return json;
 }
 
