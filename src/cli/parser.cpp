@@ -167,7 +167,7 @@ TargetOptions::TargetOptions(Parser& parser) {
 }
 
 void TargetOptions::add_force(Parser& parser) {
-  parser.add_flag("--force", choice_.is_forced, "Attach even if that kills a process that maps the same file");
+  parser.add_flag("--force", choice_.is_forced, "Attach even if that kills a process of the same file");
 }
 
 TargetChoice TargetOptions::choice(const Words& words) const {

@@ -30,6 +30,12 @@ int finish(TargetSession& targets, Event event, const StopSignals& signals) {
     if (!signal->sent_to_all) targets.command()->signal(signal->number);
   }
   const int status = targets.command()->wait();
+  if (status == 128 + SIGTRAP) {
+    const Error died{"trace", "the command",
+                     "it died of SIGTRAP, as programs do that move or translate their code while traced",
+                     "start it without that (BOLT: without --hugify)"};
+    report(std::cerr, died, "warning: cannot");
+  }
   return time_is_up ? 0 : status;
 }
 

@@ -181,6 +181,11 @@ class Translators(Harm):
         self.assertEqual(tool.stop(), 0)
         self.assertRegex(tool.err, "warning: cannot trace .* in " + why)
 
+    def test_a_command_that_moves_its_code_under_the_tool_is_told_why_it_died(self):
+        ran = run(TOOL, "hist", "--", built("waitprobe-unusual"), "move")
+        self.assertEqual(ran.process.returncode, 128 + signal.SIGTRAP, ran)
+        self.assertRegex(ran.err, "warning: cannot trace the command: it died of SIGTRAP, as programs do that move")
+
     def test_who_only_looks_at_the_file_is_no_reason(self):
         asked = self.started(Unusual("none"))
         reader = subprocess.Popen(
