@@ -65,11 +65,15 @@ WP_ASSERT_SIZE(struct wp_root, 192);
 struct wp_arena {
   __u64 incarnation;    /* random, 0 before the first block: names this copy of the library in this address space */
   __u64 block_cnt;      /* blocks beyond these have never been taken */
-  __u64 lost_reentered; /* waits of a signal handler that interrupted the start or the stop of another */
+  __u64 lost_reentered; /* waits amid the start or the stop of another of their thread */
   __u64 lost_late;      /* waits that ended after their thread's block was handed back, and found no other */
   __u64 clamped_cnt;    /* waits whose clock went backwards: their duration counts as 0 */
+  __u64 abandoned_cnt;  /* waits that never ended: their guards were gone, and their slots were taken back */
+  __u64 lost_stale;     /* waits that ended after their slots had been taken back */
+  __u64 suspect_cnt;    /* for the library: open waits whose guards may be gone */
+  __u64 searched;       /* for the library: the number of the block after which to look for a free one */
 };
-WP_ASSERT_SIZE(struct wp_arena, 40);
+WP_ASSERT_SIZE(struct wp_arena, 72);
 
 /* A counter, on the heap, never freed. The argument `key` of the probes is the address of key[0], so BPF finds the rest
  * right in front of it. */
@@ -95,12 +99,16 @@ struct wp_open_wait {
   __u64 wait_id;
   __u64 counter; /* WP_REF_... */
   __u64 start;
-  __u32 backend_cnt; /* how many backends saw the start */
-  __u32 more_cap;    /* room at `more` */
+  __u16 backend_cnt; /* how many backends saw the start */
+  __u16 site;        /* of a scoped guard: the low bits of where the code that started it stands */
+  __u32 frame;       /* of a scoped guard: the low bits of the stack address of its function, and WP_FRAME_...; else 0 */
   __u64 ctx[3];      /* what the first backends returned from start() */
-  __u64 more;        /* address of __u64[more_cap]: what the others returned */
+  __u64 more;        /* address of a page or more with what the others returned; in its low bits, the log2 of how many fit */
 };
 WP_ASSERT_SIZE(struct wp_open_wait, 64);
+#define WP_FRAME_SUSPECT 1U     /* a later start of its thread says that the guard may be gone */
+#define WP_FRAME_MAY_SUSPEND 2U /* its function may be a coroutine, whose guards live on while its frame has left the stack */
+#define WP_FRAME_FLAGS 15U
 
 /* One wait that has ended. */
 struct wp_record {
@@ -122,7 +130,7 @@ struct wp_block {
   __u64 handed;       /* of these, how many the thread has handed over; only grows */
   __u64 owner;        /* address of the owner's thread state, by which a thread knows its block after a fork */
   __u64 last_wait_id; /* the block's number << 44 | sequence */
-  __u64 next;         /* address of this thread's next block, where one has too few slots */
+  __u64 next;         /* where a thread has several: of its first one, the one to look at next; of the others, a ring */
   __u32 owner_tid;    /* 0: no thread owns it, and it can be taken once all its slots are free */
   __u32 tag;          /* low bits of the incarnation */
   struct wp_open_wait open[WP_BLOCK_SLOTS];

@@ -311,7 +311,7 @@ static __always_inline void take_handed(__u64 block, const struct head *head) {
 static __always_inline void keep_losses(const struct head *head) {
   struct wp_arena arena;
   if (bpf_probe_read_user(&arena, sizeof(arena), (void *)head->arena) || arena.incarnation != head->incarnation) return;
-  if (arena.lost_reentered | arena.lost_late | arena.clamped_cnt) {
+  if (arena.lost_reentered | arena.lost_late | arena.clamped_cnt | arena.abandoned_cnt | arena.lost_stale) {
     bpf_map_update_elem(&last_arenas, &head->incarnation, &arena, BPF_ANY);
   }
 }

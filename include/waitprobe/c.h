@@ -31,9 +31,11 @@
 
 #ifdef __cplusplus
 #define WAITPROBE_NOEXCEPT noexcept
+#define WAITPROBE_NULL nullptr
 extern "C" {
 #else
 #define WAITPROBE_NOEXCEPT
+#define WAITPROBE_NULL NULL
 #endif
 
 /* Names a wait. Write it with WAITPROBE_HANDLE; the members are not for use. `key` must outlive the handle until the first
@@ -48,7 +50,7 @@ typedef struct waitprobe_handle {
 typedef struct waitprobe_wait waitprobe_wait;
 
 #define WAITPROBE_HANDLE(literal) \
-  { (literal), sizeof(literal) - 1, NULL }
+  { (literal), sizeof(literal) - 1, WAITPROBE_NULL }
 
 /* Points to the word that says whether anybody listens. A pointer, and not the word itself: if an executable named a word in a
  * shared library directly, the linker could give it a copy of its own, and the kernel would raise the other one. */
@@ -56,15 +58,20 @@ extern WAITPROBE_API const uint64_t *const waitprobe_armed;
 
 /* The paths of a guard that somebody listens to. Call them through waitprobe_start and waitprobe_stop. */
 WAITPROBE_API waitprobe_wait *waitprobe_start_armed(waitprobe_handle *handle) WAITPROBE_NOEXCEPT __attribute__((cold));
+/* As waitprobe_start_armed, for the macros of wait_counter.h alone: the guard is an automatic variable of the caller, which may
+ * be a coroutine. A wait whose guard a longjmp has left behind is then known as such. */
+WAITPROBE_API waitprobe_wait *waitprobe_start_armed_scoped(waitprobe_handle *handle, int may_suspend) WAITPROBE_NOEXCEPT
+    __attribute__((cold));
 WAITPROBE_API void waitprobe_stop_open(waitprobe_wait *wait) WAITPROBE_NOEXCEPT __attribute__((cold));
 
-static inline waitprobe_wait *waitprobe_start(waitprobe_handle *handle) WAITPROBE_NOEXCEPT {
+/* __inline__: C89 has no other. */
+static __inline__ waitprobe_wait *waitprobe_start(waitprobe_handle *handle) WAITPROBE_NOEXCEPT {
   return __builtin_expect(__atomic_load_n(waitprobe_armed, __ATOMIC_RELAXED) != 0, 0) ? waitprobe_start_armed(handle)
-                                                                                      : (waitprobe_wait *)0;
+                                                                                      : WAITPROBE_NULL;
 }
 
-static inline void waitprobe_stop(waitprobe_wait *wait) WAITPROBE_NOEXCEPT {
-  if (__builtin_expect(wait != (waitprobe_wait *)0, 0)) waitprobe_stop_open(wait);
+static __inline__ void waitprobe_stop(waitprobe_wait *wait) WAITPROBE_NOEXCEPT {
+  if (__builtin_expect(wait != WAITPROBE_NULL, 0)) waitprobe_stop_open(wait);
 }
 
 #ifdef __cplusplus

@@ -15,6 +15,13 @@
 // C++: 17 or later; needs neither exceptions nor RTTI.
 #pragma once
 
+#if !defined(__cplusplus) || __cplusplus < 201703L
+#error "waitprobe/wait_counter.h needs C++17 or later: compile with -std=c++17 or later (C code can use waitprobe/c.h)"
+// So that this is the only error, however often they are used.
+#define STATIC_SCOPED_WAIT_COUNTER(_key) static_cast<void>(0)
+#define WITH_WAIT_COUNTER(_key, ...) (__VA_ARGS__)
+#else
+
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -48,7 +55,7 @@ class WAITPROBE_INTERFACE WaitCounterBackendIf {
   virtual std::intptr_t start(std::chrono::steady_clock::time_point now) noexcept = 0;
 
   // The wait ended; called exactly once for each start(), perhaps by another thread. A wait that was open across a fork ends
-  // in the parent only.
+  // in the parent only, and one that a longjmp has left never ends.
   virtual void stop(std::chrono::steady_clock::time_point now, std::intptr_t ctx) noexcept = 0;
 };
 
@@ -68,13 +75,20 @@ class WAITPROBE_INTERFACE WaitCounterBackendFactoryIf {
 WAITPROBE_API void registerWaitCounterBackend(std::unique_ptr<WaitCounterBackendFactoryIf> factory);
 
 // The registered factories, in the order of their registration. Threads: any. Errors: std::bad_alloc.
-WAITPROBE_API std::vector<std::shared_ptr<WaitCounterBackendFactoryIf>> getRegisteredWaitCounterBackends();
+WAITPROBE_API std::vector<std::shared_ptr<WaitCounterBackendFactoryIf> > getRegisteredWaitCounterBackends();
 
 // What the macros hand to a static handle: a literal, which lives for ever.
 struct LiteralKey {
   const char* data;
   std::size_t size;
 };
+
+// Whether a macro was given "a.key" or 'a.key', whose quotes would be part of the key, rather than a.key.
+constexpr bool is_quoted(std::string_view key) noexcept {
+  return key.find('"') != std::string_view::npos || (!key.empty() && key.back() == '\'');
+}
+
+class ScopedWait;
 
 }  // namespace detail
 
@@ -121,6 +135,8 @@ class WaitCounterHandle {
   WAITPROBE_HIDDEN WaitGuard start() noexcept { return WaitGuard(&handle_); }
 
  private:
+  friend class detail::ScopedWait;
+
   waitprobe_handle handle_;
 };
 
@@ -140,18 +156,66 @@ WAITPROBE_HIDDEN inline WaitCounterHandle& static_handle(Key key) noexcept {
   return handle;
 }
 
+// The guard of the scoped macros. It cannot be moved, and so ends with the frame of the function that it stands in; or in a
+// coroutine, with that of the coroutine.
+class ScopedWait {
+ public:
+  // Inlined even without optimisation: the library is to see the frame of the function, and where in it this stands.
+  __attribute__((always_inline)) WAITPROBE_HIDDEN ScopedWait(WaitCounterHandle& counter, bool may_suspend) noexcept
+      : open_(__builtin_expect(__atomic_load_n(waitprobe_armed, __ATOMIC_RELAXED) != 0, 0)
+                  ? waitprobe_start_armed_scoped(&counter.handle_, may_suspend)
+                  : nullptr) {}
+  ScopedWait(const ScopedWait&) = delete;
+  ScopedWait& operator=(const ScopedWait&) = delete;
+  WAITPROBE_HIDDEN ~ScopedWait() { waitprobe_stop(open_); }
+
+ private:
+  waitprobe_wait* open_;
+};
+
 }  // namespace detail
 }  // namespace waitprobe
 
 #define WAITPROBE_CONCAT_(a, b) a##b
 #define WAITPROBE_CONCAT(a, b) WAITPROBE_CONCAT_(a, b)
 
+// 1 where <coroutine> has been included, without which there is no coroutine: its include guard is empty (libc++), 1
+// (libstdc++), or not a macro at all. A module may have it without any macro.
+#define WAITPROBE_COROUTINES_ 0, 1,
+#define WAITPROBE_COROUTINES_1 0, 1,
+#define WAITPROBE_SECOND(a, b, ...) b
+#define WAITPROBE_SECOND_OF(...) WAITPROBE_SECOND(__VA_ARGS__, 0, 0)
+#define WAITPROBE_IS_INCLUDED_(_guard) WAITPROBE_SECOND_OF(WAITPROBE_COROUTINES_##_guard)
+#define WAITPROBE_IS_INCLUDED(_guard) WAITPROBE_IS_INCLUDED_(_guard)
+#if defined(__cpp_modules)
+#define WAITPROBE_MAY_SUSPEND true
+#elif defined(_LIBCPP_VERSION)
+#define WAITPROBE_MAY_SUSPEND (WAITPROBE_IS_INCLUDED(_LIBCPP_COROUTINE) != 0)
+#else
+#define WAITPROBE_MAY_SUSPEND (WAITPROBE_IS_INCLUDED(_GLIBCXX_COROUTINE) != 0)
+#endif
+
+// Clang's analysis of locks looks at a lambda as at a function that holds none of them.
+#if defined(__has_attribute)
+#if __has_attribute(no_thread_safety_analysis)
+#define WAITPROBE_NO_THREAD_SAFETY_ANALYSIS __attribute__((no_thread_safety_analysis))
+#endif
+#endif
+#ifndef WAITPROBE_NO_THREAD_SAFETY_ANALYSIS
+#define WAITPROBE_NO_THREAD_SAFETY_ANALYSIS
+#endif
+
 // Each public macro stringifies its argument itself: passed on as it is, the argument would be expanded first, and `linux` and
 // `unix` are macros in many modes of the compilers.
-#define WAITPROBE_STATIC_HANDLE(_literal) \
-  ::waitprobe::detail::static_handle([]() noexcept { return ::waitprobe::detail::LiteralKey{_literal, sizeof(_literal) - 1}; })
-#define WAITPROBE_SCOPED_GUARD(_literal) \
-  auto WAITPROBE_CONCAT(waitprobe_guard_, __COUNTER__) = WAITPROBE_STATIC_HANDLE(_literal).start()
+#define WAITPROBE_STATIC_HANDLE(_literal)                                            \
+  ::waitprobe::detail::static_handle([]() noexcept {                                 \
+    static_assert(!::waitprobe::detail::is_quoted(_literal),                         \
+                  "waitprobe: write the key without quotes, as in db.pool.acquire"); \
+    return ::waitprobe::detail::LiteralKey{_literal, sizeof(_literal) - 1};          \
+  })
+#define WAITPROBE_SCOPED_GUARD(_literal)                                                                                   \
+  const ::waitprobe::detail::ScopedWait WAITPROBE_CONCAT(waitprobe_guard_, __COUNTER__)(WAITPROBE_STATIC_HANDLE(_literal), \
+                                                                                        WAITPROBE_MAY_SUSPEND)
 
 // The handle of the key that the argument spells: STATIC_WAIT_COUNTER(db.pool.acquire) has the key "db.pool.acquire".
 #define STATIC_WAIT_COUNTER(_key) WAITPROBE_STATIC_HANDLE(#_key)
@@ -160,8 +224,10 @@ WAITPROBE_HIDDEN inline WaitCounterHandle& static_handle(Key key) noexcept {
 #define STATIC_SCOPED_WAIT_COUNTER(_key) WAITPROBE_SCOPED_GUARD(#_key)
 
 // The value of the expression, which is waited for: a reference where the expression is a call that returns one.
-#define WITH_WAIT_COUNTER(_key, ...) \
-  ([&]() -> decltype(auto) {         \
-    WAITPROBE_SCOPED_GUARD(#_key);   \
-    return __VA_ARGS__;              \
+#define WITH_WAIT_COUNTER(_key, ...)                             \
+  ([&]() WAITPROBE_NO_THREAD_SAFETY_ANALYSIS -> decltype(auto) { \
+    WAITPROBE_SCOPED_GUARD(#_key);                               \
+    return __VA_ARGS__;                                          \
   }())
+
+#endif  // C++17

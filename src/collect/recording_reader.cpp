@@ -249,6 +249,7 @@ class Reader {
     interval.left_out_cnt = observed - std::min(observed, shown_cnt);
     interval.clamped_cnt = members.number_or("clamped", 0);
     interval.has_pytorch = members.find("pytorch") != nullptr;
+    interval.abandoned_cnt = members.number_or("abandoned", 0);
     if (!take_all(members, "attached_late", interval.attached_late, attached_late_of) ||
         !take_all(members, "unverified", interval.unverified, unverified_of)) {
       return std::nullopt;

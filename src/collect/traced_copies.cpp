@@ -68,11 +68,11 @@ void TracedCopies::end(Traced& copy) {
 }
 
 void TracedCopies::count(Counts& known, const Counts& now) {
-  const auto growth = [](std::uint64_t later, std::uint64_t earlier) { return later > earlier ? later - earlier : 0; };
-  sum_.reentered += growth(now.reentered, known.reentered);
-  sum_.late += growth(now.late, known.late);
-  sum_.clamped += growth(now.clamped, known.clamped);
-  known = {std::max(now.reentered, known.reentered), std::max(now.late, known.late), std::max(now.clamped, known.clamped)};
+  for (const auto one : all_counts) {
+    const std::uint64_t later = std::max(now.*one, known.*one);
+    sum_.*one += later - known.*one;
+    known.*one = later;
+  }
 }
 
 bool TracedCopies::look(bool last) {
@@ -155,7 +155,9 @@ void TracedCopies::add_to(Snapshot& snapshot) const {
   snapshot.losses.late += sum_.late;
   snapshot.losses.no_memory += no_memory_;
   snapshot.losses.gap += gap_;
+  snapshot.losses.stale += sum_.stale;
   snapshot.clamped_cnt += sum_.clamped;
+  snapshot.abandoned_cnt += sum_.abandoned;
 }
 
 }  // namespace waitprobe

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <iterator>
 #include <map>
 #include <set>
 #include <string>
@@ -48,7 +49,12 @@ class TracedCopies {
     std::uint64_t reentered = 0;
     std::uint64_t late = 0;
     std::uint64_t clamped = 0;
+    std::uint64_t abandoned = 0;
+    std::uint64_t stale = 0;
   };
+  static constexpr std::uint64_t Counts::*all_counts[] = {&Counts::reentered, &Counts::late, &Counts::clamped,
+                                                          &Counts::abandoned, &Counts::stale};
+  static_assert(sizeof(Counts) == std::size(all_counts) * sizeof(std::uint64_t), "a count is missing above");
 
   struct Traced {
     std::uint64_t incarnation = 0;  // 0: it has not waited yet
@@ -61,7 +67,9 @@ class TracedCopies {
 
   using Place = std::pair<std::uint32_t, std::uint64_t>;  // pid, address of the root
 
-  static Counts counts_of(const wp_arena& arena) { return {arena.lost_reentered, arena.lost_late, arena.clamped_cnt}; }
+  static Counts counts_of(const wp_arena& arena) {
+    return {arena.lost_reentered, arena.lost_late, arena.clamped_cnt, arena.abandoned_cnt, arena.lost_stale};
+  }
   bool is_full(std::uint32_t pid) const;
   void remember_owners(const Memory& memory, std::uint32_t pid, const wp_root& root, const wp_arena& arena);
   bool look_at(const Place& place, Traced& copy, bool last, bool& all_brought);

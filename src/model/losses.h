@@ -11,7 +11,8 @@ struct Losses {
   std::uint64_t series_full = 0;  // the kernel had no histogram left for a new series
   std::uint64_t gap = 0;
   std::uint64_t late = 0;       // their thread's block was handed back, and they found no other
-  std::uint64_t reentered = 0;  // of a signal handler that interrupted the start or the stop of another
+  std::uint64_t stale = 0;      // they had been taken for abandoned
+  std::uint64_t reentered = 0;  // amid the start or the stop of another: of a signal handler, a hook of malloc
   std::uint64_t unreadable = 0;
   std::uint64_t no_memory = 0;
   std::uint64_t blocks_full = 0;  // the kernel had no room for one more thread block
@@ -33,10 +34,11 @@ inline constexpr LossRow all_losses[] = {
     {"series_full", &Losses::series_full, "more keys than there is room for"},
     {"gap", &Losses::gap, "overwritten before they were fetched"},
     {"late", &Losses::late, "ended after their thread"},
-    {"reentered", &Losses::reentered, "in a signal handler amid another"},
+    {"stale", &Losses::stale, "ended after they were taken for abandoned"},
+    {"reentered", &Losses::reentered, "amid the start or stop of another"},
     {"unreadable", &Losses::unreadable, "their key could not be read"},
     {"no_memory", &Losses::no_memory, "the process had no memory for them"},
-    {"blocks_full", &Losses::blocks_full, "more threads than there is room for"},
+    {"blocks_full", &Losses::blocks_full, "the table of thread blocks was full"},
     {"missed", &Losses::missed, "ends of threads that were not told of"},
     {"unfollowed", &Losses::unfollowed, "children for which there was no room"},
     {"ring_full", &Losses::ring_full, "came faster than they were read"},

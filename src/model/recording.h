@@ -47,6 +47,7 @@ struct RecordedInterval {
   std::uint64_t left_out_cnt = 0;
   Losses losses;
   std::uint64_t clamped_cnt = 0;
+  std::uint64_t abandoned_cnt = 0;
   std::vector<AttachedLate> attached_late;
   std::vector<Unverified> unverified;
   bool has_pytorch = false;

@@ -127,6 +127,7 @@ void Recordings::take(std::size_t which) {
   add(so_far_.losses, interval.losses);
   so_far_.clamped_cnt += interval.clamped_cnt;
   so_far_.has_pytorch |= interval.has_pytorch;
+  so_far_.abandoned_cnt += interval.abandoned_cnt;
   so_far_.attached_late.insert(so_far_.attached_late.end(), interval.attached_late.begin(), interval.attached_late.end());
   for (const Unverified& process : interval.unverified) add(so_far_.unverified, process, so_far_.elapsed_ns);
 }

@@ -52,6 +52,7 @@ Snapshot interval(const Snapshot& later, const Snapshot& earlier) {
   between.losses = growth(later.losses, earlier.losses);
   between.has_pytorch = later.has_pytorch;
   between.clamped_cnt = growth(later.clamped_cnt, earlier.clamped_cnt);
+  between.abandoned_cnt = growth(later.abandoned_cnt, earlier.abandoned_cnt);
   std::copy_if(later.attached_late.begin(), later.attached_late.end(), std::back_inserter(between.attached_late),
                [&](const AttachedLate& late) { return late.elapsed_ns > earlier.elapsed_ns; });
   std::copy_if(later.unverified.begin(), later.unverified.end(), std::back_inserter(between.unverified),

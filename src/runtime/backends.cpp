@@ -47,30 +47,35 @@ std::chrono::steady_clock::time_point time_point(std::uint64_t ns) noexcept {
   return std::chrono::steady_clock::time_point(std::chrono::nanoseconds(ns));
 }
 
+// What stands at `more`, which begins on a page.
+constexpr std::uint64_t log2_mask = 63;
+__u64* more_of(const wp_open_wait& wait) noexcept { return reinterpret_cast<__u64*>(wait.more & ~log2_mask); }
+unsigned log2_room(const wp_open_wait& wait) noexcept { return static_cast<unsigned>(wait.more & log2_mask); }
+
 // Where the context of backend `index` is kept, or null when there is no memory for so many. Grows by whole pages, which no
 // allocator knows of: a guard may stand inside malloc.
 __u64* context_at(wp_open_wait& wait, std::uint32_t index) noexcept {
   constexpr std::uint32_t inside = sizeof(wait.ctx) / sizeof(wait.ctx[0]);
   if (index < inside) return &wait.ctx[index];
   index -= inside;
-  if (index >= wait.more_cap) {
-    const std::uint32_t grown = wait.more_cap != 0 ? wait.more_cap * 2 : 512;
-    void* pages = mmap(nullptr, grown * sizeof(__u64), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (wait.more == 0 || index >> log2_room(wait) != 0) {
+    const unsigned log2_grown = wait.more != 0 ? log2_room(wait) + 1 : 9;
+    void* pages = mmap(nullptr, sizeof(__u64) << log2_grown, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (pages == MAP_FAILED) return nullptr;
     auto* fresh = static_cast<__u64*>(pages);
-    auto* old = reinterpret_cast<__u64*>(wait.more);
-    for (std::uint32_t i = 0; i < wait.more_cap; i++) fresh[i] = old[i];
-    if (old != nullptr) munmap(old, wait.more_cap * sizeof(__u64));
-    wait.more = reinterpret_cast<std::uint64_t>(fresh);
-    wait.more_cap = grown;
+    if (wait.more != 0) {
+      const std::size_t room = std::size_t{1} << log2_room(wait);
+      for (std::size_t i = 0; i < room; i++) fresh[i] = more_of(wait)[i];
+      munmap(more_of(wait), room * sizeof(__u64));
+    }
+    wait.more = reinterpret_cast<std::uint64_t>(fresh) | log2_grown;
   }
-  return reinterpret_cast<__u64*>(wait.more) + index;
+  return more_of(wait) + index;
 }
 
 std::intptr_t context_of(const wp_open_wait& wait, std::uint32_t index) noexcept {
   constexpr std::uint32_t inside = sizeof(wait.ctx) / sizeof(wait.ctx[0]);
-  return static_cast<std::intptr_t>(index < inside ? wait.ctx[index]
-                                                   : reinterpret_cast<const __u64*>(wait.more)[index - inside]);
+  return static_cast<std::intptr_t>(index < inside ? wait.ctx[index] : more_of(wait)[index - inside]);
 }
 
 }  // namespace
@@ -81,11 +86,11 @@ void CounterBackends::start(std::string_view key, std::uint64_t now_ns, wp_open_
   for (BackendNode* node = first_.load(std::memory_order_acquire); node != nullptr;
        node = node->next.load(std::memory_order_acquire)) {
     __u64* context = context_at(wait, started);
-    if (context == nullptr) break;
+    if (context == nullptr || started == UINT16_MAX) break;
     *context = static_cast<std::uint64_t>(node->backend->start(time_point(now_ns)));
     started++;
   }
-  wait.backend_cnt = started;
+  wait.backend_cnt = static_cast<std::uint16_t>(started);
 }
 
 void CounterBackends::stop(std::uint64_t now_ns, const wp_open_wait& wait) const noexcept {

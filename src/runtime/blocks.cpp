@@ -7,8 +7,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
+#include <bit>
 
+#include "src/runtime/abandoned.h"
 #include "src/runtime/clock.h"
 #include "src/runtime/counter.h"
 #include "src/runtime/errno_keeper.h"
@@ -47,9 +50,12 @@ std::uint64_t ensure_incarnation(wp_arena* page) noexcept {
   return known;
 }
 
+// Those that keep a block whose thread has ended from being used again.
 bool has_open_waits(const wp_block& block) noexcept {
+  const bool suspects_too = !suspects_are_gone();
   for (const wp_open_wait& slot : block.open) {
-    if (__atomic_load_n(&slot.wait_id, __ATOMIC_ACQUIRE) != 0) return true;
+    if (__atomic_load_n(&slot.wait_id, __ATOMIC_ACQUIRE) == 0) continue;
+    if (suspects_too || (slot.frame & WP_FRAME_SUSPECT) == 0) return true;
   }
   return false;
 }
@@ -72,6 +78,7 @@ bool take_block(wp_block& block, std::uint64_t number, wp_arena* page, std::uint
   std::uint32_t nobody = 0;
   if (__atomic_load_n(&block.owner_tid, __ATOMIC_RELAXED) != 0 || has_open_waits(block)) return false;
   if (!__atomic_compare_exchange_n(&block.owner_tid, &nobody, tid, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) return false;
+  take_back_suspects(block);
   // Another owner may have come and gone between the two looks, and left a wait open.
   if (has_open_waits(block)) {
     __atomic_store_n(&block.owner_tid, 0U, __ATOMIC_RELEASE);
@@ -92,29 +99,76 @@ bool take_block(wp_block& block, std::uint64_t number, wp_arena* page, std::uint
   return true;
 }
 
+// Block number 1, 2, 3, ...; null when there is no memory for it.
+wp_block* block_at(std::uint64_t number) noexcept {
+  const std::uint64_t index = number - 1;
+  const auto chunk = static_cast<unsigned>(std::bit_width(index / WP_FIRST_CHUNK_BLOCKS + 1)) - 1;
+  if (chunk >= WP_CHUNKS) return nullptr;
+  wp_block* first = chunk_at(chunk);
+  return first != nullptr ? first + (index - WP_FIRST_CHUNK_BLOCKS * ((std::uint64_t{1} << chunk) - 1)) : nullptr;
+}
+
+// Of the blocks that were taken before, one that is free. Looks at a few, and the next time at those that follow them: a search
+// through all would take ever longer where waits are left open.
+template <typename Take>
+wp_block* take_known_block(wp_arena& page, Take take) noexcept {
+  constexpr std::uint64_t most_looked_at = 64;
+  const std::uint64_t known = __atomic_load_n(&page.block_cnt, __ATOMIC_ACQUIRE);
+  std::uint64_t number = __atomic_load_n(&page.searched, __ATOMIC_RELAXED);
+  wp_block* found = nullptr;
+  for (std::uint64_t left = std::min(known, most_looked_at); left != 0 && found == nullptr; left--) {
+    number = number < known ? number + 1 : 1;
+    found = take(number);
+  }
+  __atomic_store_n(&page.searched, number, __ATOMIC_RELAXED);
+  return found;
+}
+
+// The first one that was never taken: or, when there is no memory for more, any.
+template <typename Take>
+wp_block* take_new_block(const wp_arena& page, Take take) noexcept {
+  const std::uint64_t known = __atomic_load_n(&page.block_cnt, __ATOMIC_ACQUIRE);
+  for (std::uint64_t number = known + 1; block_at(number) != nullptr; number++) {
+    if (wp_block* fresh = take(number)) return fresh;
+  }
+  for (std::uint64_t number = 1; number <= known; number++) {
+    if (wp_block* free = take(number)) return free;
+  }
+  return nullptr;
+}
+
 wp_block* acquire_block() noexcept {
   wp_arena* page = arena();
   if (page == nullptr) return nullptr;
   const std::uint64_t process = ensure_incarnation(page);
   choose_clock();
   const auto tid = static_cast<std::uint32_t>(syscall(SYS_gettid));
-  std::uint64_t number = 1;
-  for (unsigned i = 0; i < WP_CHUNKS; i++) {
-    wp_block* chunk = chunk_at(i);
-    if (chunk == nullptr) return nullptr;
-    for (std::size_t k = 0; k < (std::size_t{WP_FIRST_CHUNK_BLOCKS} << i); k++, number++) {
-      if (!take_block(chunk[k], number, page, process, tid)) continue;
-      waitprobe_fire_block(&chunk[k], tid, process);
-      return &chunk[k];
-    }
-  }
-  return nullptr;
+  const auto take = [&](std::uint64_t number) noexcept {
+    wp_block* block = block_at(number);
+    return block != nullptr && take_block(*block, number, page, process, tid) ? block : nullptr;
+  };
+  wp_block* block = take_known_block(*page, take);
+  if (block == nullptr) block = take_new_block(*page, take);
+  // Only the first block of a thread holds records, which are what a tracer wants to know of.
+  if (block != nullptr && home_block() == nullptr) waitprobe_fire_block(block, tid, process);
+  return block;
 }
 
 void release_block(wp_block& block) noexcept {
   if (block.handed != block.written) hand_over(block);
+  // Before it is free: it is the one to be taken next, so that as few blocks as possible are ever used.
+  wp_arena* page = arena();
+  const std::uint64_t before = (block.last_wait_id >> sequence_bits) - 1;
+  if (before < __atomic_load_n(&page->searched, __ATOMIC_RELAXED)) {
+    __atomic_store_n(&page->searched, before, __ATOMIC_RELAXED);
+  }
   __atomic_store_n(&block.owner, std::uint64_t{0}, __ATOMIC_RELAXED);
   __atomic_store_n(&block.owner_tid, 0U, __ATOMIC_RELEASE);
+}
+
+void leave_block(wp_block& block) noexcept {
+  judge_at_thread_exit(block);
+  release_block(block);
 }
 
 // Gives back the blocks of a thread that ends. A pthread key rather than a thread_local destructor: those run earlier, and
@@ -125,10 +179,13 @@ void release_blocks() noexcept {
   this_thread.ending = true;  // first: a signal handler may wait in between
   this_thread.block = nullptr;
   __atomic_signal_fence(__ATOMIC_SEQ_CST);
-  while (block != nullptr) {
-    auto* next = reinterpret_cast<wp_block*>(block->next);
-    release_block(*block);
-    block = next;
+  if (block == nullptr) return;
+  auto* const first = reinterpret_cast<wp_block*>(block->next);
+  leave_block(*block);
+  for (wp_block* other = first; other != nullptr;) {
+    auto* next = reinterpret_cast<wp_block*>(other->next);
+    leave_block(*other);
+    other = next != first ? next : nullptr;
   }
 }
 
@@ -167,7 +224,9 @@ __attribute__((destructor)) void forget_thread_exits() noexcept {
 bool keep_block(wp_block& fresh) noexcept {
   wp_block* home = home_block();
   if (home != nullptr) {
-    fresh.next = home->next;
+    auto* before = home->next != 0 ? reinterpret_cast<wp_block*>(home->next) : &fresh;
+    fresh.next = before->next;
+    before->next = reinterpret_cast<std::uint64_t>(&fresh);
     home->next = reinterpret_cast<std::uint64_t>(&fresh);
     return true;
   }
@@ -183,7 +242,10 @@ void count(__u64 wp_arena::*what) noexcept {
 
 }  // namespace
 
-void NoReentry::count_reentered() noexcept { count(&wp_arena::lost_reentered); }
+bool NoReentry::was_left(std::uint32_t here) noexcept {
+  count(&wp_arena::lost_reentered);
+  return has_left(this_thread.inside, here);
+}
 
 void count_clamped() noexcept { count(&wp_arena::clamped_cnt); }
 
@@ -192,10 +254,28 @@ std::uint64_t incarnation() noexcept {
   return __atomic_load_n(&page->incarnation, __ATOMIC_RELAXED);
 }
 
-wp_open_wait* take_slot() noexcept {
-  for (wp_block* block = home_block(); block != nullptr; block = reinterpret_cast<wp_block*>(block->next)) {
-    wp_open_wait* slot = free_slot(*block);
-    if (slot != nullptr) return slot;
+namespace {
+
+// A free slot of the home or of some others. These stand in a ring, and the home says which of them comes next.
+wp_open_wait* find_slot(wp_block& home) noexcept {
+  if (wp_open_wait* slot = free_slot(home)) return slot;
+  const std::uint64_t first = home.next;
+  for (int i = 0; i < most_others && home.next != 0; i++) {
+    auto* other = reinterpret_cast<wp_block*>(home.next);
+    if (wp_open_wait* slot = free_slot(*other)) return slot;
+    if (other->next == first) break;
+    home.next = other->next;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+wp_open_wait* take_slot(const ScopeOfGuard& scope, std::uint64_t ref) noexcept {
+  if (wp_block* home = home_block()) {
+    if (wp_open_wait* slot = find_slot(*home)) return slot;
+    judge_some(*home, scope, ref);
+    if (wp_open_wait* slot = find_slot(*home)) return slot;
   }
   wp_block* fresh = acquire_block();
   if (fresh == nullptr) {

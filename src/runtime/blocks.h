@@ -6,7 +6,9 @@
 //
 //  - Only the owner of a block takes its slots; any thread may give one back (a guard may stop elsewhere). So a slot is taken
 //  by a
-//    load and a store. A thread with more open waits than slots takes another block.
+//    load and a store. A thread with more open waits than slots takes another block; that keeps no records, so no tracer hears
+//    of it. However many waits are open, a start looks at a few blocks only.
+//  - A guard that a longjmp jumps over leaves its wait open; abandoned.h says when its slot is taken back.
 //  - Records go to the first block of the thread that ends the wait, its home. A full ring is handed over with one hit of probe
 //    wait_batch; so is what it holds when its thread ends.
 //  - A thread's blocks are given back when it ends; a block can be taken again once its last open wait has ended. A thread that
@@ -18,7 +20,8 @@
 //  - Blocks lie in memory that fork wipes. A child therefore starts without blocks, and its copies of its parent's guards must
 //  not
 //    end waits of its own that happen to have the same slot: a guard carries, in the low bits of its pointer, the tag of the
-//    incarnation it belongs to, and every child has another tag than its parent.
+//    incarnation it belongs to, and every child has another tag than its parent. In the high bits it carries those of its
+//    wait_id, by which it is known that its slot has been taken back.
 #pragma once
 
 #include <cstdint>
@@ -58,8 +61,15 @@ inline wp_open_wait* free_slot(wp_block& block) noexcept {
   return nullptr;
 }
 
-// A free slot of this thread, of a new block if need be. Null, and counted, when there is no memory. REQUIRES: NoReentry.
-wp_open_wait* take_slot() noexcept;
+// Where a scoped guard stands, whose function's frame ends its life. All zero for a guard that may be kept anywhere.
+struct ScopeOfGuard {
+  std::uint32_t frame = 0;
+  std::uint16_t site = 0;
+};
+
+// A free slot of this thread, of a new block if need be. Null, and counted, when there is no memory. The wait that it is for
+// says whose guards must be gone. REQUIRES: NoReentry.
+wp_open_wait* take_slot(const ScopeOfGuard& scope, std::uint64_t ref) noexcept;
 
 // Threads: any; by whoever ends the wait.
 inline void give_back(wp_open_wait* slot) noexcept {
@@ -70,23 +80,34 @@ inline void give_back(wp_open_wait* slot) noexcept {
 // A slot as a guard holds it, and back: null when the wait belongs to the process that this one was forked from.
 constexpr std::uint64_t tag_mask = sizeof(wp_open_wait) - 1;  // slots are aligned to their size
 
+constexpr unsigned address_bits = 48;  // of what mmap returns
+constexpr std::uint64_t address_mask = (std::uint64_t{1} << address_bits) - 1;
+
 inline wp_block* block_of(const void* inside) noexcept {
-  return reinterpret_cast<wp_block*>(reinterpret_cast<std::uint64_t>(inside) & ~std::uint64_t{sizeof(wp_block) - 1});
+  return reinterpret_cast<wp_block*>(reinterpret_cast<std::uint64_t>(inside) & address_mask &
+                                     ~std::uint64_t{sizeof(wp_block) - 1});
 }
 
 inline waitprobe_wait* to_guard(wp_open_wait* slot) noexcept {
-  return reinterpret_cast<waitprobe_wait*>(reinterpret_cast<std::uint64_t>(slot) | block_of(slot)->tag);
+  return reinterpret_cast<waitprobe_wait*>(reinterpret_cast<std::uint64_t>(slot) | block_of(slot)->tag |
+                                           slot->wait_id << address_bits);
 }
 
 __attribute__((returns_nonnull)) inline wp_open_wait* slot_of(waitprobe_wait* guard) noexcept {
-  return reinterpret_cast<wp_open_wait*>(reinterpret_cast<std::uint64_t>(guard) & ~tag_mask);
+  return reinterpret_cast<wp_open_wait*>(reinterpret_cast<std::uint64_t>(guard) & address_mask & ~tag_mask);
 }
+
+// A guard whose slot has been taken back has stopped after all; counted. Never of a guard that is stopped twice.
+void count_stale() noexcept;
 
 inline wp_open_wait* from_guard(waitprobe_wait* guard) noexcept {
   const auto address = reinterpret_cast<std::uint64_t>(guard);
   if ((address & tag_mask) != block_of(guard)->tag) return nullptr;
   wp_open_wait* slot = slot_of(guard);
-  return __atomic_load_n(&slot->wait_id, __ATOMIC_RELAXED) != 0 ? slot : nullptr;
+  const std::uint64_t wait_id = __atomic_load_n(&slot->wait_id, __ATOMIC_RELAXED);
+  if (__builtin_expect(wait_id != 0 && (wait_id ^ address >> address_bits) << address_bits == 0, 1)) return slot;
+  count_stale();
+  return nullptr;
 }
 
 // Writes the record of a wait that has ended. REQUIRES: NoReentry.
@@ -114,30 +135,41 @@ void write_first_record(const wp_record& record) noexcept;
 // A wait whose clock went backwards, for whoever reads the arena.
 void count_clamped() noexcept;
 
-// Keeps the signal handlers of this thread from using its blocks while it does so itself.
+// Whether the function whose frame was at `frame` has left it, now that the stack pointer is at `now`, both as low bits of an
+// address. False when they are of two stacks, as far as that is seen: a thread's storage stands above its stack, so what is on
+// the other side of it is another one, such as that of a signal handler.
+inline bool has_left(std::uint32_t frame, std::uint32_t now) noexcept {
+  constexpr std::uint32_t largest_stack = 8U << 20;
+  const std::uint32_t up = now - frame;
+  const auto storage = static_cast<std::uint32_t>(reinterpret_cast<std::uint64_t>(&this_thread));
+  return up < largest_stack && storage - frame >= up;
+}
+
+// Keeps whatever runs amid this thread's use of its blocks (signal handlers, malloc's hooks) from using them as well.
 class NoReentry {
  public:
-  NoReentry() noexcept : entered_(!this_thread.inside) {
-    if (__builtin_expect(entered_, 1)) {
-      this_thread.inside = true;
-      __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    } else {
-      count_reentered();
-    }
+  __attribute__((always_inline)) NoReentry() noexcept : entered_(this_thread.inside == 0) {
+    const auto here = static_cast<std::uint32_t>(reinterpret_cast<std::uint64_t>(__builtin_frame_address(0))) | 1;
+    if (__builtin_expect(!entered_, 0)) entered_ = was_left(here);
+    if (__builtin_expect(!entered_, 0)) return;
+    this_thread.inside = here;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
   }
   ~NoReentry() {
     if (!entered_) return;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    this_thread.inside = false;
+    this_thread.inside = 0;
   }
   NoReentry(const NoReentry&) = delete;
   NoReentry& operator=(const NoReentry&) = delete;
 
-  // False when this is a handler that has interrupted such a section; counted.
+  // False when this runs amid such a section; counted.
   bool entered() const noexcept { return entered_; }
 
  private:
-  static void count_reentered() noexcept;
+  // Whether a signal handler has left the section for good by siglongjmp. Counts a wait as lost either way: this one, or the
+  // one that was being ended then.
+  static bool was_left(std::uint32_t here) noexcept;
 
   bool entered_;
 };

@@ -11,8 +11,8 @@ namespace waitprobe::detail {
 // left for plug-ins: with these 16 bytes a process can load about a hundred plug-ins that carry the library.
 struct ThreadState {
   wp_block* block;         // first of the thread's blocks; the others follow by `next`
+  std::uint32_t inside;    // between NoReentry's ends: low bits of the stack address of the function that it is in; else 0
   std::uint8_t last_slot;  // the one taken last, which is likely to be free again
-  bool inside;             // between NoReentry's ends
   bool ending;             // it has handed back its blocks
   bool asking;             // it is inside a factory, which may itself use guards
 };

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "src/runtime/abandoned.h"
 #include "src/runtime/blocks.h"
 #include "src/runtime/clock.h"
 #include "src/runtime/counter.h"
@@ -19,6 +20,7 @@ namespace waitprobe {
 namespace {
 
 using detail::Counter;
+using detail::ScopeOfGuard;
 
 // Here, and not in rendezvous.cpp: a linker takes this file from the static library whenever a guard is used, and would leave a
 // file that nothing refers to. The priority is before the constructors of the application, whose waits are to be seen.
@@ -60,19 +62,21 @@ std::uint64_t duration(std::uint64_t start, std::uint64_t stop) noexcept {
 }
 
 // A slot whose wait has begun for `counter_out`, or null.
-wp_open_wait* open_slot(waitprobe_handle* handle, Counter*& counter_out) noexcept {
+wp_open_wait* open_slot(waitprobe_handle* handle, const ScopeOfGuard& scope, Counter*& counter_out) noexcept {
   const detail::NoReentry section;
   if (!section.entered()) return nullptr;
   counter_out = detail::counter_of(handle);
-  return counter_out != nullptr ? detail::take_slot() : nullptr;
+  return counter_out != nullptr ? detail::take_slot(scope, counter_out->ref) : nullptr;
 }
 
 // Any start: the first of a thread or a handle, one that backends are told of, a signal handler's.
-__attribute__((noinline)) waitprobe_wait* start_by_long_way(waitprobe_handle* handle) noexcept {
+__attribute__((noinline)) waitprobe_wait* start_by_long_way(waitprobe_handle* handle, const ScopeOfGuard& scope) noexcept {
   const detail::ErrnoKeeper keeper;
   Counter* counter = nullptr;
-  wp_open_wait* slot = open_slot(handle, counter);
+  wp_open_wait* slot = open_slot(handle, scope, counter);
   if (slot == nullptr) return nullptr;
+  slot->site = scope.site;
+  slot->frame = scope.frame;
 
   // The slot is this wait's own from here on: backends may use guards themselves.
   const std::uint64_t now_ns = detail::monotonic_ns();
@@ -83,21 +87,25 @@ __attribute__((noinline)) waitprobe_wait* start_by_long_way(waitprobe_handle* ha
   return detail::to_guard(slot);
 }
 
-__attribute__((hot, noinline)) waitprobe_wait* start_now(waitprobe_handle* handle) noexcept {
+__attribute__((hot, always_inline)) inline waitprobe_wait* start_now(waitprobe_handle* handle,
+                                                                     const ScopeOfGuard& scope) noexcept {
   Counter* counter = known_counter(*handle);
   wp_block* home = detail::home_block();
   const std::uint64_t armed = armed_word();
-  if ((armed & backends_bits) != 0 || counter == nullptr || home == nullptr || detail::this_thread.inside) {
-    return start_by_long_way(handle);
+  if ((armed & backends_bits) != 0 || counter == nullptr || home == nullptr || detail::this_thread.inside != 0) {
+    return start_by_long_way(handle, scope);
   }
   wp_open_wait* slot;
   {
     const detail::NoReentry section;
+    detail::take_back_last(*home, scope, counter->ref);
     slot = detail::free_slot(*home);
   }
-  if (__builtin_expect(slot == nullptr, 0)) return start_by_long_way(handle);
+  if (__builtin_expect(slot == nullptr, 0)) return start_by_long_way(handle, scope);
   std::uint64_t ref = counter->ref;
   slot->backend_cnt = 0;
+  slot->site = scope.site;
+  slot->frame = scope.frame;
   if (__builtin_expect((armed & events_bits) != 0, 0)) {
     slot->start = detail::monotonic_ns();
     waitprobe_fire_start(counter->key(), slot->start, slot->wait_id);
@@ -119,7 +127,7 @@ __attribute__((noinline)) void keep_record_by_long_way(const wp_record& record) 
 
 void keep_record(const wp_record& record) noexcept {
   wp_block* home = detail::home_block();
-  if (__builtin_expect(home == nullptr || detail::this_thread.inside, 0)) return keep_record_by_long_way(record);
+  if (__builtin_expect(home == nullptr || detail::this_thread.inside != 0, 0)) return keep_record_by_long_way(record);
   const detail::NoReentry section;
   detail::write_record(*home, record);
   if (__builtin_expect(detail::is_full(*home), 0)) detail::hand_over(*home);
@@ -132,7 +140,8 @@ __attribute__((noinline)) void stop_backends(const wp_open_wait& wait, const wp_
 
 __attribute__((hot, noinline)) void stop_now(waitprobe_wait* wait) noexcept {
   wp_open_wait* slot = detail::from_guard(wait);
-  if (slot == nullptr) return;  // opened by the process that this one was forked from, which ends it
+  if (slot == nullptr) return;  // opened by the process that this one was forked from, which ends it; or taken back
+  if (__builtin_expect((slot->frame & WP_FRAME_SUSPECT) != 0, 0)) detail::suspect_has_ended();
 
   if ((armed_word() & told_bits) == 0 && slot->backend_cnt == 0) return detail::give_back(slot);
 
@@ -160,5 +169,12 @@ __attribute__((hot, noinline)) void stop_now(waitprobe_wait* wait) noexcept {
 using namespace waitprobe;
 
 // Declared cold, so that callers keep them out of their way; what they call is not.
-waitprobe_wait* waitprobe_start_armed(waitprobe_handle* handle) noexcept { return start_now(handle); }
+__attribute__((noinline)) waitprobe_wait* waitprobe_start_armed(waitprobe_handle* handle) noexcept {
+  return start_now(handle, {});
+}
+__attribute__((noinline)) waitprobe_wait* waitprobe_start_armed_scoped(waitprobe_handle* handle, int may_suspend) noexcept {
+  const auto frame = static_cast<std::uint32_t>(reinterpret_cast<std::uint64_t>(__builtin_frame_address(0)));
+  const auto site = static_cast<std::uint16_t>(reinterpret_cast<std::uint64_t>(__builtin_return_address(0)));
+  return start_now(handle, {(frame & ~WP_FRAME_FLAGS) | (may_suspend != 0 ? WP_FRAME_MAY_SUSPEND : 0), site});
+}
 void waitprobe_stop_open(waitprobe_wait* wait) noexcept { stop_now(wait); }

@@ -81,6 +81,9 @@ void print_coverage(std::ostream& out, const Snapshot& snapshot) {
   print_losses(out, snapshot.losses);
   if (snapshot.has_pytorch) out << "  " << pytorch_note << '\n';
   if (snapshot.clamped_cnt != 0) out << "  " << waits(snapshot.clamped_cnt) << " counted as 0 ns: their clock went backwards\n";
+  if (snapshot.abandoned_cnt != 0) {
+    out << "  " << waits(snapshot.abandoned_cnt) << " abandoned: left by longjmp, they never ended\n";
+  }
 }
 
 }  // namespace

@@ -241,6 +241,7 @@ void print_json(std::ostream& out, const Snapshot& snapshot) {
   json["coverage"] = {{"observed", coverage.observed}, {"lost", coverage.lost}};
   json["losses"] = to_json(snapshot.losses);
   if (snapshot.clamped_cnt != 0) json["clamped"] = snapshot.clamped_cnt;
+  if (snapshot.abandoned_cnt != 0) json["abandoned"] = snapshot.abandoned_cnt;
   if (!snapshot.attached_late.empty()) json["attached_late"] = array_of(snapshot.attached_late);
   if (!snapshot.unverified.empty()) json["unverified"] = array_of(snapshot.unverified);
   if (snapshot.has_pytorch) json["pytorch"] = true;

@@ -14,7 +14,7 @@ namespace test {
 
 inline const wp_open_wait* slot_of(const waitprobe_wait* wait) {
   return reinterpret_cast<const wp_open_wait*>(reinterpret_cast<std::uintptr_t>(wait) &
-                                               ~std::uintptr_t{sizeof(wp_open_wait) - 1});
+                                               WP_REF_ADDRESS & ~std::uintptr_t{sizeof(wp_open_wait) - 1});
 }
 
 // REQUIRES: somebody has waited while armed.

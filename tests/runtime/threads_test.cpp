@@ -10,6 +10,7 @@
 
 #include "src/runtime/counter.h"
 #include "src/runtime/probes.h"
+#include "tests/runtime/blocks.h"
 #include "tests/runtime/recorder.h"
 
 using test::Recorder;
@@ -89,8 +90,7 @@ TEST(Threads, get_wait_ids_that_are_unique_in_the_process) {
     static waitprobe_handle handle = WAITPROBE_HANDLE("threads.ids");
     for (int i = 0; i < waits; i++) {
       waitprobe_wait* wait = waitprobe_start(&handle);
-      const auto* slot = reinterpret_cast<const wp_open_wait*>(reinterpret_cast<std::uintptr_t>(wait) & ~std::uintptr_t{63});
-      ids[static_cast<std::size_t>(me)].push_back(slot->wait_id);
+      ids[static_cast<std::size_t>(me)].push_back(test::slot_of(wait)->wait_id);
       waitprobe_stop(wait);
     }
   });

@@ -91,6 +91,7 @@ inline Snapshot with_losses() {
   s.losses = {.series_full = 1,
               .gap = 2,
               .late = 3,
+              .stale = 11,
               .reentered = 4,
               .unreadable = 5,
               .no_memory = 6,
@@ -99,6 +100,7 @@ inline Snapshot with_losses() {
               .unfollowed = 9,
               .ring_full = 10};
   s.clamped_cnt = 10;
+  s.abandoned_cnt = 12;
   s.attached_late = {{17, "server", "/opt/plugins/" + std::string(90, 'p') + ".so", 1'500'000'000}};
   return s;
 }

@@ -7,6 +7,7 @@
 
 #include <waitprobe/wait_counter.h>
 
+#if __cplusplus >= 201703L  // otherwise that header has said so
 namespace c10::monitor {
 namespace detail {
 using ::waitprobe::detail::getRegisteredWaitCounterBackends;
@@ -17,3 +18,4 @@ using ::waitprobe::detail::WaitCounterBackendIf;
 
 using ::waitprobe::WaitCounterHandle;
 }  // namespace c10::monitor
+#endif
