@@ -18,6 +18,7 @@ test_packages=(
   libgtest-dev libgmock-dev libbenchmark-dev valgrind             # tests and benchmarks
   bpftrace linux-perf binutils gdb strace tmux python3            # other tools that the tests run
   bpfcc-tools linux-headers-amd64 trace-cmd                       # more of them; bcc compiles with a kernel's headers
+  mold                                                            # one more linker for the matrix; binutils has gold
   man-db groff zsh fish                                           # manual pages and completion
   chromium fonts-dejavu-core                                      # the page with pictures, in a browser
   qemu-system-x86 busybox-static cpio kmod xz-utils zstd          # the tests on other kernels

@@ -15,6 +15,7 @@
 
 #define WP_STRING_(x) #x
 #define WP_STRING(x) WP_STRING_(x)
+#define WP_PAGE 4096
 
 // clang-format off
 #define WP_ALIAS(probe, word)               \
@@ -25,8 +26,15 @@
 
 // The root, whose first member is the armed word, and the semaphores as names for parts of that word: in one statement, so that
 // no compiler can put them apart. Offset 0 of the word is `events`, offset 2 `batch`.
+//
+// Alone in its page of the file: at exec and mmap, the kernel raises a semaphore in the first writable mapping of that page. mold
+// and lld give RELRO a segment of its own, which ends in the page where the next one begins and is mapped first; what follows
+// may belong to another writable segment too. So the page is filled to its end.
+//
+// The page is one of the kernel. On arm64 with pages of 16 or 64 KiB two segments of mold or lld can still meet in one; filling
+// 64 KiB would cost each program up to 124 KiB more for that. Tools see it in the program headers.
 asm(".pushsection .probes,\"aw\",@progbits\n"
-    ".balign 64\n"
+    ".balign " WP_STRING(WP_PAGE) "\n"
     ".globl waitprobe_root\n"
     ".hidden waitprobe_root\n"
     ".type waitprobe_root, @object\n"
@@ -51,6 +59,7 @@ asm(".pushsection .probes,\"aw\",@progbits\n"
     WP_ALIAS("wait_slow_1s", "0")
     WP_ALIAS("wait_block", "2")
     WP_ALIAS("wait_batch", "2")
+    ".balign " WP_STRING(WP_PAGE) "\n"
     ".popsection\n");
 static_assert(WP_ROOT_MAGIC == WP_ROOT_MAGIC_ASM);
 static_assert(offsetof(wp_root, magic) == 8 && offsetof(wp_root, version) == 16 && offsetof(wp_root, size) == 20 &&

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Every way to build a program reaches the armed word that the kernel raises: {gcc, clang} x {static, shared} x {PIE, not} x {LTO, not}.
 
-An executable that named the word in a shared library directly would be given a copy of its own, and count nothing.
+An executable that named the word in a shared library directly would be given a copy of its own, and count nothing. And every linker
+reaches it, for executables and plug-ins: at exec the kernel raises a semaphore in the first writable mapping of its page of the file.
 """
 
 import itertools
@@ -14,6 +15,19 @@ from harness import TestCase, TOOL, counts_of, run
 from targets_test import outcome
 
 COMPILERS = ("g++", "clang++")
+# By the way that gcc is told of it. All of these but bfd, gold and lld without RELRO map one page of the file for two segments.
+LINKERS = {
+    "bfd": ["-fuse-ld=bfd"],
+    "bfd, no separate code": ["-fuse-ld=bfd", "-Wl,-z,noseparate-code"],
+    "gold": ["-fuse-ld=gold"],
+    "mold": ["-B/usr/libexec/mold"],
+    "mold, separate code": ["-B/usr/libexec/mold", "-Wl,-z,separate-code"],
+    "lld": ["-fuse-ld=lld"],
+    "lld, icf": ["-fuse-ld=lld", "-Wl,--icf=all,--gc-sections"],
+    "lld, separate code": ["-fuse-ld=lld", "-Wl,-z,separate-code"],
+    "lld, no rosegment": ["-fuse-ld=lld", "-Wl,--no-rosegment"],
+    "lld, no relro": ["-fuse-ld=lld", "-Wl,-z,norelro"],
+}
 RUNTIME = os.path.join(harness.SOURCE, "src/runtime")
 
 
@@ -58,6 +72,49 @@ class Matrix(TestCase):
                         snapshot = outcome(ran)[1]
                         self.assertEqual(counts_of(snapshot), {"first.wait": 23}, ran)
                         self.assertEqual(snapshot["coverage"]["lost"], 0)
+
+
+class Linkers(TestCase):
+    """Each linker makes an executable, position independent or not, and a plug-in of a program that carries no library itself."""
+
+    def link(self, *words):
+        subprocess.run(["g++", "-std=c++20", "-O2", "-I", os.path.join(harness.SOURCE, "include"), *words], check=True)
+
+    def compile(self, folder, name, text, *flags):
+        source = os.path.join(folder, f"{name}.cpp")
+        with open(source, "w", encoding="utf-8") as file:
+            file.write(text)
+        self.link(*flags, "-c", source, "-o", f"{source}.o")
+        return f"{source}.o"
+
+    def build(self, folder):
+        """{name of the program: its linker}"""
+        wait = "#include <waitprobe/wait_counter.h>\nint wait_all() { for (int i = 0; i < 23; i++) { STATIC_SCOPED_WAIT_COUNTER(k); } return 0; }\n"
+        call = "int wait_all(); int main() { return wait_all(); }\n"
+        own = self.compile(folder, "own", wait + call, "-fPIE")
+        fixed = self.compile(folder, "fixed", wait + call, "-fno-pie")
+        plugin = self.compile(folder, "plugin", wait, "-fPIC")
+        host = self.compile(folder, "host", call, "-fPIE")
+        library, programs = harness.built("libwaitprobe.a"), {}
+        for i, (name, linker) in enumerate(LINKERS.items()):
+            path = lambda kind: os.path.join(folder, f"{kind}-{i}")
+            self.link(own, library, *linker, "-o", path("own"))
+            self.link("-no-pie", fixed, library, *linker, "-o", path("fixed"))
+            self.link("-shared", plugin, library, *linker, "-o", path("plugin"))
+            self.link(host, path("plugin"), f"-Wl,-rpath,{folder}", "-o", path("host"))
+            programs.update({f"{kind}-{i}": name for kind in ("own", "fixed", "host")})
+        return programs
+
+    def test_each_file_is_armed_when_the_tool_comes_and_when_a_program_starts_later(self):
+        with tempfile.TemporaryDirectory() as folder:
+            programs = self.build(folder)
+            # Three times: the first process of a file meets the tool, the others find it attached.
+            script = "; ".join(f"{folder}/{program}" for program in programs for _ in range(3))
+            snapshot = outcome(run(TOOL, "hist", "--json", "--", "sh", "-c", script))[1]
+            for program, linker in programs.items():
+                with self.subTest(linker=linker, program=program):
+                    counts = [series["count"] for series in snapshot["series"] if series["comm"] == program]
+                    self.assertEqual(counts, [23] * 3)
 
 
 if __name__ == "__main__":

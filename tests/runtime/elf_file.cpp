@@ -103,6 +103,18 @@ std::vector<std::string> ElfFile::needed() const {
   return result;
 }
 
+std::vector<Segment> ElfFile::segments() const {
+  std::size_t n = 0;
+  elf_getphdrnum(elf_, &n);
+  std::vector<Segment> result;
+  for (std::size_t i = 0; i < n; i++) {
+    GElf_Phdr header;
+    if (gelf_getphdr(elf_, static_cast<int>(i), &header) == nullptr || header.p_type != PT_LOAD) continue;
+    result.push_back({header.p_vaddr, header.p_offset, header.p_filesz, (header.p_flags & PF_W) != 0});
+  }
+  return result;
+}
+
 std::uint64_t ElfFile::flags_1() const {
   std::uint64_t flags = 0;
   each_dynamic(elf_, [&](const GElf_Shdr&, const GElf_Dyn& entry) {

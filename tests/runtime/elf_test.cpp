@@ -111,6 +111,27 @@ TEST_P(Carrier, has_two_semaphores_in_one_word_and_the_root_behind_it) {
   }
 }
 
+// At exec, the kernel raises the semaphore in the first writable mapping of its page of the file.
+TEST_P(Carrier, has_its_semaphores_in_a_page_that_nothing_else_of_the_file_is_in) {
+  constexpr std::uint64_t page = 4096;
+  const std::uint64_t word = notes_of_library(file_).at(0).semaphore;
+  EXPECT_EQ(word % page, 0U);
+  const std::vector<std::uint8_t> rest = file_.bytes(word + sizeof(wp_root), page);
+  EXPECT_EQ(rest, std::vector<std::uint8_t>(page - sizeof(wp_root), 0)) << "the section ends with the page";
+
+  const std::vector<test::Segment> segments = file_.segments();
+  const auto own = std::find_if(segments.begin(), segments.end(), [&](const test::Segment& segment) {
+    return word >= segment.address && word < segment.address + segment.file_size;
+  });
+  ASSERT_NE(own, segments.end());
+  const std::uint64_t offset = own->file_offset + (word - own->address);
+  EXPECT_EQ(offset % page, 0U);
+  for (const test::Segment& segment : segments) {
+    const bool maps_it = segment.file_offset / page * page < offset + page && segment.file_offset + segment.file_size > offset;
+    EXPECT_TRUE(!segment.writable || !maps_it || &segment == &*own) << "the segment at " << segment.address << " maps the page too";
+  }
+}
+
 #if defined(__x86_64__)
 TEST_P(Carrier, has_a_one_byte_nop_at_each_probe_and_no_five_byte_nop_near) {
   for (const Note& note : notes_of_library(file_)) {
