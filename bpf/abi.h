@@ -43,6 +43,14 @@ enum wp_clock {
   WP_CLOCK_DISAGREED, /* CLOCK_MONOTONIC for good, because the cycle counter ran differently */
 };
 
+/* Whether a wait may need a system call. */
+enum wp_prepared {
+  WP_PREPARED_NOTHING,  /* there was no memory at the start, or the library is an old one: the first wait of each thread does */
+  WP_PREPARED_AT_START, /* threads beyond the first WP_FIRST_CHUNK_BLOCKS do */
+  WP_PREPARED_ALL,      /* none does: by WAITPROBE_PREPARE or waitprobe_prepare() */
+};
+#define WP_PREPARED_AT_START_ASM 1
+
 /* Stands in section .probes; the semaphore address in the note of every probe is the address of `armed`, so a reader
  * finds it without a symbol table. */
 struct wp_root {
@@ -53,9 +61,9 @@ struct wp_root {
   __u64 counters; /* address of __u64[counter_buckets]: heads of chains of struct wp_counter */
   __u32 counter_buckets;
   __u32 counter_cnt;
-  __u64 arena; /* address of struct wp_arena, 0 before the first counter */
-  __u32 clock; /* enum wp_clock */
-  __u32 pad;
+  __u64 arena;             /* address of struct wp_arena, 0 before the first counter */
+  __u32 clock;             /* enum wp_clock */
+  __u32 prepared;          /* enum wp_prepared */
   __u64 chunks[WP_CHUNKS]; /* addresses of arrays of struct wp_block, 0 where not yet needed */
   __u64 lost_memory;       /* waits that found no memory */
 };

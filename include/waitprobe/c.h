@@ -64,6 +64,14 @@ WAITPROBE_API waitprobe_wait *waitprobe_start_armed_scoped(waitprobe_handle *han
     __attribute__((cold));
 WAITPROBE_API void waitprobe_stop_open(waitprobe_wait *wait) WAITPROBE_NOEXCEPT __attribute__((cold));
 
+/* Prepares for a sandbox: makes room for the waits of `threads` threads, 31 open ones each, in this copy of the library. From
+ * then on a wait makes no system call, and maps and allocates nothing: what finds no room is a counted loss.
+ * WAITPROBE_PREPARE=N in the environment does the same at the start of the program. Under seccomp's strict mode set
+ * WAITPROBE_CLOCK=coarse too.
+ *
+ * Returns 0, EINVAL (a million threads are the most), ENOMEM, or EBUSY in a signal handler. Threads: any, at any time. */
+WAITPROBE_API int waitprobe_prepare(size_t threads) WAITPROBE_NOEXCEPT;
+
 /* __inline__: C89 has no other. */
 static __inline__ waitprobe_wait *waitprobe_start(waitprobe_handle *handle) WAITPROBE_NOEXCEPT {
   return __builtin_expect(__atomic_load_n(waitprobe_armed, __ATOMIC_RELAXED) != 0, 0) ? waitprobe_start_armed(handle)

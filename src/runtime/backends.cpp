@@ -12,6 +12,7 @@
 
 #include "src/runtime/blocks.h"
 #include "src/runtime/clock.h"
+#include "src/runtime/preparation.h"
 #include "src/runtime/probes.h"
 #include "src/runtime/thread_state.h"
 
@@ -60,6 +61,8 @@ __u64* context_at(wp_open_wait& wait, std::uint32_t index) noexcept {
   index -= inside;
   if (wait.more == 0 || index >> log2_room(wait) != 0) {
     const unsigned log2_grown = wait.more != 0 ? log2_room(wait) + 1 : 9;
+    const NoReentry section;  // there may be a guard in mmap
+    if (!section.entered() || !may_map()) return nullptr;
     void* pages = mmap(nullptr, sizeof(__u64) << log2_grown, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (pages == MAP_FAILED) return nullptr;
     auto* fresh = static_cast<__u64*>(pages);

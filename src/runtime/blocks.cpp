@@ -3,9 +3,6 @@
 
 #include <pthread.h>
 #include <sys/mman.h>
-#include <sys/random.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -15,6 +12,8 @@
 #include "src/runtime/clock.h"
 #include "src/runtime/counter.h"
 #include "src/runtime/errno_keeper.h"
+#include "src/runtime/identity.h"
+#include "src/runtime/preparation.h"
 #include "src/runtime/probes.h"
 #include "src/runtime/thread_state.h"
 #include "src/runtime/wiped_memory.h"
@@ -36,12 +35,8 @@ constinit std::atomic<std::uint64_t> newest_tag{0};
 std::uint64_t ensure_incarnation(wp_arena* page) noexcept {
   __u64 known = __atomic_load_n(&page->incarnation, __ATOMIC_ACQUIRE);
   if (known == 0) {
-    std::uint64_t random = 0;
-    if (getrandom(&random, sizeof random, GRND_NONBLOCK) != static_cast<ssize_t>(sizeof random)) {
-      random = monotonic_ns() * 0x9e3779b97f4a7c15ULL ^ static_cast<std::uint64_t>(getpid());
-    }
     const std::uint64_t tag = newest_tag.load(std::memory_order_relaxed) % tag_mask + 1;
-    const std::uint64_t fresh = (random & ~tag_mask) | tag;
+    const std::uint64_t fresh = (random_bits(page) & ~tag_mask) | tag;
     if (__atomic_compare_exchange_n(&page->incarnation, &known, fresh, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
       known = fresh;
     }
@@ -62,7 +57,7 @@ bool has_open_waits(const wp_block& block) noexcept {
 
 wp_block* chunk_at(unsigned index) noexcept {
   __u64 address = __atomic_load_n(&waitprobe_root.chunks[index], __ATOMIC_ACQUIRE);
-  if (address != 0) return reinterpret_cast<wp_block*>(address);
+  if (address != 0 || !may_map()) return reinterpret_cast<wp_block*>(address);
   const std::size_t bytes = (std::size_t{WP_FIRST_CHUNK_BLOCKS} << index) * sizeof(wp_block);
   void* fresh = map_wiped_memory(bytes, sizeof(wp_block));
   if (fresh == nullptr) return nullptr;
@@ -142,7 +137,7 @@ wp_block* acquire_block() noexcept {
   if (page == nullptr) return nullptr;
   const std::uint64_t process = ensure_incarnation(page);
   choose_clock();
-  const auto tid = static_cast<std::uint32_t>(syscall(SYS_gettid));
+  const auto tid = thread_number(page);
   const auto take = [&](std::uint64_t number) noexcept {
     wp_block* block = block_at(number);
     return block != nullptr && take_block(*block, number, page, process, tid) ? block : nullptr;
@@ -196,17 +191,8 @@ constexpr std::uint64_t key_gone = UINT64_MAX;
 // False when nobody will hear of this thread's end: it is past the hand-over of its blocks, this copy of the library is being
 // unloaded, or there is no room for one more key.
 bool release_at_thread_exit() noexcept {
-  if (this_thread.ending) return false;
-  std::uint64_t key = exit_key.load(std::memory_order_acquire);
-  if (key == 0) {
-    pthread_key_t fresh;
-    if (pthread_key_create(&fresh, [](void*) { release_blocks(); }) != 0) return false;
-    if (exit_key.compare_exchange_strong(key, std::uint64_t{fresh} + 1, std::memory_order_acq_rel)) {
-      key = std::uint64_t{fresh} + 1;
-    } else {
-      pthread_key_delete(fresh);
-    }
-  }
+  if (this_thread.ending || !exit_key_ready()) return false;
+  const std::uint64_t key = exit_key.load(std::memory_order_acquire);
   return key != key_gone && pthread_setspecific(static_cast<pthread_key_t>(key - 1), &this_thread) == 0;
 }
 
@@ -235,12 +221,25 @@ bool keep_block(wp_block& fresh) noexcept {
   return true;
 }
 
+// Never makes an arena: this may be a guard inside the mmap that makes it.
 void count(__u64 wp_arena::*what) noexcept {
-  wp_arena* page = arena();  // a handler may have interrupted the making of it
+  auto* page = reinterpret_cast<wp_arena*>(__atomic_load_n(&waitprobe_root.arena, __ATOMIC_ACQUIRE));
   __atomic_fetch_add(page != nullptr ? &(page->*what) : &waitprobe_root.lost_memory, 1U, __ATOMIC_RELAXED);
 }
 
 }  // namespace
+
+bool chunk_ready(unsigned index) noexcept { return chunk_at(index) != nullptr; }
+
+bool exit_key_ready() noexcept {
+  std::uint64_t key = exit_key.load(std::memory_order_acquire);
+  if (key != 0) return key != key_gone;
+  pthread_key_t fresh;
+  if (pthread_key_create(&fresh, [](void*) { release_blocks(); }) != 0) return false;
+  if (exit_key.compare_exchange_strong(key, std::uint64_t{fresh} + 1, std::memory_order_acq_rel)) return true;
+  pthread_key_delete(fresh);
+  return key != key_gone;
+}
 
 bool NoReentry::was_left(std::uint32_t here) noexcept {
   count(&wp_arena::lost_reentered);

@@ -132,6 +132,10 @@ void hand_over(wp_block& home) noexcept;
 // once. Counted as `late` when there is no memory. REQUIRES: NoReentry.
 void write_first_record(const wp_record& record) noexcept;
 
+// Make a chunk of blocks, and what tells of the end of threads, before they are needed. False when there is no room.
+bool chunk_ready(unsigned index) noexcept;
+bool exit_key_ready() noexcept;
+
 // A wait whose clock went backwards, for whoever reads the arena.
 void count_clamped() noexcept;
 

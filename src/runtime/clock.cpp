@@ -13,6 +13,9 @@
 #include "src/runtime/probes.h"
 
 namespace waitprobe::detail {
+
+constinit clockid_t clock_of_waits = CLOCK_MONOTONIC;
+
 namespace {
 
 constexpr char trusted_source[] = WP_CYCLES_SOURCE "\n";
@@ -39,14 +42,15 @@ bool kernel_trusts_counter() noexcept {
          std::memcmp(source, trusted_source, sizeof trusted_source - 1) == 0;
 }
 
-// What the environment asks for. Read once, by a constructor: later another thread may be changing it.
-constinit std::uint32_t asked_for = WP_CLOCK_UNDECIDED;
+// What was decided; the environment is read once, by a constructor: later another thread may be changing it.
+constinit std::atomic<std::uint32_t> decision{WP_CLOCK_UNDECIDED};
 
-__attribute__((constructor(101))) void read_environment() noexcept {
-  const char* name = secure_getenv("WAITPROBE_CLOCK");
-  if (name == nullptr) return;
-  if (std::strcmp(name, "monotonic") == 0) asked_for = WP_CLOCK_MONOTONIC;
-  if (std::strcmp(name, "cycles") == 0) asked_for = WP_CLOCK_CYCLES;
+std::uint32_t best_clock() noexcept {
+  const char* wanted = secure_getenv("WAITPROBE_CLOCK");
+  const auto wants = [wanted](const char* name) { return wanted != nullptr && std::strcmp(wanted, name) == 0; };
+  if (wants("coarse")) clock_of_waits = CLOCK_MONOTONIC_COARSE;
+  if (wants("coarse") || wants("monotonic")) return WP_CLOCK_MONOTONIC;
+  return may_read_counter() && (wants("cycles") || kernel_trusts_counter()) ? WP_CLOCK_CYCLES : WP_CLOCK_MONOTONIC;
 }
 
 ClockPair read_both() noexcept {
@@ -96,12 +100,14 @@ bool ClockHistory::add(std::uint64_t incarnation, const ClockPair& now) noexcept
   return agree;
 }
 
+void decide_clock() noexcept {
+  if (decision.load(std::memory_order_relaxed) == WP_CLOCK_UNDECIDED) decision.store(best_clock(), std::memory_order_relaxed);
+}
+
 void choose_clock() noexcept {
   if (__atomic_load_n(&waitprobe_root.clock, __ATOMIC_RELAXED) != WP_CLOCK_UNDECIDED) return;
-  std::uint32_t choice = WP_CLOCK_MONOTONIC;
-  if (asked_for != WP_CLOCK_MONOTONIC && may_read_counter() && (asked_for == WP_CLOCK_CYCLES || kernel_trusts_counter())) {
-    choice = WP_CLOCK_CYCLES;
-  }
+  decide_clock();  // a guard may come before the constructor
+  const std::uint32_t choice = decision.load(std::memory_order_relaxed);
   std::uint32_t undecided = WP_CLOCK_UNDECIDED;
   __atomic_compare_exchange_n(&waitprobe_root.clock, &undecided, choice, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }

@@ -10,20 +10,33 @@
 #include <ctime>
 
 #include "bpf/cycles.h"
+#include "src/runtime/thread_state.h"
 
 namespace waitprobe::detail {
 
 // Nanoseconds of CLOCK_MONOTONIC: the clock of std::chrono::steady_clock and of bpf_ktime_get_ns().
+// CLOCK_MONOTONIC_COARSE where the environment says so: under seccomp's strict mode processors refuse to tell any other.
+extern __attribute__((visibility("hidden"))) constinit clockid_t clock_of_waits;
+
+// Somebody may have put a clock_gettime of their own before that of the C library, with a guard inside: that guard gives up.
 inline std::uint64_t monotonic_ns() noexcept {
   timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
+  const bool inside = this_thread.inside;
+  this_thread.inside = true;
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  clock_gettime(clock_of_waits, &now);
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  this_thread.inside = inside;
   return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000U + static_cast<std::uint64_t>(now.tv_nsec);
 }
 
 // Ticks of the cycle counter. REQUIRES: the clock of the root is WP_CLOCK_CYCLES.
 inline std::uint64_t cycles() noexcept { return wp_read_cycles(); }
 
-// Decides what the guards of this process read, if that is not decided yet. Threads: any.
+// Finds out what the guards of this process should read. For a constructor, which may ask the kernel.
+void decide_clock() noexcept;
+
+// From now on the guards of this process read what was decided. Threads: any.
 void choose_clock() noexcept;
 
 // To be called now and then by threads that use the cycle counter: when it runs differently from CLOCK_MONOTONIC, by more than

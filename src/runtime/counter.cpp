@@ -8,6 +8,7 @@
 #include <cstring>
 #include <new>
 
+#include "src/runtime/preparation.h"
 #include "src/runtime/probes.h"
 #include "src/runtime/wiped_memory.h"
 
@@ -18,8 +19,6 @@ __attribute__((visibility("hidden"))) std::uint64_t waitprobe_counter_table[WP_C
 
 namespace waitprobe::detail {
 namespace {
-
-constexpr std::size_t page_bytes = 65536;  // of any kernel, at the most
 
 std::uint64_t hash(std::string_view key) noexcept {  // FNV-1a
   std::uint64_t h = 0xcbf29ce484222325ULL;
@@ -37,9 +36,15 @@ Counter* find_in_chain(std::uint64_t first, std::uint64_t end, std::string_view 
   return nullptr;
 }
 
-Counter* make_counter(std::string_view key) noexcept {
+void* allocate(std::size_t bytes, CounterMemory from, bool& of_heap) noexcept {
+  void* memory = from == CounterMemory::prepared ? prepared_memory(bytes) : nullptr;
+  of_heap = memory == nullptr && (from == CounterMemory::heap || may_map());
+  return of_heap ? std::malloc(bytes) : memory;
+}
+
+Counter* make_counter(std::string_view key, CounterMemory from, bool& of_heap) noexcept {
   const wp_arena* of_this_copy = arena();
-  void* memory = of_this_copy != nullptr ? std::malloc(sizeof(Counter) + key.size() + 1) : nullptr;
+  void* memory = of_this_copy != nullptr ? allocate(sizeof(Counter) + key.size() + 1, from, of_heap) : nullptr;
   if (memory == nullptr) return nullptr;
   if ((reinterpret_cast<std::uint64_t>(memory) & ~WP_REF_ADDRESS) != 0) {  // a tagged heap: records have no room for its tags
     std::free(memory);
@@ -66,24 +71,28 @@ Counter* Counter::from_address(std::uint64_t address) noexcept {
 wp_arena* arena() noexcept {
   __u64 address = __atomic_load_n(&waitprobe_root.arena, __ATOMIC_ACQUIRE);
   if (address != 0) return reinterpret_cast<wp_arena*>(address);
-  void* fresh = map_wiped_memory(page_bytes, page_bytes);
+  adopt_prepared();
+  address = __atomic_load_n(&waitprobe_root.arena, __ATOMIC_ACQUIRE);
+  if (address != 0) return reinterpret_cast<wp_arena*>(address);
+  void* fresh = map_wiped_memory(arena_bytes, arena_bytes);
   if (fresh == nullptr) return nullptr;
   if (__atomic_compare_exchange_n(&waitprobe_root.arena, &address, reinterpret_cast<std::uint64_t>(fresh), false,
                                   __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
     return static_cast<wp_arena*>(fresh);
   }
-  munmap(fresh, page_bytes);
+  munmap(fresh, arena_bytes);
   return reinterpret_cast<wp_arena*>(address);
 }
 
-Counter* find_counter(std::string_view key) noexcept {
+Counter* find_counter(std::string_view key, CounterMemory from) noexcept {
   key = key.substr(0, UINT32_MAX);
   std::uint64_t* head = &waitprobe_counter_table[hash(key) % WP_COUNTER_BUCKETS];
   std::uint64_t first = __atomic_load_n(head, __ATOMIC_ACQUIRE);
   Counter* found = find_in_chain(first, 0, key);
   if (found != nullptr) return found;
 
-  Counter* fresh = make_counter(key);
+  bool of_heap = false;
+  Counter* fresh = make_counter(key, from, of_heap);
   if (fresh == nullptr) return nullptr;
   const auto address = reinterpret_cast<std::uint64_t>(&fresh->abi);
   for (std::uint64_t searched_up_to = first;;) {
@@ -93,7 +102,7 @@ Counter* find_counter(std::string_view key) noexcept {
     found = find_in_chain(first, searched_up_to, key);
     if (found != nullptr) {
       fresh->~Counter();
-      std::free(fresh);
+      if (of_heap) std::free(fresh);
       return found;
     }
     searched_up_to = first;
@@ -108,7 +117,7 @@ Counter* counter_of(waitprobe_handle* handle) noexcept {
     auto* counter = static_cast<Counter*>(known);
     if (counter->abi.arena == __atomic_load_n(&waitprobe_root.arena, __ATOMIC_RELAXED)) return counter;
   }
-  Counter* counter = find_counter({handle->key, handle->key_len});
+  Counter* counter = find_counter({handle->key, handle->key_len}, CounterMemory::prepared);
   if (counter == nullptr) {
     count_no_memory();
   } else if (known == nullptr) {

@@ -31,8 +31,11 @@ struct Counter {
   static Counter* from_ref(std::uint64_t ref) noexcept { return from_address(ref & WP_REF_ADDRESS); }
 };
 
+// For a wait, memory that was prepared comes first: a call of malloc may need the kernel.
+enum class CounterMemory { heap, prepared };
+
 // The counter of a key, made if there is none. Null when there is no memory; a key is cut at 4 GiB. Lifetime: for ever.
-Counter* find_counter(std::string_view key) noexcept;
+Counter* find_counter(std::string_view key, CounterMemory memory = CounterMemory::heap) noexcept;
 
 // The counter of a handle, remembered in it. Null, and counted, when there is no memory.
 //
@@ -45,5 +48,7 @@ void count_no_memory() noexcept;
 
 // The arena of this copy, made on first use; null when there is no memory.
 wp_arena* arena() noexcept;
+
+constexpr std::size_t arena_bytes = 65536;  // a page of any kernel, at the most
 
 }  // namespace waitprobe::detail

@@ -27,9 +27,9 @@
 // The root, whose first member is the armed word, and the semaphores as names for parts of that word: in one statement, so that
 // no compiler can put them apart. Offset 0 of the word is `events`, offset 2 `batch`.
 //
-// Alone in its page of the file: at exec and mmap, the kernel raises a semaphore in the first writable mapping of that page. mold
-// and lld give RELRO a segment of its own, which ends in the page where the next one begins and is mapped first; what follows
-// may belong to another writable segment too. So the page is filled to its end.
+// Alone in its page of the file: at exec and mmap, the kernel raises a semaphore in the first writable mapping of that page.
+// mold and lld give RELRO a segment of its own, which ends in the page where the next one begins and is mapped first; what
+// follows may belong to another writable segment too. So the page is filled to its end.
 //
 // The page is one of the kernel. On arm64 with pages of 16 or 64 KiB two segments of mold or lld can still meet in one; filling
 // 64 KiB would cost each program up to 124 KiB more for that. Tools see it in the program headers.
@@ -47,7 +47,10 @@ asm(".pushsection .probes,\"aw\",@progbits\n"
     ".quad waitprobe_counter_table\n"     // counters
     ".long " WP_STRING(WP_COUNTER_BUCKETS) "\n"
     ".long 0\n"      // counter_cnt
-    ".zero 152\n"    // the rest
+    ".quad 0\n"      // arena
+    ".long 0\n"      // clock
+    ".long " WP_STRING(WP_PREPARED_AT_START_ASM) "\n"
+    ".zero 136\n"    // the rest
     WP_ALIAS("wait_start", "0")
     WP_ALIAS("wait_stop", "0")
     WP_ALIAS("wait_slow_1us", "0")
@@ -64,7 +67,8 @@ asm(".pushsection .probes,\"aw\",@progbits\n"
 static_assert(WP_ROOT_MAGIC == WP_ROOT_MAGIC_ASM);
 static_assert(offsetof(wp_root, magic) == 8 && offsetof(wp_root, version) == 16 && offsetof(wp_root, size) == 20 &&
               offsetof(wp_root, counters) == 24 && offsetof(wp_root, counter_buckets) == 32 &&
-              offsetof(wp_root, counter_cnt) == 36 && sizeof(wp_root) == 40 + 152);
+              offsetof(wp_root, counter_cnt) == 36 && offsetof(wp_root, prepared) == 52 && sizeof(wp_root) == 56 + 136);
+static_assert(WP_PREPARED_AT_START == WP_PREPARED_AT_START_ASM);
 
 extern "C" {
 

@@ -13,6 +13,7 @@
 #include "src/runtime/clock.h"
 #include "src/runtime/counter.h"
 #include "src/runtime/errno_keeper.h"
+#include "src/runtime/preparation.h"
 #include "src/runtime/probes.h"
 #include "src/runtime/rendezvous.h"
 
@@ -24,7 +25,10 @@ using detail::ScopeOfGuard;
 
 // Here, and not in rendezvous.cpp: a linker takes this file from the static library whenever a guard is used, and would leave a
 // file that nothing refers to. The priority is before the constructors of the application, whose waits are to be seen.
-__attribute__((constructor(101))) void meet_tool_at_start() noexcept { detail::meet_tool(); }
+__attribute__((constructor(101))) void begin() noexcept {
+  detail::prepare_process();
+  detail::meet_tool();
+}
 
 // A process that wants its own open waits known, so that `stuck` finds them though nobody has listened yet. Never written as
 // part of the whole word, where the kernel counts as well.

@@ -105,6 +105,7 @@ TEST_P(Carrier, has_two_semaphores_in_one_word_and_the_root_behind_it) {
   EXPECT_EQ(root.version, static_cast<__u32>(WP_ABI_VERSION));
   EXPECT_EQ(root.size, sizeof(wp_root));
   EXPECT_EQ(root.counter_buckets, static_cast<__u32>(WP_COUNTER_BUCKETS));
+  EXPECT_EQ(root.prepared, static_cast<__u32>(WP_PREPARED_AT_START)) << "without a write that would cost each process a page";
   for (const Symbol& symbol : file_.symbols(SHT_SYMTAB)) {
     if (symbol.name != "waitprobe_root") continue;
     EXPECT_EQ(symbol.value, *semaphores.begin()) << "the semaphore is its first member";
@@ -172,7 +173,7 @@ TEST(SharedLibrary, exports_its_interface_and_no_internals) {
     if (symbol.name.rfind("waitprobe_", 0) == 0) c_names.insert(symbol.name);
     if (symbol.name.rfind("_Z", 0) == 0 && is_of_library(symbol.name)) classes++;
   }
-  EXPECT_EQ(c_names, (std::set<std::string>{"waitprobe_armed", "waitprobe_start_armed", "waitprobe_stop_open"}));
+  EXPECT_EQ(c_names, (std::set<std::string>{"waitprobe_armed", "waitprobe_prepare", "waitprobe_start_armed", "waitprobe_stop_open"}));
   EXPECT_GT(classes, 0);
 }
 

@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <string>
 #include <thread>
 #include <utility>
 
@@ -88,19 +89,22 @@ TEST(Quiet, idle_nothing_is_allocated_and_no_counter_is_made) {
   EXPECT_EQ(waitprobe_root.counter_cnt, counters);
 }
 
-// The deterministic case of a guard in a signal handler: malloc is called in the middle of the making of a counter.
+// The deterministic case of a guard in a signal handler: malloc is called in the middle of the making of a counter, here for a
+// key for which no memory is prepared.
 TEST(Quiet, a_guard_inside_malloc_that_interrupts_a_start_is_counted_and_harmless) {
   Recorder& recorder = Recorder::follow("quiet.malloc");
   STATIC_WAIT_COUNTER(quiet.malloc.inner).start().stop();
   const std::uint64_t before = test::arena().lost_reentered;
+  const std::string long_key = "quiet.malloc.outer" + std::string(1 << 20, 'x');
+  waitprobe_handle outer = {long_key.data(), long_key.size(), nullptr};
   {
     const test::OnAllocation inside([] { STATIC_WAIT_COUNTER(quiet.malloc.inner).start().stop(); });
-    STATIC_WAIT_COUNTER(quiet.malloc.outer).start().stop();
+    waitprobe_stop(waitprobe_start(&outer));
   }
   const auto lost = static_cast<int>(test::arena().lost_reentered - before);
   EXPECT_GE(lost, 1);
   test::Tally& inner = recorder.of("quiet.malloc.inner");
   EXPECT_TRUE(inner.saw(inner.starts));
-  EXPECT_TRUE(recorder.of("quiet.malloc.outer").saw(1));
+  EXPECT_TRUE(recorder.of(long_key).saw(1));
   EXPECT_EQ(test::open_slots(), 0);
 }
