@@ -153,7 +153,7 @@ inline bool has_left(std::uint32_t frame, std::uint32_t now) noexcept {
 class NoReentry {
  public:
   __attribute__((always_inline)) NoReentry() noexcept : entered_(this_thread.inside == 0) {
-    const auto here = static_cast<std::uint32_t>(reinterpret_cast<std::uint64_t>(__builtin_frame_address(0))) | 1;
+    const std::uint32_t here = here_on_stack();
     if (__builtin_expect(!entered_, 0)) entered_ = was_left(here);
     if (__builtin_expect(!entered_, 0)) return;
     this_thread.inside = here;

@@ -21,8 +21,8 @@ extern __attribute__((visibility("hidden"))) constinit clockid_t clock_of_waits;
 // Somebody may have put a clock_gettime of their own before that of the C library, with a guard inside: that guard gives up.
 inline std::uint64_t monotonic_ns() noexcept {
   timespec now;
-  const bool inside = this_thread.inside;
-  this_thread.inside = true;
+  const std::uint32_t inside = this_thread.inside;
+  if (inside == 0) this_thread.inside = here_on_stack();
   __atomic_signal_fence(__ATOMIC_SEQ_CST);
   clock_gettime(clock_of_waits, &now);
   __atomic_signal_fence(__ATOMIC_SEQ_CST);

@@ -21,4 +21,9 @@ static_assert(sizeof(ThreadState) == 16);
 // initial-exec: reading it never allocates, so a signal handler may.
 extern __attribute__((tls_model("initial-exec"))) constinit thread_local ThreadState this_thread;
 
+// What `inside` becomes in a section of the function that this is inlined into.
+__attribute__((always_inline)) inline std::uint32_t here_on_stack() noexcept {
+  return static_cast<std::uint32_t>(reinterpret_cast<std::uint64_t>(__builtin_frame_address(0))) | 1;
+}
+
 }  // namespace waitprobe::detail
