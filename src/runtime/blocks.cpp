@@ -135,6 +135,9 @@ wp_block* take_new_block(const wp_arena& page, Take take) noexcept {
 wp_block* acquire_block() noexcept {
   wp_arena* page = arena();
   if (page == nullptr) return nullptr;
+  // In the child of a fork, the home that its parent had is wiped. Taken again, it would pass for a home that stands beside
+  // itself.
+  if (home_block() == nullptr) this_thread.block = nullptr;
   const std::uint64_t process = ensure_incarnation(page);
   choose_clock();
   const auto tid = thread_number(page);

@@ -130,6 +130,19 @@ TEST(Fork, does_not_let_the_child_s_threads_share_a_block) {
   }));
 }
 
+TEST(Fork, of_a_thread_that_has_waited_gives_a_child_that_takes_more_slots_than_a_block_has) {
+  Recorder::follow("fork.wait");
+  wait_once();  // its block is the first, which is also the first that the child takes
+  EXPECT_TRUE(holds_in_child([&] {
+    std::vector<waitprobe_wait*> open;
+    for (int k = 0; k < 3 * WP_BLOCK_SLOTS; k++) open.push_back(waitprobe_start(&handle));
+    CHILD_EXPECT(test::open_slots() == 3 * WP_BLOCK_SLOTS);
+    for (waitprobe_wait* wait : open) waitprobe_stop(wait);
+    CHILD_EXPECT(test::open_slots() == 0);
+    return true;
+  }));
+}
+
 TEST(Fork, while_other_threads_start_waits_gives_a_child_that_works) {
   Tally& tally = Recorder::follow("fork.wait").of("fork.wait");
   std::atomic<bool> done{false};
