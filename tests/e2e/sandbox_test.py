@@ -20,6 +20,10 @@ class Sandboxed(Program):
     def __init__(self, *words, env=None):
         super().__init__([PROGRAM, *words], stdin=subprocess.PIPE, env=env)
 
+    def kill(self):
+        super().kill()
+        self.process.stdin.close()
+
     def feed(self, n):
         self.process.stdin.write(b"x" * n)
         self.process.stdin.flush()

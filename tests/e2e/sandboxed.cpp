@@ -98,7 +98,7 @@ int main(int argc, char** argv) {
   } else if (mode != "none") {
     enter_filter();
   }
-  pthread_barrier_wait(&closed);
+  if (threads != 0) pthread_barrier_wait(&closed);
   if (mode == "threads") pthread_barrier_wait(&never);  // the test kills it
   work();
   while (got_byte()) {

@@ -129,7 +129,8 @@ TEST_P(Carrier, has_its_semaphores_in_a_page_that_nothing_else_of_the_file_is_in
   EXPECT_EQ(offset % page, 0U);
   for (const test::Segment& segment : segments) {
     const bool maps_it = segment.file_offset / page * page < offset + page && segment.file_offset + segment.file_size > offset;
-    EXPECT_TRUE(!segment.writable || !maps_it || &segment == &*own) << "the segment at " << segment.address << " maps the page too";
+    EXPECT_TRUE(!segment.writable || !maps_it || &segment == &*own)
+        << "the segment at " << segment.address << " maps the page too";
   }
 }
 
@@ -173,7 +174,8 @@ TEST(SharedLibrary, exports_its_interface_and_no_internals) {
     if (symbol.name.rfind("waitprobe_", 0) == 0) c_names.insert(symbol.name);
     if (symbol.name.rfind("_Z", 0) == 0 && is_of_library(symbol.name)) classes++;
   }
-  EXPECT_EQ(c_names, (std::set<std::string>{"waitprobe_armed", "waitprobe_prepare", "waitprobe_start_armed", "waitprobe_stop_open"}));
+  EXPECT_EQ(c_names,
+            (std::set<std::string>{"waitprobe_armed", "waitprobe_prepare", "waitprobe_start_armed", "waitprobe_stop_open"}));
   EXPECT_GT(classes, 0);
 }
 
