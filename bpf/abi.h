@@ -206,11 +206,13 @@ WP_ASSERT_SIZE(struct wp_block_key, 16);
 #define WP_SLOT_CACHE 32
 struct wp_block_state {
   __u64 next; /* all records before it have been claimed: see claim.h */
-  __u32 tid;  /* the thread whose death will bring the rest */
+  __u64 offset_ns; /* of its process's CLOCK_MONOTONIC from the machine's, when records were taken last; WP_OFFSET_UNKNOWN before */
+  __u32 tid;       /* the thread whose death will bring the rest */
   __u32 pad;
   __u64 slots[WP_SLOT_CACHE];
 };
-WP_ASSERT_SIZE(struct wp_block_state, 272);
+WP_ASSERT_SIZE(struct wp_block_state, 280);
+#define WP_OFFSET_UNKNOWN (~0ULL)
 
 /* The blocks of a thread, one in each copy of the library: its entries are {tid, 0}, {tid, 1}, ... without a hole. */
 struct wp_thread_key {

@@ -11,6 +11,7 @@
 
 #include "abi.h"
 #include "batches.h"
+#include "owners.h"
 #include "series.h"
 #include "targets.h"
 
@@ -68,7 +69,10 @@ static __noinline int meet_block(struct pt_regs *ctx) {
   }
   struct wp_block_key key = {.incarnation = head.incarnation, .block = block};
   struct wp_block_state *state = state_of(&key, WP_BY_THREAD);
-  if (state) __sync_val_compare_and_swap(&state->next, WP_NEXT_UNKNOWN, head.handed);
+  if (state) {
+    __sync_val_compare_and_swap(&state->next, WP_NEXT_UNKNOWN, head.handed);
+    state->offset_ns = monotonic_offset_ns();
+  }
   remember_owner(block, &head, state);
   return 0;
 }
@@ -118,13 +122,6 @@ WP_ENTER(execve)
 WP_ENTER(execveat)
 WP_ENTER(exit)
 WP_ENTER(exit_group)
-
-/* A process enters another time namespace: what it has written down is of the clock that it leaves. */
-SEC("kprobe/timens_install")
-int on_time_namespace(void *ctx) {
-  bring_own(0);
-  return 0;
-}
 
 SEC("tp/sched/sched_process_exit")
 int on_thread_exit(void *ctx) {

@@ -43,7 +43,6 @@ void choose_programs(hist_bpf& skeleton, Transport transport, const KernelFeatur
        {programs.on_wait_batch, programs.on_wait_block, programs.claim, programs.introduce, programs.on_signal}) {
     bpf_program__set_autoload(program, batches);
   }
-  bpf_program__set_autoload(programs.on_time_namespace, batches && kernel.time_namespaces);
   bpf_program__set_autoload(programs.on_prepare_exec, batches && kernel.exec_is_announced);
   for (bpf_program* program : {programs.on_execve, programs.on_execveat}) {
     bpf_program__set_autoload(program, batches && !kernel.exec_is_announced);
@@ -51,8 +50,7 @@ void choose_programs(hist_bpf& skeleton, Transport transport, const KernelFeatur
   for (bpf_program* program : {programs.on_exit, programs.on_exit_group}) {
     bpf_program__set_autoload(program, batches && !kernel.exit_is_early);
   }
-  for (bpf_program* program :
-       {programs.on_wait_stop, programs.on_wait_batch, programs.on_wait_block, programs.on_time_namespace}) {
+  for (bpf_program* program : {programs.on_wait_stop, programs.on_wait_batch, programs.on_wait_block}) {
     bpf_program__set_autoattach(program, false);
   }
 }
@@ -106,10 +104,6 @@ Result<HistProgram> HistProgram::load(const wp_config& config, Transport transpo
   choose_programs(*skeleton, transport, *kernel);
   if (const int failed = hist_bpf__load(skeleton); failed != 0) return load_error(-failed, log.text());
   if (auto attached = attach_to_kernel(*skeleton->skeleton, log); !attached) return attached.error();
-  if (bpf_program__autoload(skeleton->progs.on_time_namespace)) {
-    // On its own, as it may be in vain: not every kernel has kprobes.
-    skeleton->links.on_time_namespace = bpf_program__attach(skeleton->progs.on_time_namespace);
-  }
 
   auto processes = ProcessFilter::open(skeleton->maps.targets, skeleton->maps.sightings, config.filter_targets != 0);
   if (!processes) return processes.error();
@@ -260,8 +254,9 @@ Losses HistProgram::losses() const {
   losses.unreadable = skeleton_->bss->losses.unreadable;
   losses.gap = skeleton_->bss->losses.gap;
   losses.blocks_full = skeleton_->bss->losses.blocks_full;
-  bpf_program* program = nullptr;
-  bpf_object__for_each_program(program, skeleton_->obj) losses.missed += misses_of(program);
+  for (bpf_program* program = nullptr; (program = bpf_object__next_program(skeleton_->obj, program)) != nullptr;) {
+    losses.missed += misses_of(program);
+  }
   losses.unfollowed = skeleton_->bss->unfollowed_cnt;
   return losses;
 }

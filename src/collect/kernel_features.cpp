@@ -50,7 +50,6 @@ Result<KernelFeatures> read_kernel_features() {
   features.exec_is_announced = has_name(*types, "btf_trace_sched_prepare_exec");
   // It came to have a record of its own, which says whether the whole process ends, in the change that moved it.
   features.exit_is_early = has_name(*types, "trace_event_raw_sched_process_exit");
-  features.time_namespaces = has_name(*types, "timens_install");
   return features;
 }
 

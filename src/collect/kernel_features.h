@@ -13,7 +13,6 @@ namespace waitprobe {
 struct KernelFeatures {
   bool exec_is_announced = false;  // tracepoint sched_prepare_exec: the old memory is still there
   bool exit_is_early = false;      // tracepoint sched_process_exit comes while the memory is still there
-  bool time_namespaces = false;    // function timens_install, by which a process enters one
 };
 
 // Errors: the kernel has no type information.

@@ -185,7 +185,8 @@ void TargetSession::verify(std::uint32_t pid, const std::vector<Copy>& copies) {
   if (ended_ns_ != 0) return;
   std::vector<Copy> attached;
   std::copy_if(copies.begin(), copies.end(), std::back_inserter(attached), [&](const Copy& copy) {
-    return copy.code != Code::moved && attachments_.has(*copy.probes) && (!only_file_ || copy.probes->on_disk == only_file_->on_disk);
+    return copy.code != Code::moved && attachments_.has(*copy.probes) &&
+           (!only_file_ || copy.probes->on_disk == only_file_->on_disk);
   });
   const bool is_late = verification_.look(pid, attached, elapsed_ns());
   if (is_late && counting_ns_ != 0) attached_late_.push_back({pid, comm_of(pid), attached.front().path, elapsed_ns()});

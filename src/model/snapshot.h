@@ -84,7 +84,8 @@ inline constexpr UnverifiedReason shared_page = {"shared semaphore page", "other
 inline constexpr UnverifiedReason not_readable = {"not readable", "its memory cannot be read"};
 inline constexpr UnverifiedReason other_abi = {"another ABI", "its libwaitprobe is of another version"};
 inline constexpr UnverifiedReason not_attached = {"not attached", "a warning says why"};
-inline constexpr UnverifiedReason no_notes = {"no notes", "the notes that tell where its probes are were stripped, or stand there twice"};
+inline constexpr UnverifiedReason no_notes = {"no notes",
+                                              "the notes that tell where its probes are were stripped, or stand there twice"};
 inline constexpr UnverifiedReason moved_code = {"moved code", "it runs a copy of its code, in which there are no probes"};
 inline constexpr UnverifiedReason ended_unseen = {"ended unseen", "it ended before it could be looked at"};
 inline constexpr UnverifiedReason not_told = {"not told of", "more programs started than there was room to tell of"};
@@ -93,7 +94,8 @@ inline constexpr UnverifiedReason still_running = {"still running", "it was coun
 
 inline constexpr UnverifiedReason unverified_reasons[] = {
     unverified::word_is_zero, unverified::shared_page,  unverified::not_readable, unverified::other_abi,
-    unverified::not_attached, unverified::no_notes, unverified::moved_code, unverified::ended_unseen, unverified::not_told,     unverified::still_running};
+    unverified::not_attached, unverified::no_notes,     unverified::moved_code,   unverified::ended_unseen,
+    unverified::not_told,     unverified::still_running};
 
 struct Snapshot {
   std::uint64_t time_unix_ns = 0;           // when it was taken

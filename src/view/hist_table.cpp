@@ -75,8 +75,10 @@ std::string percent(const Coverage& coverage) {
 
 std::string waits(std::uint64_t count) { return std::to_string(count) + (count == 1 ? " wait" : " waits"); }
 
-void print_coverage(std::ostream& out, const Snapshot& snapshot) {
-  out << coverage_text(snapshot) << '\n';
+void print_coverage(std::ostream& out, const Snapshot& snapshot, std::size_t width) {
+  std::string text = coverage_text(snapshot);
+  if (const std::size_t end = text.find("; "); end != std::string::npos && text.size() > width) text.replace(end, 2, "\n  ");
+  out << text << '\n';
   if (snapshot.left_out_cnt != 0) out << "  not shown: " << waits(snapshot.left_out_cnt) << " of other keys\n";
   print_losses(out, snapshot.losses);
   if (snapshot.has_pytorch) out << "  " << pytorch_note << '\n';
@@ -103,7 +105,7 @@ std::string coverage_text(const Snapshot& snapshot) {
 void print_hist(std::ostream& out, const Snapshot& snapshot, const TableOptions& options) {
   if (!snapshot.group_by.empty()) {
     print_groups(out, snapshot, options);
-    print_coverage(out, snapshot);
+    print_coverage(out, snapshot, options.width);
     print_unverified(out, snapshot.attached_late, snapshot.unverified, options.width);
     return;
   }
@@ -122,7 +124,7 @@ void print_hist(std::ostream& out, const Snapshot& snapshot, const TableOptions&
       out << '\n';
     }
   }
-  print_coverage(out, snapshot);
+  print_coverage(out, snapshot, options.width);
   print_unverified(out, snapshot.attached_late, snapshot.unverified, options.width);
 }
 

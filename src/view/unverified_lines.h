@@ -22,7 +22,7 @@ std::vector<std::string> unverified_lines(const std::vector<AttachedLate>& late,
                                           std::size_t width);
 
 // Of a process that has mapped PyTorch, whatever else is known of it.
-inline constexpr const char* pytorch_note = "PyTorch: waits that have no wait counter (a bare dist.barrier()) cannot be seen";
+inline constexpr const char* pytorch_note = "PyTorch: waits without a wait counter (a bare dist.barrier()) cannot be seen";
 
 void print_unverified(std::ostream& out, const std::vector<AttachedLate>& late, const std::vector<Unverified>& unverified,
                       std::size_t width);

@@ -13,8 +13,8 @@
 namespace test {
 
 inline const wp_open_wait* slot_of(const waitprobe_wait* wait) {
-  return reinterpret_cast<const wp_open_wait*>(reinterpret_cast<std::uintptr_t>(wait) &
-                                               WP_REF_ADDRESS & ~std::uintptr_t{sizeof(wp_open_wait) - 1});
+  return reinterpret_cast<const wp_open_wait*>(reinterpret_cast<std::uintptr_t>(wait) & WP_REF_ADDRESS &
+                                               ~std::uintptr_t{sizeof(wp_open_wait) - 1});
 }
 
 // REQUIRES: somebody has waited while armed.

@@ -35,7 +35,7 @@ struct Rules {
   // killed looks the same to both.
   bool changes_owner = false;
   bool is_heir = false;
-  // What the dying thread does, as own_at() in bpf/batches.h.
+  // What the dying thread does, as take_last() in bpf/owners.h.
   bool dying_checks_owner = true;  // leaves the block alone when another has taken it
   bool dying_copies_first = true;  // copies, then looks how far that is whole, then claims
 };

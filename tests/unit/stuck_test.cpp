@@ -162,11 +162,13 @@ TEST(SlotClock, LeavesNanosecondsAsTheyAreAndFindsTicks) {
   const SlotClock clock = SlotClock::measure();
   OpenSlot slot;
   slot.start = 12'345;
-  EXPECT_EQ(clock.start_ns(slot), 12'345U);
+  EXPECT_EQ(clock.start_ns(slot, 0), 12'345U);
+  EXPECT_EQ(clock.start_ns(slot, 345), 12'000U) << "its clock is ahead of ours";
+  EXPECT_EQ(clock.start_ns(slot, std::nullopt), std::nullopt);
   if (before.ns == 0) GTEST_SKIP() << "this machine has no cycle counter that may be read";
   slot.is_cycles = true;
   slot.start = before.cycles;
-  EXPECT_NEAR(static_cast<double>(clock.start_ns(slot).value()), static_cast<double>(before.ns), 1e5);
+  EXPECT_NEAR(static_cast<double>(clock.start_ns(slot, std::nullopt).value()), static_cast<double>(before.ns), 1e5);
 }
 
 }  // namespace
