@@ -33,7 +33,8 @@ std::optional<Code> code_of(const std::vector<Mapping>& mappings, const Mapping&
                                                                                                    : Code::moved;
 }
 
-// Where a process has the file, by its code: once for each time that the loader has opened it (dlmopen). None where the code was moved.
+// Where a process has the file, by its code: once for each time that the loader has opened it (dlmopen). None where the code
+// was moved.
 std::set<std::uint64_t> biases_of(const std::vector<Mapping>& mappings, const FileId& file, const ProbeFile& probes) {
   std::set<std::uint64_t> biases;
   for (const Mapping& mapping : mappings) {

@@ -174,8 +174,8 @@ TEST(SharedLibrary, exports_its_interface_and_no_internals) {
     if (symbol.name.rfind("waitprobe_", 0) == 0) c_names.insert(symbol.name);
     if (symbol.name.rfind("_Z", 0) == 0 && is_of_library(symbol.name)) classes++;
   }
-  EXPECT_EQ(c_names,
-            (std::set<std::string>{"waitprobe_armed", "waitprobe_prepare", "waitprobe_start_armed", "waitprobe_stop_open"}));
+  EXPECT_EQ(c_names, (std::set<std::string>{"waitprobe_armed", "waitprobe_prepare", "waitprobe_start_armed",
+                                            "waitprobe_start_armed_scoped", "waitprobe_stop_open"}));
   EXPECT_GT(classes, 0);
 }
 
