@@ -244,8 +244,9 @@ int main(int argc, char** argv) {
     wait_in_plugin(number("child"));
     return 0;
   }
+  if (number("early") != 0) open_plugin();
   wait_for_go();
-  open_plugin();
+  if (number("early") == 0) open_plugin();
   struct sigaction action = {};
   action.sa_handler = [](int) {
     alarm_handle.start().stop();

@@ -62,7 +62,8 @@ def come_and_go(chance, scenario):
     every = lambda *among: chance.choice((0, 0, *among))
     return {"keys": chance.choice((1, 2, 3, 7, 13)), "rows": ROWS, "lanes": chance.randint(1, 5), "threads": chance.choice((31, 101, 307)) // few,
             "most": chance.choice((3, 257, 1499, 6007)), "seed": chance.randrange(10**6), "fork": every(11, 37), "exec": every(13, 41),
-            "vfork": every(7, 23), "alarm": every(503, 2003), "cross": chance.choice((0, 0, 1))}
+            "vfork": every(7, 23), "alarm": every(503, 2003), "cross": chance.choice((0, 0, 1)),
+            "early": chance.choice((0, 1))}  # the plug-in is opened before the tools come
 
 
 def workload(chance, scenario):
@@ -148,6 +149,10 @@ class View:
         lost = sum(self.losses.values())
         return lost + RING * self.losses["missed"]
 
+    # Of a plug-in that was opened while the tool was there, until it looked again; docs/design.md, section 7, claims nothing of it.
+    may_be_unseen = False
+    opened_unseen = 0
+
     def doubted(self, plugin):
         """Kinds of keys, in the plug-in (True) or not, that are not vouched for."""
         return {bool(plugin) and one["file"].endswith(plugin) for one in self.not_vouched}
@@ -178,6 +183,9 @@ def faults_of(view, expected, main_pid, plugin):
                 faults.append(f"{who}: {has[key]} of {truth[key]} on {key}: more than have happened")
         lacking = truth - has if who == "all processes" else lacking
     unexplained = +collections.Counter({key: cnt for key, cnt in lacking.items() if is_of_plugin(key) not in view.doubted(plugin)})
+    if view.may_be_unseen:
+        view.opened_unseen = sum(cnt for key, cnt in unexplained.items() if is_of_plugin(key))
+        unexplained = collections.Counter({key: cnt for key, cnt in unexplained.items() if not is_of_plugin(key)})
     if unexplained.total() > view.may_lack():
         faults.append(f"not counted, and nothing says so: {dict(unexplained)}, losses {dict(+view.losses)}, not vouched for {view.not_vouched}")
     if not faults and not lacking and len(expected) == ROWS:
@@ -339,27 +347,29 @@ class Stress(TestCase):
             status = tool.process.poll() if tool is program else tool.wait() if target == "-p" else tool.stop()
             view = View(tool, self.comm)
             expected = self.expected(scenario, program, target)
+            view.may_be_unseen = target in ("-p", "-a") and not (scenario["program"] == "come_and_go" and scenario["options"]["early"])
+            if target == "-f":  # the plug-in is another file
+                expected = [collections.Counter({key: cnt for key, cnt in row.items() if not is_of_plugin(key)}) for row in expected]
             found = self.faults_of_tool(scenario, view, expected, target, main_pid)
             if status != (4 if view.doubts else 0):
                 found.append(f"exit status {status}, and something is not vouched for: {view.doubts}")
             faults += [f"{target}: {fault}" for fault in found]
             lost = f", lost {dict(+view.losses)}" if view.losses.total() else ""
-            doubts = f", {len(view.not_vouched)} not vouched for" if view.not_vouched else ""
+            whys = collections.Counter(one.get("why", "attached late") for one in view.not_vouched)
+            doubts = f", not vouched for {dict(whys)}" if whys else ""
             summary.append(f"{target} {totals(view.counts.values()).total()} of {totals(expected).total()}{lost}{doubts}")
+            if view.opened_unseen:
+                summary.append(f"{view.opened_unseen} in a plug-in that was opened and gone before anybody looked again")
         return faults, summary
 
     def faults_of_tool(self, scenario, view, expected, target, main_pid):
-        if target == "-f":  # the plug-in is another file
-            expected = [collections.Counter({key: cnt for key, cnt in row.items() if not is_of_plugin(key)}) for row in expected]
         one_process = scenario["program"] == "workload" and not {"--fork", "--fork-in-block"} & set(map(str, scenario["options"]))
         if scenario["program"] == "workload" and not one_process and target == "-p":
             # Its children are others, and its own truth is not told apart.
             total = totals(view.counts.values())
             return [f"{key}: {total[key]} of {expected[0][key]}" for key in total if total[key] > expected[0][key]]
         if scenario["program"] == "workload" and not one_process:
-            merged = View.__new__(View)
-            merged.__dict__ = {**view.__dict__, "counts": {(main_pid, 0): totals(view.counts.values())}}
-            view = merged
+            view.counts = {(main_pid, 0): totals(view.counts.values())}
         return faults_of(view, expected, main_pid, os.path.basename(self.plugin))
 
 
