@@ -33,7 +33,7 @@ constexpr std::uint64_t magic = 0x7761697474727468;
 constexpr std::uint64_t header_words = 8;
 constexpr std::uint64_t most_of_plugin = 20;  // a thread: what it does there is slow
 
-// NAME=NUMBER words of the command line, all of which have to be there.
+// NAME=NUMBER words of the command line.
 std::map<std::string, std::uint64_t> numbers;
 std::string truth_name, plugin_name, program_name;
 
