@@ -80,6 +80,10 @@ bool Verification::look(std::uint32_t pid, const std::vector<Copy>& copies, std:
       nanosleep(&pause_between_reads, nullptr);
       known.why = doubt_of(copy, known.words);
     }
+    if (known.why == &unverified::not_readable && !has_memory(pid)) {
+      known_.erase(entry);  // it has ended meanwhile
+      continue;
+    }
     known.comm = comm_of(pid);
     known.file = copy.path;
     is_late |= was_in_doubt && known.why == nullptr;
