@@ -17,6 +17,9 @@
 #include "src/runtime/identity.h"
 #include "src/runtime/probes.h"
 
+// Of LeakSanitizer, where the program has it: what is mapped and no allocation may point to allocations all the same.
+extern "C" __attribute__((weak)) void __lsan_register_root_region(const void* begin, std::size_t size);
+
 namespace waitprobe::detail {
 namespace {
 
@@ -42,6 +45,9 @@ bool map_prepared() noexcept {
     return false;
   }
   know_process(reinterpret_cast<const wp_arena*>(aligned));
+  if (__lsan_register_root_region != nullptr) {  // counters keep their backends
+    __lsan_register_root_region(reinterpret_cast<const void*>(aligned + wiped_bytes), counters_bytes);
+  }
   prepared.store(aligned, std::memory_order_release);
   return true;
 }
