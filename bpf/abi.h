@@ -136,7 +136,7 @@ struct wp_block {
   __u64 arena;        /* address of struct wp_arena */
   __u64 written;      /* records ever written; only grows */
   __u64 handed;       /* of these, how many the thread has handed over; only grows */
-  __u64 owner;        /* address of the owner's thread state, by which a thread knows its block after a fork */
+  __u64 owner;        /* address of the owner's thread state, by which a thread knows its block after a fork; 0: it keeps no records here */
   __u64 last_wait_id; /* the block's number << 44 | sequence */
   __u64 next;         /* where a thread has several: of its first one, the one to look at next; of the others, a ring */
   __u32 owner_tid;    /* 0: no thread owns it, and it can be taken once all its slots are free */

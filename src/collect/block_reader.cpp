@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstring>
 #include <optional>
+#include <vector>
 
 namespace waitprobe {
 namespace {
@@ -38,49 +39,71 @@ bool read_records(const Memory& memory, const wp_arena& arena, std::uint64_t wri
 
 }  // namespace
 
-void each_block(const wp_root& root, const wp_arena& arena, const std::function<bool(std::uint64_t)>& visit) {
-  std::uint64_t left = std::min<std::uint64_t>(arena.block_cnt, WP_BLOCKS_MAX);
+std::uint64_t each_block(const Memory& memory, const wp_root& root, const wp_arena& arena, BlockPart part, std::uint64_t most,
+                         const std::function<bool(std::uint64_t, const unsigned char*)>& visit) {
+  constexpr std::size_t most_at_once = 64;
+  std::vector<unsigned char> parts(most_at_once * part.bytes);
+  std::uint64_t left = std::min<std::uint64_t>({arena.block_cnt, most, most_blocks}), visited = 0;
   for (unsigned i = 0; i < WP_CHUNKS && left != 0 && root.chunks[i] != 0; i++) {
     const std::uint64_t cnt = std::min<std::uint64_t>(left, std::uint64_t{WP_FIRST_CHUNK_BLOCKS} << i);
-    for (std::uint64_t k = 0; k < cnt; k++) {
-      if (!visit(root.chunks[i] + k * sizeof(wp_block))) return;
+    for (std::uint64_t k = 0; k < cnt; k += most_at_once) {
+      const std::uint64_t first = root.chunks[i] + k * sizeof(wp_block);
+      const std::size_t wanted = std::min<std::uint64_t>(cnt - k, most_at_once);
+      const std::size_t got = memory.read_each(first + part.offset, sizeof(wp_block), wanted, parts.data(), part.bytes);
+      for (std::size_t j = 0; j < got; j++, visited++) {
+        if (!visit(first + j * sizeof(wp_block), parts.data() + j * part.bytes)) return visited;
+      }
+      if (got != wanted) return visited;  // it ends, or lies: the rest is no better
     }
     left -= cnt;
   }
+  return visited;
 }
 
+// In which a thread has more waits open than one block holds, it owns others as well, and `owner` of those is 0.
 void read_owners(const Memory& memory, const wp_root& root, const wp_arena& arena,
                  const std::function<void(std::uint64_t block, std::uint32_t tid)>& show) {
-  each_block(root, arena, [&](std::uint64_t block) {
+  constexpr std::size_t from = offsetof(wp_block, owner), bytes = WP_BLOCK_HEADER - from;
+  each_block(memory, root, arena, {from, bytes}, most_blocks, [&](std::uint64_t address, const unsigned char* part) {
+    std::uint64_t owner = 0;
     std::uint32_t tid = 0;
-    if (!memory.read(block + offsetof(wp_block, owner_tid), &tid, sizeof tid)) return false;
-    if (tid != 0) show(block, tid);
+    std::memcpy(&owner, part, sizeof owner);
+    std::memcpy(&tid, part + offsetof(wp_block, owner_tid) - from, sizeof tid);
+    if (owner != 0 && tid != 0) show(address, tid);
     return true;
   });
 }
 
-bool BlockReader::read(const Memory& memory, const wp_root& root, const wp_arena& arena,
-                       const std::function<bool(const BlockRecords&)>& take) {
-  bool all_taken = true;
+BlockLook BlockReader::read(const Memory& memory, const wp_root& root, const wp_arena& arena, std::uint64_t most,
+                            const std::function<bool(const BlockRecords&)>& take) {
+  BlockLook look;
   BlockRecords records;
-  std::uint64_t next = 0;
-  each_block(root, arena, [&](std::uint64_t block) {
-    const std::uint64_t number = next++;
+  std::uint64_t number = 0, shown = 0;
+  look.all_read = std::min<std::uint64_t>(arena.block_cnt, most_blocks) <= most;
+  look.read_cnt = each_block(memory, root, arena, {0, sizeof(Head)}, most, [&](std::uint64_t block, const unsigned char* part) {
+    const std::uint64_t index = number++;
     Head head;
-    if (!memory.read(block, &head, sizeof head)) return false;  // it ends, or lies: the rest is no better
+    std::memcpy(&head, part, sizeof head);
     if (head.incarnation != arena.incarnation || head.written == head.handed) return true;
-    std::uint64_t& taken = taken_[number];
-    if (taken == head.written) return true;
+    const auto known = taken_.find(index);
+    if (known != taken_.end() && known->second == head.written) return true;
+    if (shown == WP_BLOCKS_MAX) {
+      look.all_taken = false;
+      look.left += std::min<std::uint64_t>(head.written - head.handed, WP_RING_RECORDS);
+      return true;
+    }
     records.block = block;
     if (!read_records(memory, arena, head.written, records)) return true;  // its thread has handed them over meanwhile
-    if (take(records)) {
-      taken = head.written;
+    shown++;
+    if (!take(records)) {
+      look.all_taken = false;
     } else {
-      all_taken = false;
+      if (taken_.size() >= 2 * WP_BLOCKS_MAX) taken_.clear();
+      taken_[index] = head.written;
     }
     return true;
   });
-  return all_taken;
+  return look;
 }
 
 }  // namespace waitprobe

@@ -51,19 +51,22 @@ OpenWait describe(const CoreFile& core, const Found& found, std::optional<std::u
 std::vector<Found> find_waits(const CoreFile& core, const std::vector<std::uint64_t>& roots, const StuckOptions& options,
                               OpenWaits& to) {
   std::vector<Found> all;
-  bool is_tracked = true;
+  bool is_tracked = true, are_all = true;
   for (const std::uint64_t address : roots) {
     const auto root = read_root(core, address);
     if (!root) continue;
     is_tracked &= root->armed.self != 0;
     const auto arena = read_arena(core, *root);
     if (!arena) continue;
-    for (const OpenSlot& slot : read_open_slots(core, *root, *arena)) {
+    const OpenSlots open = read_open_slots(core, *root, *arena);
+    are_all &= open.are_all;
+    for (const OpenSlot& slot : open.slots) {
       auto name = read_counter(core, slot.counter);
       if (name && is_wanted(name->key, options)) all.push_back({slot, std::move(*name)});
     }
   }
   if (!is_tracked) to.untracked.push_back({core.pid(), core.comm()});
+  if (!are_all) to.crowded.push_back({core.pid(), core.comm()});
   return all;
 }
 

@@ -106,12 +106,20 @@ void HistSession::detach() {
   bring_all();
   targets_->detach();
   copies_.look();  // what those who died meanwhile have lost
+  doubt_crowded();
+}
+
+void HistSession::doubt_crowded() {
+  for (const auto& [pid, comm] : copies_.crowded_processes()) {
+    targets_->doubt({pid, comm, "", unverified::too_many_blocks.name});
+  }
 }
 
 Snapshot HistSession::snapshot() {
   if (targets_->ended_ns() == 0) {
     check_rate();
     copies_.look();
+    doubt_crowded();
     targets_->verify();
   }
   Snapshot snapshot;

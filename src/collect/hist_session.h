@@ -53,6 +53,7 @@ class HistSession : private Tracer {
   void begin_to_count();
   void check_rate();
   void bring_all();
+  void doubt_crowded();
 
   HistProgram program_;
   TracedCopies copies_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "src/collect/open_slots.h"
 
+#include <cstring>
 #include <ctime>
 
 #include "src/collect/block_reader.h"
@@ -20,11 +21,11 @@ bool is_open(const wp_open_wait& slot) { return slot.wait_id != 0 && slot.counte
 
 }  // namespace
 
-std::vector<OpenSlot> read_open_slots(const Memory& memory, const wp_root& root, const wp_arena& arena) {
-  std::vector<OpenSlot> slots;
-  each_block(root, arena, [&](std::uint64_t address) {
+OpenSlots read_open_slots(const Memory& memory, const wp_root& root, const wp_arena& arena) {
+  OpenSlots open;
+  each_block(memory, root, arena, {0, sizeof(Head)}, most_blocks, [&](std::uint64_t address, const unsigned char* part) {
     Head once, again;
-    if (!memory.read(address, &once, sizeof once)) return false;
+    std::memcpy(&once, part, sizeof once);
     if (once.block().incarnation != arena.incarnation) return true;
     bool is_read_again = false;
     for (std::size_t i = 0; i < WP_BLOCK_SLOTS; i++) {
@@ -35,14 +36,15 @@ std::vector<OpenSlot> read_open_slots(const Memory& memory, const wp_root& root,
       const wp_open_wait& then = again.block().open[i];
       // Otherwise it was being filled, or another wait has taken its place.
       if (then.wait_id != slot.wait_id || then.counter != slot.counter || then.start != slot.start) continue;
-      if (slots.size() == most_slots) return false;
+      if (open.slots.size() == most_slots) return open.are_all = false;
       // A thread that takes a block looks at its slots, and gives it back where one is open: it did not begin this wait.
       const std::uint32_t owner = again.block().owner_tid == once.block().owner_tid ? once.block().owner_tid : 0;
-      slots.push_back({owner, slot.wait_id, slot.counter & WP_REF_ADDRESS, slot.start, (slot.counter & WP_REF_CYCLES) != 0});
+      open.slots.push_back(
+          {owner, slot.wait_id, slot.counter & WP_REF_ADDRESS, slot.start, (slot.counter & WP_REF_CYCLES) != 0});
     }
     return true;
   });
-  return slots;
+  return open;
 }
 
 SlotClock SlotClock::measure() {

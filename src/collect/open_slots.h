@@ -21,9 +21,13 @@ struct OpenSlot {
   bool is_cycles = false;  // `start` is in ticks of the cycle counter; else nanoseconds of its own CLOCK_MONOTONIC
 };
 
-// Those that were open for as long as it took to read their block twice. Of a process that lies, whatever it likes, but no more
-// than 65,536.
-std::vector<OpenSlot> read_open_slots(const Memory& memory, const wp_root& root, const wp_arena& arena);
+struct OpenSlots {
+  std::vector<OpenSlot> slots;
+  bool are_all = true;  // otherwise there are more than these 65,536
+};
+
+// Those that were open for as long as it took to read their block twice. Of a process that lies, whatever it likes.
+OpenSlots read_open_slots(const Memory& memory, const wp_root& root, const wp_arena& arena);
 
 // Turns the moments at which waits began into nanoseconds of our CLOCK_MONOTONIC.
 class SlotClock {

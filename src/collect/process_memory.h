@@ -21,6 +21,11 @@ class Memory {
 
   // False unless all of it could be read; then `to` may hold anything.
   virtual bool read(std::uint64_t address, void* to, std::size_t bytes) const = 0;
+
+  // Reads so many bytes at each of `cnt` addresses, which stand `stride` apart, one after the other into `to`. Returns how many
+  // there were before one that could not be read.
+  virtual std::size_t read_each(std::uint64_t address, std::size_t stride, std::size_t cnt, unsigned char* to,
+                                std::size_t bytes) const;
 };
 
 // That of a process. Threads: one at a time.
@@ -29,6 +34,8 @@ class ProcessMemory : public Memory {
   explicit ProcessMemory(std::uint32_t pid) : pid_(pid), tid_(pid) {}
 
   bool read(std::uint64_t address, void* to, std::size_t bytes) const override;
+  std::size_t read_each(std::uint64_t address, std::size_t stride, std::size_t cnt, unsigned char* to,
+                        std::size_t bytes) const override;
 
  private:
   bool move_on() const;

@@ -58,7 +58,7 @@ Result<StuckSession> StuckSession::open(const TargetChoice& choice, const StuckO
 std::vector<StuckSession::Found> StuckSession::find_slots(const std::vector<Copy>& copies, Arming* arming,
                                                           OpenWaits& to) const {
   std::vector<Found> found;
-  std::set<std::uint32_t> untracked, unreadable;
+  std::set<std::uint32_t> untracked, unreadable, crowded;
   for (const Copy& copy : copies) {
     const ProcessMemory memory(copy.pid);
     const auto root = read_root(memory, copy.root_address);
@@ -72,9 +72,12 @@ std::vector<StuckSession::Found> StuckSession::find_slots(const std::vector<Copy
     }
     const auto arena = read_arena(memory, *root);
     if (!arena) continue;
-    for (const OpenSlot& slot : read_open_slots(memory, *root, *arena)) found.push_back({&copy, slot});
+    const OpenSlots open = read_open_slots(memory, *root, *arena);
+    for (const OpenSlot& slot : open.slots) found.push_back({&copy, slot});
+    if (!open.are_all) crowded.insert(copy.pid);
   }
   for (const std::uint32_t pid : untracked) to.untracked.push_back({pid, comm_of(pid)});
+  for (const std::uint32_t pid : crowded) to.crowded.push_back({pid, comm_of(pid)});
   to.unreadable_cnt += static_cast<std::uint32_t>(unreadable.size());
   return found;
 }

@@ -101,6 +101,7 @@ class TargetSession {
 
   // Reads again that the guards of all targets are armed. To be called before each snapshot.
   void verify();
+  void doubt(Unverified process) { verification_.add(std::move(process)); }
   std::vector<Unverified> unverified() const { return verification_.unverified(); }
   // Whether a target has mapped PyTorch: waits there that have no counter cannot be seen.
   bool has_pytorch() const { return finder_.has_seen_pytorch(); }

@@ -67,6 +67,12 @@ void TracedCopies::end(Traced& copy) {
   ended_.insert(copy.incarnation);
 }
 
+void TracedCopies::forget(std::uint64_t incarnation) {
+  if (!ended_.insert(incarnation).second) return;
+  Counts none;
+  if (const auto arena = program_->last_arena(incarnation)) count(none, counts_of(*arena));
+}
+
 void TracedCopies::count(Counts& known, const Counts& now) {
   for (const auto one : all_counts) {
     const std::uint64_t later = std::max(now.*one, known.*one);
@@ -77,8 +83,11 @@ void TracedCopies::count(Counts& known, const Counts& now) {
 
 bool TracedCopies::look(bool last) {
   bool all_brought = true;
+  std::uint32_t pid = 0;
+  std::uint64_t blocks_left = 0;  // of a process: one that lies must not take all our time
   for (auto entry = copies_.begin(); entry != copies_.end();) {
-    if (look_at(entry->first, entry->second, last, all_brought)) {
+    if (std::exchange(pid, entry->first.first) != entry->first.first) blocks_left = most_blocks;
+    if (look_at(entry->first, entry->second, last, blocks_left, all_brought)) {
       ++entry;
     } else {
       end(entry->second);
@@ -89,7 +98,7 @@ bool TracedCopies::look(bool last) {
 }
 
 // False when the process has ended, or has become one without this copy.
-bool TracedCopies::look_at(const Place& place, Traced& copy, bool last, bool& all_brought) {
+bool TracedCopies::look_at(const Place& place, Traced& copy, bool last, std::uint64_t& blocks_left, bool& all_brought) {
   const ProcessMemory memory(place.first);
   const auto root = read_root(memory, place.second);
   if (!root) return false;
@@ -99,13 +108,21 @@ bool TracedCopies::look_at(const Place& place, Traced& copy, bool last, bool& al
   if (!arena) return true;
   if (arena->incarnation != copy.incarnation) become(copy, place, arena->incarnation, {});
   count(copy.counts, counts_of(*arena));
-  if (!by_batches_) return true;
-  all_brought &= copy.blocks.read(memory, *root, *arena, [&](const BlockRecords& records) {
+  if (by_batches_) read_blocks(memory, *root, *arena, place, copy, last, blocks_left, all_brought);
+  return true;
+}
+
+void TracedCopies::read_blocks(const Memory& memory, const wp_root& root, const wp_arena& arena, const Place& place,
+                               Traced& copy, bool last, std::uint64_t& blocks_left, bool& all_brought) {
+  const BlockLook look = copy.blocks.read(memory, root, arena, blocks_left, [&](const BlockRecords& records) {
     const bool brought = bring(memory, place, copy, records);
     if (!brought && last) gap_ += records.cnt;
     return brought;
   });
-  return true;
+  blocks_left -= look.read_cnt;
+  all_brought &= look.all_taken;
+  if (last) gap_ += look.left;
+  if (!look.all_read) crowded_processes_.insert_or_assign(place.first, copy.comm);
 }
 
 bool TracedCopies::bring(const Memory& memory, const Place& place, const Traced& copy, const BlockRecords& records) {

@@ -32,7 +32,7 @@ class TracedCopies {
   bool knows(std::uint64_t incarnation) const { return incarnations_.contains(incarnation); }
 
   // A process that has ended before it could be looked at.
-  void forget(std::uint64_t incarnation) { ended_.insert(incarnation); }
+  void forget(std::uint64_t incarnation);
 
   // Looks at all copies, and drops those of processes that have ended. Returns whether all records were brought that their
   // threads had not handed over. In the last look, those that cannot be brought are counted as lost.
@@ -40,6 +40,9 @@ class TracedCopies {
 
   // Takes blocks of ended processes out of the kernel's table, if that fills. To be called now and then.
   void make_room();
+
+  // Processes of which not all blocks were looked at: pid, name.
+  const std::map<std::uint32_t, std::string>& crowded_processes() const { return crowded_processes_; }
 
   // Losses, and what else the copies count.
   void add_to(Snapshot& snapshot) const;
@@ -72,7 +75,9 @@ class TracedCopies {
   }
   bool is_full(std::uint32_t pid) const;
   void remember_owners(const Memory& memory, std::uint32_t pid, const wp_root& root, const wp_arena& arena);
-  bool look_at(const Place& place, Traced& copy, bool last, bool& all_brought);
+  bool look_at(const Place& place, Traced& copy, bool last, std::uint64_t& blocks_left, bool& all_brought);
+  void read_blocks(const Memory& memory, const wp_root& root, const wp_arena& arena, const Place& place, Traced& copy,
+                   bool last, std::uint64_t& blocks_left, bool& all_brought);
   void become(Traced& copy, const Place& place, std::uint64_t incarnation, const Counts& base);
   void end(Traced& copy);
   void count(Counts& known, const Counts& now);
@@ -88,6 +93,7 @@ class TracedCopies {
   Counts sum_;
   std::uint64_t no_memory_ = 0;
   std::uint64_t gap_ = 0;
+  std::map<std::uint32_t, std::string> crowded_processes_;
   std::uint64_t crowded_ = WP_BLOCKS_MAX / 4;  // with so many blocks, room is to be made
 };
 

@@ -49,6 +49,7 @@ struct OpenWaits {
   std::vector<OpenWait> waits;  // oldest first
   std::uint64_t younger_cnt = 0;
   std::vector<Process> untracked;    // waits that began there while nobody listened are not known
+  std::vector<Process> crowded;      // have more open waits than were read
   std::uint32_t unreadable_cnt = 0;  // processes that could not be looked into
   std::uint32_t stopped_cnt = 0;     // threads that were stopped for their stacks,
   std::uint64_t stopped_ns = 0;      // and for how long the one that was stopped longest
@@ -64,7 +65,7 @@ struct OpenWaits {
   bool has_pytorch = false;  // in one of the processes: of its waits, only those that have a counter can be seen
 
   // Whether all open waits of all processes that were to be looked at would be here.
-  bool is_certain() const { return untracked.empty() && unreadable_cnt == 0; }
+  bool is_certain() const { return untracked.empty() && crowded.empty() && unreadable_cnt == 0; }
 };
 
 }  // namespace waitprobe

@@ -213,6 +213,7 @@ __attribute__((destructor)) void forget_thread_exits() noexcept {
 bool keep_block(wp_block& fresh) noexcept {
   wp_block* home = home_block();
   if (home != nullptr) {
+    __atomic_store_n(&fresh.owner, std::uint64_t{0}, __ATOMIC_RELAXED);  // holds no records, whoever wants to know of those
     auto* before = home->next != 0 ? reinterpret_cast<wp_block*>(home->next) : &fresh;
     fresh.next = before->next;
     before->next = reinterpret_cast<std::uint64_t>(&fresh);

@@ -304,6 +304,7 @@ void print_json(std::ostream& out, const OpenWaits& found) {
   json["untracked"] = Json::array();
   for (const OpenWaits::Process& process : found.untracked) json["untracked"].push_back(process.pid);
   json["unreadable"] = found.unreadable_cnt;
+  for (const OpenWaits::Process& process : found.crowded) json["crowded"].push_back(process.pid);
   if (found.has_pytorch) json["pytorch"] = true;
   if (found.stopped_cnt != 0) json["stopped"] = {{"threads", found.stopped_cnt}, {"longest_ns", found.stopped_ns}};
   if (!found.core_file.empty()) json["core"] = repair_utf8(found.core_file);

@@ -149,6 +149,9 @@ void print_unknown(std::ostream& out, const OpenWaits& found) {
       out << "\n  and " << std::to_string(found.untracked.size() - most_untracked) << " more";
     out << "\n  WAITPROBE_TRACK=1 in a program's environment lets them be known from its start\n";
   }
+  for (const OpenWaits::Process& process : found.crowded) {
+    out << "not known: more than 65,536 waits that are open, of " << text_of(process) << '\n';
+  }
   if (found.unreadable_cnt != 0) {
     out << std::to_string(found.unreadable_cnt) << (found.unreadable_cnt == 1 ? " more process" : " more processes")
         << " could not be looked into: permission denied (run it as root)\n";

@@ -60,7 +60,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   arena.block_cnt %= 40;
   waitprobe::BlockReader reader;
   for (int i = 0; i < 2; i++) {
-    reader.read(memory, root, arena, [&](const waitprobe::BlockRecords& records) {
+    reader.read(memory, root, arena, WP_BLOCKS_MAX, [&](const waitprobe::BlockRecords& records) {
       check(records.cnt >= 1 && records.cnt <= WP_RING_RECORDS);
       const auto name = read_counter(memory, records.ring[records.first % WP_RING_RECORDS].counter & WP_REF_ADDRESS);
       check(!name || name->key.size() <= WP_KEY_MAX);

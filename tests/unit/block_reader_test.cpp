@@ -5,7 +5,10 @@
 
 #include <gtest/gtest.h>
 #include <malloc.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
+#include <cstring>
 #include <vector>
 
 #include "tests/unit/fake_memory.h"
@@ -38,7 +41,7 @@ class Process {
   // The numbers of the records that the reader shows, block by block.
   std::vector<std::vector<std::uint64_t>> read(BlockReader& reader, bool taken = true) {
     std::vector<std::vector<std::uint64_t>> shown;
-    all_taken = reader.read(memory, root, arena, [&](const BlockRecords& records) {
+    look = reader.read(memory, root, arena, most, [&](const BlockRecords& records) {
       shown.emplace_back();
       for (std::uint64_t n = records.first; n < records.first + records.cnt; n++) {
         const wp_record& record = records.ring[n % WP_RING_RECORDS];
@@ -54,7 +57,8 @@ class Process {
   wp_arena arena = {};
   std::vector<wp_block> blocks = std::vector<wp_block>(3);
   test::FakeMemory memory;
-  bool all_taken = false;
+  std::uint64_t most = most_blocks;
+  BlockLook look;
 };
 
 std::vector<std::uint64_t> numbers(std::uint64_t from, std::uint64_t to) {
@@ -90,7 +94,7 @@ TEST(BlockReader, ShowsWhatWasNotHandedOver) {
   ASSERT_EQ(shown.size(), 2U);
   EXPECT_EQ(shown[0], numbers(0, 3));
   EXPECT_EQ(shown[1], numbers(WP_RING_RECORDS, WP_RING_RECORDS + 7));
-  EXPECT_TRUE(process.all_taken);
+  EXPECT_TRUE(process.look.all_taken);
 }
 
 TEST(BlockReader, ShowsAFullRing) {
@@ -107,7 +111,7 @@ TEST(BlockReader, ShowsABlockAgainOnlyWhenItHasNewRecordsOrWasNotTaken) {
   process.write(process.blocks[0], 3);
   BlockReader reader;
   EXPECT_EQ(process.read(reader, false).size(), 1U);
-  EXPECT_FALSE(process.all_taken);
+  EXPECT_FALSE(process.look.all_taken);
   EXPECT_EQ(process.read(reader).size(), 1U);
   EXPECT_EQ(process.read(reader).size(), 0U);
   process.write(process.blocks[0], 1);
@@ -165,16 +169,136 @@ TEST(BlockReader, IsNotFooled) {
   shows_nothing(countless);
 }
 
-TEST(BlockReader, StopsAtBlocksThatTheKernelHasNoRoomFor) {
-  Process process;
-  std::vector<wp_block> many(WP_FIRST_CHUNK_BLOCKS);
-  for (wp_block& block : many) block.incarnation = process.arena.incarnation;
-  process.arena.block_cnt = UINT64_MAX;
-  for (auto& chunk : process.root.chunks) chunk = blocks_at;
-  process.memory.map(blocks_at, many.data(), many.size() * sizeof(wp_block));
+namespace {
+
+// The one block that it is given stands wherever a block is looked for.
+class Repeated : public Memory {
+ public:
+  explicit Repeated(wp_block& block) : block_(&block) {}
+
+  bool read(std::uint64_t address, void* to, std::size_t bytes) const override {
+    std::memcpy(to, reinterpret_cast<const char*>(block_) + address % sizeof(wp_block), bytes);
+    return true;
+  }
+
+ private:
+  const wp_block* block_;
+};
+
+// Each with three records.
+struct ManyBlocks {
+  explicit ManyBlocks(std::uint64_t cnt) {
+    for (auto& chunk : root.chunks) chunk = 0x100000;
+    arena.incarnation = block.incarnation = 77;
+    arena.block_cnt = cnt;
+    block.written = 3;
+    for (std::uint64_t i = 0; i < 3; i++) block.ring[i] = {1, i, 0};
+  }
+
+  BlockLook look(std::uint64_t most = most_blocks) {
+    shown = 0;
+    return reader.read(Repeated(block), root, arena, most, [&](const BlockRecords&) { return ++shown != 0; });
+  }
+
+  wp_root root = {};
+  wp_arena arena = {};
+  wp_block block = {};
   BlockReader reader;
-  process.read(reader);
-  EXPECT_LE(process.memory.reads, WP_BLOCKS_MAX);
+  std::uint64_t shown = 0;
+};
+
+}  // namespace
+
+// A thread that has left 600,000 waits open has 20,000 blocks, and the home of the next one stands behind them.
+TEST(BlockReader, ReadsAllBlocksThatACopyCanHave) {
+  ManyBlocks all(UINT64_MAX);
+  all.block.handed = all.block.written;
+  const BlockLook look = all.look();
+  EXPECT_TRUE(look.all_read && look.all_taken);
+  EXPECT_EQ(look.read_cnt, most_blocks);
+  EXPECT_EQ(all.shown, 0U);
+}
+
+TEST(BlockReader, SaysThatBlocksWereLeftOut) {
+  ManyBlocks some(100);
+  const BlockLook look = some.look(99);
+  EXPECT_FALSE(look.all_read);
+  EXPECT_EQ(look.read_cnt, 99U);
+  EXPECT_EQ(some.shown, 99U);
+  EXPECT_TRUE(some.look(100).all_read);
+}
+
+TEST(BlockReader, ShowsNoMoreBlocksAtATimeThanTheKernelHasRoomForAndSaysSo) {
+  ManyBlocks many(WP_BLOCKS_MAX + 2);
+  const BlockLook look = many.look();
+  EXPECT_TRUE(look.all_read);
+  EXPECT_FALSE(look.all_taken);
+  EXPECT_EQ(look.left, 2U * 3U);
+  EXPECT_EQ(many.shown, std::uint64_t{WP_BLOCKS_MAX});
+  EXPECT_TRUE(many.look().all_taken);
+  EXPECT_EQ(many.shown, 2U);
+}
+
+TEST(BlockReader, ReadsManyBlocksByFewCalls) {
+  std::vector<wp_block> blocks(1000);
+  for (wp_block& block : blocks) block.incarnation = 77;
+  blocks[999].written = 5;
+  wp_root root = {};
+  wp_arena arena = {};
+  arena.incarnation = 77;
+  arena.block_cnt = blocks.size();
+  for (std::size_t i = 0, at = 0; at < blocks.size(); at += std::size_t{WP_FIRST_CHUNK_BLOCKS} << i, i++) {
+    root.chunks[i] = reinterpret_cast<std::uint64_t>(&blocks[at]);
+  }
+  class Counting : public ProcessMemory {
+   public:
+    Counting() : ProcessMemory(static_cast<std::uint32_t>(getpid())) {}
+    std::size_t read_each(std::uint64_t address, std::size_t stride, std::size_t cnt, unsigned char* to,
+                          std::size_t bytes) const override {
+      calls++;
+      return ProcessMemory::read_each(address, stride, cnt, to, bytes);
+    }
+    mutable int calls = 0;
+  };
+  const Counting memory;
+  BlockReader reader;
+  std::uint64_t cnt = 0;
+  const BlockLook look = reader.read(memory, root, arena, most_blocks, [&](const BlockRecords& records) {
+    cnt += records.cnt;
+    return true;
+  });
+  EXPECT_EQ(look.read_cnt, blocks.size());
+  EXPECT_EQ(cnt, 5U);
+  EXPECT_LE(memory.calls, 25);
+}
+
+TEST(ReadOwners, ShowsTheOneBlockOfEachThreadThatHoldsRecords) {
+  Process process;
+  process.blocks[0].owner_tid = process.blocks[1].owner_tid = 7;
+  process.blocks[1].owner = 0x7000;
+  std::vector<std::uint64_t> shown;
+  read_owners(process.memory, process.root, process.arena, [&](std::uint64_t block, std::uint32_t tid) {
+    EXPECT_EQ(tid, 7U);
+    shown.push_back(block);
+  });
+  EXPECT_EQ(shown, std::vector<std::uint64_t>{blocks_at + sizeof(wp_block)});
+}
+
+TEST(ProcessMemory, ReadsEachUpToTheFirstThatCannotBeRead) {
+  const ProcessMemory memory(static_cast<std::uint32_t>(getpid()));
+  constexpr std::size_t pages = 600, page = 4096;
+  auto* mapped =
+      static_cast<unsigned char*>(mmap(nullptr, pages * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  ASSERT_NE(mapped, MAP_FAILED);
+  for (std::size_t i = 0; i < pages; i++) mapped[i * page + 8] = static_cast<unsigned char>(i);
+  std::vector<unsigned char> read(pages);
+  const auto address = reinterpret_cast<std::uint64_t>(mapped) + 8;
+  EXPECT_EQ(memory.read_each(address, page, pages, read.data(), 1), pages);
+  for (std::size_t i = 0; i < pages; i++) EXPECT_EQ(read[i], static_cast<unsigned char>(i)) << i;
+  ASSERT_EQ(mprotect(mapped + 300 * page, page, PROT_NONE), 0);
+  EXPECT_EQ(memory.read_each(address, page, pages, read.data(), 1), 300U);
+  EXPECT_EQ(memory.read_each(UINT64_MAX - 100, page, pages, read.data(), 1), 0U);
+  munmap(mapped, pages * page);
 }
 
 TEST(ProcessMemory, KeysOfACounterRingAreReadOnce) {

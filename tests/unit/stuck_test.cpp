@@ -101,7 +101,7 @@ class OpenSlots : public testing::Test {
 
   std::vector<std::uint64_t> ids() {
     std::vector<std::uint64_t> found;
-    for (const OpenSlot& slot : read_open_slots(memory_, root_, arena_)) found.push_back(slot.wait_id);
+    for (const OpenSlot& slot : read_open_slots(memory_, root_, arena_).slots) found.push_back(slot.wait_id);
     return found;
   }
 
@@ -116,7 +116,7 @@ TEST_F(OpenSlots, AreReadFromTheFirstToTheLast) {
   begin(0, WP_BLOCK_SLOTS - 1, 2);
   begin(1, 7, 3);
   EXPECT_EQ(ids(), (std::vector<std::uint64_t>{1, 2, 3}));
-  const OpenSlot slot = read_open_slots(memory_, root_, arena_)[0];
+  const OpenSlot slot = read_open_slots(memory_, root_, arena_).slots[0];
   EXPECT_EQ(slot.owner_tid, 5U);
   EXPECT_EQ(slot.counter, 0x4000U);
   EXPECT_EQ(slot.start, 1'001U);
