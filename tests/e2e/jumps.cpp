@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: MIT
+//
+// Waits that are left by longjmp, and those that must not be taken for them, for longjmp_test.py: jumps KIND NUMBER [stay].
+// Prints how many waits have ended by key, and how many were left; with "stay", it then goes on until its standard input ends.
+#include <pthread.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include <csetjmp>
+#include <csignal>
+#include <coroutine>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "tests/e2e/jumps.h"
+
+namespace {
+
+std::map<std::string, long> ended;
+long left = 0;
+
+void one_place(long n) {
+  for (long i = 0; i < n; i++) jumps::leave(0, 0);
+  left = n;
+}
+
+void many_places(long n) {
+  for (long i = 0; i < n; i++) jumps::leave(static_cast<int>(i % 3), static_cast<int>(i * 7919 % 50));
+  left = n;
+}
+
+void ever_deeper(long n) {
+  for (long i = 0; i < n; i++) jumps::leave(0, static_cast<int>(i));
+  left = n;
+}
+
+void ever_higher(long n) {
+  for (long i = n; i-- != 0;) jumps::leave(0, static_cast<int>(i));
+  left = n;
+}
+
+void threads(long n) {
+  for (long i = 0; i < n; i++) {
+    std::thread([] {
+      for (int depth = 0; depth < 3; depth++) jumps::leave(0, depth);
+      jumps::wait_around([] {});
+    }).join();
+  }
+  left = 3 * n;
+  ended["jumps.around"] = n;
+}
+
+// Guards that live are among those that are left.
+void inside_others(long n) {
+  static long rounds;
+  rounds = n;
+  jumps::wait_around([] {
+    for (long i = 0; i < rounds; i++) {
+      jumps::leave(0, static_cast<int>(i % 20));
+      jumps::wait_around([] {
+        jumps::leave(1, 0);
+        jumps::wait_around([] {});
+      });
+    }
+  });
+  left = 2 * n;
+  ended["jumps.around"] = 2 * n + 1;
+}
+
+void handlers(long n) {
+  for (long i = 0; i < n; i++) jumps::leave_handler();
+  left = 2 * n;
+}
+
+void exceptions(long n) {
+  for (long i = 0; i < n; i++) {
+    try {
+      jumps::wait_around([] { throw 1; });
+    } catch (int) {
+    }
+  }
+  ended["jumps.around"] = n;
+}
+
+struct Task {
+  struct promise_type {
+    Task get_return_object() { return {std::coroutine_handle<promise_type>::from_promise(*this)}; }
+    std::suspend_never initial_suspend() noexcept { return {}; }
+    std::suspend_always final_suspend() noexcept { return {}; }
+    void return_void() {}
+    void unhandled_exception() {}
+  };
+  std::coroutine_handle<promise_type> handle;
+};
+
+Task wait_in_coroutine() {
+  STATIC_SCOPED_WAIT_COUNTER(jumps.coroutine);
+  co_await std::suspend_always{};
+}
+
+void coroutines(long n) {
+  for (int round = 0; round < 3; round++) {
+    std::vector<Task> tasks;
+    for (long i = 0; i < n; i++) tasks.push_back(wait_in_coroutine());
+    for (Task& task : tasks) {
+      task.handle.resume();
+      task.handle.destroy();
+    }
+  }
+  ended["jumps.coroutine"] = 3 * n;
+}
+
+struct Fibre {
+  ucontext_t context;
+  std::vector<char> stack = std::vector<char>(16384);
+};
+ucontext_t scheduler;
+Fibre* running = nullptr;
+
+void wait_in_fibre() {
+  jumps::wait_around([] { swapcontext(&running->context, &scheduler); });
+}
+
+void resume(Fibre& fibre) {
+  running = &fibre;
+  swapcontext(&scheduler, &fibre.context);
+}
+
+__attribute__((noinline)) void start(Fibre& fibre) {
+  getcontext(&fibre.context);
+  fibre.context.uc_stack.ss_sp = fibre.stack.data();
+  fibre.context.uc_stack.ss_size = fibre.stack.size();
+  fibre.context.uc_link = &scheduler;
+  makecontext(&fibre.context, wait_in_fibre, 0);
+  resume(fibre);
+}
+
+void fibres(long n) {
+  for (int round = 0; round < 3; round++) {
+    std::vector<Fibre> all(static_cast<std::size_t>(n));
+    for (Fibre& fibre : all) start(fibre);
+    for (Fibre& fibre : all) resume(fibre);
+  }
+  ended["jumps.around"] = 3 * n;
+}
+
+// Guards that may be kept anywhere, so nobody takes them for gone. The thread goes on.
+void never_stopped(long n) {
+  static waitprobe_handle handle = WAITPROBE_HANDLE("jumps.kept");
+  for (long i = 0; i < n; i++) waitprobe_start(&handle);
+  for (int i = 0; i < 77; i++) jumps::wait_around([] {});
+  ended["jumps.around"] = 77;
+}
+
+constexpr struct {
+  const char* name;
+  void (*run)(long n);
+} kinds[] = {
+    {"one-place", one_place},
+    {"many-places", many_places},
+    {"ever-deeper", ever_deeper},
+    {"ever-higher", ever_higher},
+    {"threads", threads},
+    {"inside-others", inside_others},
+    {"handlers", handlers},
+    {"exceptions", exceptions},
+    {"coroutines", coroutines},
+    {"fibres", fibres},
+    {"never-stopped", never_stopped},
+};
+
+void run(const char* name, long n) {
+  for (const auto& kind : kinds) {
+    if (std::strcmp(kind.name, name) == 0) return kind.run(n);
+  }
+  std::exit(2);
+}
+
+void print_truth() {
+  std::printf("{\"left\":%ld,\"keys\":{", left);
+  const char* comma = "";
+  for (const auto& [key, cnt] : ended) std::printf("%s\"%s\":%ld", std::exchange(comma, ","), key.c_str(), cnt);
+  std::puts("}}");
+  std::fflush(stdout);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 3) return 2;
+  run(argv[1], std::atol(argv[2]));
+  std::thread([] {
+    for (int i = 0; i < 1'000; i++) jumps::wait_elsewhere();
+  }).join();
+  ended["jumps.elsewhere"] = 1'000;
+  print_truth();
+  if (argc == 3) return 0;
+  for (char byte; read(STDIN_FILENO, &byte, 1) > 0;) {
+    std::thread(jumps::wait_elsewhere).join();
+    std::puts("waited");
+    std::fflush(stdout);
+  }
+}
