@@ -89,13 +89,14 @@ inline constexpr UnverifiedReason no_notes = {"no notes",
 inline constexpr UnverifiedReason moved_code = {"moved code", "it runs a copy of its code, in which there are no probes"};
 inline constexpr UnverifiedReason ended_unseen = {"ended unseen", "it ended before it could be looked at"};
 inline constexpr UnverifiedReason not_told = {"not told of", "more programs started than there was room to tell of"};
-inline constexpr UnverifiedReason too_many_blocks = {"too many blocks", "its copies of libwaitprobe have more than are looked at"};
+inline constexpr UnverifiedReason too_many_blocks = {"too many blocks",
+                                                     "its copies of libwaitprobe have more than are looked at"};
 inline constexpr UnverifiedReason still_running = {"still running", "it was counted until the command ended"};
 }  // namespace unverified
 
 inline constexpr UnverifiedReason unverified_reasons[] = {
-    unverified::word_is_zero, unverified::shared_page,  unverified::not_readable, unverified::other_abi,
-    unverified::not_attached, unverified::no_notes,     unverified::moved_code,   unverified::ended_unseen,
+    unverified::word_is_zero, unverified::shared_page,   unverified::not_readable,   unverified::other_abi,
+    unverified::not_attached, unverified::no_notes,      unverified::moved_code,     unverified::ended_unseen,
     unverified::not_told,     unverified::still_running, unverified::too_many_blocks};
 
 struct Snapshot {
