@@ -102,8 +102,8 @@ Result<CopyFinder::Found> CopyFinder::find_all(const std::vector<std::uint32_t>&
     auto copies = find(pid);
     if (!copies && !pids.empty()) return copies.error();
     if (!copies) {
-      // Whoever has ended meanwhile is not missing.
-      if (start_ticks_of(pid) != 0) found.unreadable_cnt++;
+      // Whoever has ended meanwhile is not missing, nor is what is left of it until its parent notices.
+      if (check_exists(pid)) found.unreadable_cnt++;
       continue;
     }
     if (copies->empty() && !pids.empty()) {

@@ -63,7 +63,7 @@ std::vector<StuckSession::Found> StuckSession::find_slots(const std::vector<Copy
     const ProcessMemory memory(copy.pid);
     const auto root = read_root(memory, copy.root_address);
     if (!root) {
-      unreadable.insert(copy.pid);
+      if (check_exists(copy.pid)) unreadable.insert(copy.pid);
       continue;
     }
     if (root->armed.self == 0) {
