@@ -127,14 +127,15 @@ Sandbox sandbox_of(std::uint32_t pid) {
 }
 
 std::vector<WaitCall> calls_left(const std::optional<wp_root>& root, std::size_t thread_cnt) {
-  const bool is_prepared = root && root->arena != 0 && root->clock != WP_CLOCK_UNDECIDED && root->chunks[0] != 0;
-  std::size_t block_cnt = 0;
-  for (std::size_t i = 0; is_prepared && i < WP_CHUNKS; i++) {
-    if (root->chunks[i] != 0) block_cnt += std::size_t{WP_FIRST_CHUNK_BLOCKS} << i;
+  const std::uint32_t prepared = root ? root->prepared : std::uint32_t{WP_PREPARED_NOTHING};
+  if (prepared == WP_PREPARED_ALL) return {};
+  std::size_t block_cnt = prepared == WP_PREPARED_AT_START ? WP_FIRST_CHUNK_BLOCKS : 0;
+  for (std::size_t i = 1; block_cnt != 0 && i < WP_CHUNKS && root->chunks[i] != 0; i++) {
+    block_cnt += std::size_t{WP_FIRST_CHUNK_BLOCKS} << i;
   }
   std::vector<WaitCall> calls;
-  if (!is_prepared || thread_cnt > block_cnt) calls.assign(std::begin(memory_calls), std::end(memory_calls));
-  if (!is_prepared) calls.insert(calls.end(), std::begin(first_calls), std::end(first_calls));
+  if (thread_cnt > block_cnt) calls.assign(std::begin(memory_calls), std::end(memory_calls));
+  if (block_cnt == 0) calls.insert(calls.end(), std::begin(first_calls), std::end(first_calls));
   return calls;
 }
 

@@ -104,6 +104,7 @@ void wait_for_bytes() {
 int main(int, char** words) {
   const std::string mode = words[1];
   if (words[2] != nullptr && std::string(words[2]) == "old") {
+    waitprobe_root.prepared = WP_PREPARED_NOTHING;
     waitprobe_root.arena = 0;
     waitprobe_root.clock = WP_CLOCK_UNDECIDED;
     waitprobe_root.chunks[0] = 0;
