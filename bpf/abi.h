@@ -132,11 +132,11 @@ WP_ASSERT_SIZE(struct wp_record, 24);
  * the owner writes there: first the record, then `written`; and record n is not begun before `handed` > n - WP_RING_RECORDS has
  * been stored. So whoever reads `written`, then records, then `handed`, has whole records from `handed` up to `written`. */
 struct wp_block {
-  __u64 incarnation;  /* of the arena, 0 before the block is first taken */
-  __u64 arena;        /* address of struct wp_arena */
-  __u64 written;      /* records ever written; only grows */
-  __u64 handed;       /* of these, how many the thread has handed over; only grows */
-  __u64 owner;        /* address of the owner's thread state, by which a thread knows its block after a fork; 0: it keeps no records here */
+  __u64 incarnation; /* of the arena, 0 before the block is first taken */
+  __u64 arena;       /* address of struct wp_arena */
+  __u64 written;     /* records ever written; only grows */
+  __u64 handed;      /* of these, how many the thread has handed over; only grows */
+  __u64 owner; /* address of the owner's thread state, by which it knows its block after a fork; 0: it keeps no records here */
   __u64 last_wait_id; /* the block's number << 44 | sequence */
   __u64 next;         /* where a thread has several: of its first one, the one to look at next; of the others, a ring */
   __u32 owner_tid;    /* 0: no thread owns it, and it can be taken once all its slots are free */
@@ -205,8 +205,8 @@ WP_ASSERT_SIZE(struct wp_block_key, 16);
  * above it, at WP_REF_ID_SHIFT, the index of its histogram. */
 #define WP_SLOT_CACHE 32
 struct wp_block_state {
-  __u64 next; /* all records before it have been claimed: see claim.h */
-  __u64 offset_ns; /* of its process's CLOCK_MONOTONIC from the machine's, when records were taken last; WP_OFFSET_UNKNOWN before */
+  __u64 next;      /* all records before it have been claimed: see claim.h */
+  __u64 offset_ns; /* of its process's CLOCK_MONOTONIC from the machine's, when records were taken last; or WP_OFFSET_UNKNOWN */
   __u32 tid;       /* the thread whose death will bring the rest */
   __u32 pad;
   __u64 slots[WP_SLOT_CACHE];

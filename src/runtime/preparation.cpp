@@ -94,7 +94,7 @@ void prepare_process() noexcept {
 void adopt_prepared() noexcept {
   const std::uint64_t address = prepared.load(std::memory_order_acquire);
   if (address == 0) return;
-  std::uint64_t none = 0;
+  __u64 none = 0;
   // The arena last: whoever sees it finds the blocks.
   __atomic_compare_exchange_n(&waitprobe_root.chunks[0], &none, address + arena_bytes, false, __ATOMIC_ACQ_REL,
                               __ATOMIC_ACQUIRE);

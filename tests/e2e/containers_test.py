@@ -133,7 +133,7 @@ class Containers(Folder):
 class Networks(TestCase):
     def test_a_command_in_another_one_is_attached_late_and_that_is_said(self):
         ran = run(TOOL, "hist", "--json", "--", "unshare", "--net", built("waitprobe-workload"), "--loop", 3, "--pattern", "sleep", "--hold-ns", 1_000_000)
-        self.assertEqual(ran.process.returncode, 0, ran)
+        self.assertEqual(ran.process.returncode, 4, ran)
         (snapshot,) = [json.loads(line) for line in ran.out.splitlines() if line.startswith('{"waitprobe"')]
         (late,) = snapshot["attached_late"]
         slow = run(TOOL, "slow", "--json", "--min", "1h", "--", "unshare", "--net", built("waitprobe-workload"), "--loop", 2, "--pattern", "sleep",
