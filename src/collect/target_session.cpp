@@ -228,7 +228,6 @@ Result<void> TargetSession::look_at(std::uint32_t pid, bool is_new) {
     if (ended_ns_ == 0) verification_.end(pid, elapsed_ns());
     return copies ? Result<void>() : copies.error();
   }
-  if (!copies->empty()) started_.seen(pid);
   for (const Copy& copy : *copies) {
     if (copy.code == Code::moved) tell_of_moved(copy);
     if (!refused_.contains(copy.probes->on_disk)) {
@@ -237,6 +236,8 @@ Result<void> TargetSession::look_at(std::uint32_t pid, bool is_new) {
     if (refused_.contains(copy.probes->on_disk)) tell_of_refused(copy);
   }
   verify(pid, *copies);
+  // It may have ended before its file was attached to, or its memory read.
+  if (!copies->empty()) has_memory(pid) ? started_.seen(pid) : started_.ended(pid);
   return {};
 }
 
@@ -319,6 +320,7 @@ void TargetSession::greet(std::uint32_t pid, std::uint64_t root_address) {
   if (!copies || std::none_of(copies->begin(), copies->end(), greeted)) return tell_of_hidden(pid);
   for (const Copy& copy : *copies) {
     if (copy.root_address != root_address) continue;
+    started_.seen(pid);  // it waits for the answer
     const std::size_t late_before = attached_late_.size();
     if (!refused_.contains(copy.probes->on_disk)) {
       if (auto met = meet(copy, true); !met && check_exists(pid)) refuse(copy, met.error());

@@ -73,20 +73,21 @@ bool Verification::look(std::uint32_t pid, const std::vector<Copy>& copies, std:
   for (const Copy& copy : copies) {
     const auto [entry, is_new] = known_.try_emplace({pid, copy.root_address});
     Known& known = entry->second;
-    const bool was_in_doubt = known.why != nullptr;
+    const UnverifiedReason* const before = known.why;
     known.words = words_of(copy);
     known.why = doubt_of(copy, known.words);
     for (int i = 1; is_new && known.why == &unverified::word_is_zero && i < reads_of_new; i++) {
       nanosleep(&pause_between_reads, nullptr);
       known.why = doubt_of(copy, known.words);
     }
-    if (known.why == &unverified::not_readable && !has_memory(pid)) {
-      known_.erase(entry);  // it has ended meanwhile
+    if (known.why == &unverified::not_readable && !has_memory(pid)) {  // it has ended meanwhile, as it was known before
+      known.why = before;
+      end(entry, now_ns);
       continue;
     }
     known.comm = comm_of(pid);
     known.file = copy.path;
-    is_late |= was_in_doubt && known.why == nullptr;
+    is_late |= before != nullptr && known.why == nullptr;
   }
   return is_late;
 }
