@@ -167,7 +167,8 @@ class Tracked(TestCase):
             found, _ = stuck(*options, "--older", "0")
             self.assertEqual(counts({"open": [wait for wait in found["open"] if wait["pid"] == self.target.pid]}), KINDS)
         found, status = stuck("-f", built("waitprobe-workload"), "--older", "0")
-        self.assertEqual((found["open"], status), ([], 0))
+        # The machine may have a process that not even root may look into.
+        self.assertEqual((found["open"], status), ([], 4 if found["unreadable"] else 0))
 
     def test_nobody_who_reads_is_no_error(self):
         ran = subprocess.run(["bash", "-c", f"{TOOL} stuck -p {self.target.pid} --older 0 --watch -i 0.01 | head -1; echo ${{PIPESTATUS[0]}}"],
