@@ -89,9 +89,11 @@ static __always_inline void take_handed(__u64 block, const struct head *head) {
   remember_owner(block, head, state);
 }
 
-/* What the copy has lost until now, for the tool, which may come too late to read it. */
-static __always_inline void keep_losses(const struct head *head) {
+/* What the copy has lost until now, for the tool, which may come too late to read it. Not inline: the stacks of functions that
+ * call each other come to 512 bytes at most, and what follows goes deep. */
+static __noinline void keep_losses(const struct head *head) {
   struct wp_arena arena;
+  if (!head) return; /* for the verifier */
   if (bpf_probe_read_user(&arena, sizeof(arena), (void *)head->arena) || arena.incarnation != head->incarnation) return;
   if (arena.lost_reentered | arena.lost_late | arena.clamped_cnt | arena.abandoned_cnt | arena.lost_stale) {
     bpf_map_update_elem(&last_arenas, &head->incarnation, &arena, BPF_ANY);
@@ -104,13 +106,13 @@ static __always_inline void keep_losses(const struct head *head) {
 static __always_inline void take_last(const struct wp_owned_block *owned, struct wp_ring *ring) {
   __u64 block = owned->key.block;
   struct wp_block_key key = owned->key;
-  struct head before, after;
-  if (read_head(block, &before) || before.incarnation != key.incarnation) return;
-  keep_losses(&before);
-  __u64 end = before.written;
-  int failed = before.written == before.handed || copy_ring(ring, block);
-  if (read_head(block, &after) || (after.owner_tid && after.owner_tid != owned->owner_tid)) return;
-  __u64 first = after.handed;
+  struct head head;
+  if (read_head(block, &head) || head.incarnation != key.incarnation) return;
+  keep_losses(&head);
+  __u64 end = head.written;
+  int failed = head.written == head.handed || copy_ring(ring, block);
+  if (read_head(block, &head) || (head.owner_tid && head.owner_tid != owned->owner_tid)) return;
+  __u64 first = head.handed;
   if (first > end || end - first > WP_RING_RECORDS) return;
   struct wp_block_state *state = first < end ? state_of(&key, WP_BY_THREAD) : bpf_map_lookup_elem(&blocks, &key);
   if (!state) {

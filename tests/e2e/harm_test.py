@@ -24,7 +24,7 @@ class Unusual(Program):
                          preexec_fn=lambda: os.dup2(child_out, 1))
         os.close(child_in)
         os.close(child_out)
-        wait_for_byte(ready, f"the program {self}")
+        wait_for_byte(ready, self)
         self.ready_fd = ready
 
     def let_wait(self, cnt):
@@ -111,7 +111,7 @@ class Sandboxes(Harm):
         read_end, write_end = os.pipe()
         tool = self.started(Program([TOOL, "stuck", "-a", "--watch", "--ready-fd", write_end], pass_fds=(write_end,)))
         os.close(write_end)
-        wait_for_byte(read_end, f"the tool {tool}")
+        wait_for_byte(read_end, tool)
         os.close(read_end)
         self.assert_unharmed(sibling)
         tool.signal(signal.SIGINT)

@@ -31,10 +31,12 @@ def built(name):
 
 
 def wait_for_byte(fd, what, deadline_s=DEADLINE_S):
-    """Waits until `what` writes a byte to the pipe. An end of file means that it has died."""
+    """Waits until `what`, a Program or a name, writes a byte to the pipe. An end of file means that it has died."""
     if not select.select([fd], [], [], deadline_s)[0]:
         raise AssertionError(f"{what} was not ready within {deadline_s} s")
     if not os.read(fd, 1):
+        if isinstance(what, Program):
+            what.wait()  # it closes its files before it has said why
         raise AssertionError(f"{what} ended before it was ready")
 
 
@@ -105,7 +107,7 @@ class Workload(Program):
                          pass_fds=(ready_child, go_child, *pass_fds), env=env)
         os.close(ready_child)
         os.close(go_child)
-        wait_for_byte(ready, f"the workload {self}")
+        wait_for_byte(ready, self)
         os.close(ready)
 
     def go(self):
@@ -144,7 +146,7 @@ class Hist(Program):
         super().__init__(words, pass_fds=(write_end,), **program_options)
         os.close(write_end)
         if ready:
-            wait_for_byte(read_end, f"the tool {self}")
+            wait_for_byte(read_end, self)
         os.close(read_end)
 
     def stop(self):

@@ -99,7 +99,7 @@ class MainThreadGone(TestCase):
         slow = self.started(Program([harness.TOOL, "slow", "--json", "--stack", "--min", "0", "-n", WAITS, "--ready-fd", ready_child,
                                      "-p", host.pid], pass_fds=(ready_child,)))
         os.close(ready_child)
-        harness.wait_for_byte(ready, f"the tool {slow}")
+        harness.wait_for_byte(ready, slow)
         os.close(ready)
         host.go()
         self.assertEqual(slow.wait(), 0, slow)

@@ -21,7 +21,7 @@ class Record(Program):
         read_end, write_end = os.pipe()
         super().__init__([TOOL, "record", "--ready-fd", write_end, *options], pass_fds=(write_end,), **program_options)
         os.close(write_end)
-        wait_for_byte(read_end, f"the tool {self}")
+        wait_for_byte(read_end, self)
         os.close(read_end)
 
 

@@ -24,7 +24,7 @@ class Slow(Program):
         super().__init__([*before, TOOL, "slow", "--ready-fd", write_end] + (["--json"] if json_output else []) + list(options),
                          pass_fds=(write_end,), **program_options)
         os.close(write_end)
-        wait_for_byte(read_end, f"the tool {self}")
+        wait_for_byte(read_end, self)
         os.close(read_end)
 
     def lines(self):

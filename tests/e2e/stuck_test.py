@@ -204,7 +204,7 @@ class Watch(TestCase):
         read_end, write_end = os.pipe()
         tool = self.started(Program([TOOL, "stuck", "--watch", "--ready-fd", write_end, *options], pass_fds=(write_end,)))
         os.close(write_end)
-        wait_for_byte(read_end, f"the tool {tool}")
+        wait_for_byte(read_end, tool)
         os.close(read_end)
         return tool
 
