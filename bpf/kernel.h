@@ -37,7 +37,7 @@ struct mm_struct {
 } WP_PRESERVE;
 
 struct linux_binprm {
-  const char *filename;
+  const char *interp;
 } WP_PRESERVE;
 
 struct timespec64 {

@@ -57,7 +57,7 @@ static __always_inline void forget_ended(void) {
   if (BPF_CORE_READ(task, signal, live.counter) == 0) bpf_map_delete_elem(&targets, &pid);
 }
 
-/* The current process has started another program. */
+/* The current process has started another program. `path`: its file as exec was given it, or of a script, what runs it. */
 static __always_inline void tell_of_exec(struct task_struct *task, const char *path) {
   if (!is_target()) return;
   struct wp_program_start *start = bpf_ringbuf_reserve(&sightings, sizeof(*start), 0);

@@ -46,6 +46,13 @@ std::set<std::uint64_t> biases_of(const std::vector<Mapping>& mappings, const Fi
 
 }  // namespace
 
+bool is_still_there(const Copy& copy) {
+  const auto mappings = file_mappings(copy.pid);
+  return mappings && std::any_of(mappings->begin(), mappings->end(), [&](const Mapping& mapping) {
+           return mapping.file == copy.file && mapping.holds(copy.root_address);
+         });
+}
+
 const Mapping* pytorch_in(const std::vector<Mapping>& mappings) {
   const auto found = std::find_if(mappings.begin(), mappings.end(), [](const Mapping& mapping) {
     return mapping.executable && std::string_view(mapping.path).substr(mapping.path.rfind('/') + 1).starts_with("libc10.so");

@@ -33,6 +33,9 @@ struct Copy {
   Code code = Code::mapped;
 };
 
+// Whether the process still has it: it may have ended since the copy was found, or run another program.
+bool is_still_there(const Copy& copy);
+
 // What to tell about a process that was asked for and carries no copy.
 Error no_probes_error(std::uint32_t pid);
 

@@ -6,6 +6,7 @@
 #include <sys/sysmacros.h>
 
 #include <cstring>
+#include <iterator>
 
 namespace waitprobe {
 namespace {
@@ -44,35 +45,39 @@ OpenProgram open_program(const std::string& path, std::uint32_t parent_pid, std:
 
 bool StartedPrograms::add(const wp_program_start& start) {
   const FileId file{makedev(start.device >> kernel_minor_bits, start.device & ((1U << kernel_minor_bits) - 1)), start.inode};
+  ended(start.sighting.pid);
   if (harmless_.contains(file)) return true;
-  if (started_.size() >= most_started) return false;
-  started_[start.sighting.pid] = {file,
-                                  start.parent_pid,
-                                  std::string(start.comm, strnlen(start.comm, sizeof start.comm)),
-                                  std::string(start.path, strnlen(start.path, sizeof start.path)),
-                                  start.time_ns,
-                                  false};
+  if (running_.size() + ended_.size() >= most_started) return false;
+  running_[start.sighting.pid] = {file, start.parent_pid, std::string(start.comm, strnlen(start.comm, sizeof start.comm)),
+                                  std::string(start.path, strnlen(start.path, sizeof start.path)), start.time_ns};
   return true;
 }
 
-void StartedPrograms::seen(std::uint32_t pid) { started_.erase(pid); }
+// Hits come in the order in which they happened: while it is not known to have ended, what comes is of the program that runs.
+void StartedPrograms::seen(std::uint32_t pid) {
+  if (running_.erase(pid) != 0) return;
+  const auto later = ended_.upper_bound(pid);
+  if (later != ended_.begin() && std::prev(later)->first == pid) ended_.erase(std::prev(later));
+}
 
 void StartedPrograms::carries_nothing(std::uint32_t pid) {
-  const auto found = started_.find(pid);
-  if (found == started_.end()) return;
+  const auto found = running_.find(pid);
+  if (found == running_.end()) return;
   if (harmless_.size() >= most_harmless) harmless_.clear();
   harmless_.insert(found->second.file);
-  started_.erase(found);
+  running_.erase(found);
 }
 
 void StartedPrograms::ended(std::uint32_t pid) {
-  const auto found = started_.find(pid);
-  if (found != started_.end()) found->second.has_ended = true;
+  const auto found = running_.find(pid);
+  if (found == running_.end()) return;
+  ended_.emplace(pid, std::move(found->second));
+  running_.erase(found);
 }
 
 std::vector<std::uint32_t> StartedPrograms::older_than(std::uint64_t start_ns) const {
   std::vector<std::uint32_t> pids;
-  for (const auto& [pid, started] : started_) {
+  for (const auto& [pid, started] : running_) {
     if (started.start_ns < start_ns) pids.push_back(pid);
   }
   return pids;
@@ -89,19 +94,15 @@ EndedProgram StartedPrograms::judge(std::uint32_t pid, const Started& started) {
 
 std::vector<EndedProgram> StartedPrograms::take_ended() {
   std::vector<EndedProgram> all;
-  for (auto entry = started_.begin(); entry != started_.end();) {
-    if (!entry->second.has_ended) {
-      ++entry;
-      continue;
-    }
-    EndedProgram ended = judge(entry->first, entry->second);
+  for (const auto& [pid, started] : ended_) {
+    EndedProgram ended = judge(pid, started);
     if (ended.carries != Carries::no) {
       all.push_back(std::move(ended));
     } else if (harmless_.size() < most_harmless) {
-      harmless_.insert(entry->second.file);
+      harmless_.insert(started.file);
     }
-    entry = started_.erase(entry);
   }
+  ended_.clear();
   return all;
 }
 

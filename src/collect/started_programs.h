@@ -30,14 +30,18 @@ struct EndedProgram {
 // Threads: one at a time.
 class StartedPrograms {
  public:
-  // False when there is no room.
+  // What the process ran before has ended with this. False when there is no room. REQUIRES: all hits of before have been told.
   bool add(const wp_program_start& start);
+
+  // Whether nothing is known of it yet.
+  bool watches(std::uint32_t pid) const { return running_.contains(pid); }
 
   // A copy of the library was found in it, or a hit of its probes has come: it is as good as seen.
   void seen(std::uint32_t pid);
   // It lives, and has carried nothing for long: neither will others of its file, as far as anybody can tell.
   void carries_nothing(std::uint32_t pid);
-  // It has ended. Whether it was seen is known when take_ended() is called, since its hits may still be on their way.
+  // It has ended, or runs another program. Whether it was seen is known when take_ended() is called, since its hits may still be
+  // on their way.
   void ended(std::uint32_t pid);
 
   // Those that have been watched for so long.
@@ -53,12 +57,13 @@ class StartedPrograms {
     std::uint32_t parent_pid = 0;
     std::string comm, path;
     std::uint64_t start_ns = 0;
-    bool has_ended = false;
   };
 
   EndedProgram judge(std::uint32_t pid, const Started& started);
 
-  std::map<std::uint32_t, Started> started_;
+  // Both by pid.
+  std::map<std::uint32_t, Started> running_;
+  std::multimap<std::uint32_t, Started> ended_;
   std::set<FileId> harmless_;  // files of programs that have been seen to carry nothing, or cannot
   ProgramFiles files_;
 };

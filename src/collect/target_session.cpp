@@ -236,8 +236,8 @@ Result<void> TargetSession::look_at(std::uint32_t pid, bool is_new) {
     if (refused_.contains(copy.probes->on_disk)) tell_of_refused(copy);
   }
   verify(pid, *copies);
-  // It may have ended before its file was attached to, or its memory read.
-  if (!copies->empty()) has_memory(pid) ? started_.seen(pid) : started_.ended(pid);
+  // It may have ended, or run another program, before its file was attached to, or its memory read.
+  if (!copies->empty() && started_.watches(pid)) is_still_there(copies->front()) ? started_.seen(pid) : started_.ended(pid);
   return {};
 }
 

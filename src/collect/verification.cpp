@@ -15,8 +15,9 @@ namespace {
 // More are dropped: that there are such processes is known by then.
 constexpr std::size_t most_others = 10'000;
 
-// A loader may have mapped the file, and the kernel be about to raise the word: so often it is read, with a pause.
-constexpr int reads_of_new = 3;
+// What was armed, or is new, and seems not to be is read so often, with a pause: a loader may have mapped the file while the kernel
+// is about to raise the word, or exec is giving the process other memory.
+constexpr int reads_of_doubt = 5;
 constexpr timespec pause_between_reads = {0, 500'000};
 
 // What of the root stands where in every version.
@@ -71,16 +72,17 @@ bool Verification::look(std::uint32_t pid, const std::vector<Copy>& copies, std:
   }
   bool is_late = false;
   for (const Copy& copy : copies) {
-    const auto [entry, is_new] = known_.try_emplace({pid, copy.root_address});
+    const auto entry = known_.try_emplace({pid, copy.root_address}).first;
     Known& known = entry->second;
     const UnverifiedReason* const before = known.why;
     known.words = words_of(copy);
     known.why = doubt_of(copy, known.words);
-    for (int i = 1; is_new && known.why == &unverified::word_is_zero && i < reads_of_new; i++) {
+    for (int i = 1; before == nullptr && known.why != nullptr && i < reads_of_doubt; i++) {
       nanosleep(&pause_between_reads, nullptr);
       known.why = doubt_of(copy, known.words);
     }
-    if (known.why == &unverified::not_readable && !has_memory(pid)) {  // it has ended meanwhile, as it was known before
+    // What was read is of nobody, or of another program: this one has ended as it was known before.
+    if (known.why != nullptr && !is_still_there(copy)) {
       known.why = before;
       end(entry, now_ns);
       continue;

@@ -5,6 +5,7 @@
 //     plain        nothing else
 //     daemon       in a child that outlives it, with a pause of 10 ms each, until a byte comes on the standard input
 //     twice        in PLUGIN, 23 times in each of two namespaces of the loader
+//     again N      and once more in its own program, started anew, N times, when a byte has come on the standard input
 //     disarm       after it has overwritten the word that arms it
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -15,6 +16,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <string>
 
 #include <waitprobe/wait_counter.h>
 
@@ -45,6 +47,14 @@ int run_twice(const char* plugin) {
   return read(STDIN_FILENO, &byte, 1) >= 0 ? 0 : 1;
 }
 
+// As many programs in one process, one after the other.
+void run_again(const char* self, int times) {
+  char byte;
+  if (times == 0 || (getenv("VERIFIED_GO") == nullptr && read(STDIN_FILENO, &byte, 1) != 1)) return;
+  setenv("VERIFIED_GO", "1", 1);
+  execl(self, self, "again", std::to_string(times - 1).c_str(), nullptr);
+}
+
 void disarm() {
   const int memory = open("/proc/self/mem", O_WRONLY | O_CLOEXEC);
   const std::uint64_t zero = 0;
@@ -62,6 +72,7 @@ int main(int argc, char** argv) {
     if (i == 7 && std::strcmp(way, "disarm") == 0) disarm();
     wait_once();
   }
+  if (std::strcmp(way, "again") == 0) run_again(argv[0], std::atoi(argv[2]));
   if (std::strcmp(way, "disarm") == 0) std::getchar();
   return 0;
 }

@@ -64,13 +64,19 @@ class EndedUnseen(Built):
             self.assertTrue(unseen | late, snapshot)
 
     def test_those_whose_files_carry_nothing_are_not_listed(self):
+        script = os.path.join(self.folder.name, "script")
+        with open(script, "w", encoding="ascii") as file:
+            file.write("#!/bin/sh\nexec /bin/true\n")
+        os.chmod(script, 0o755)
         tool = self.started(Hist("-a"))
         for _ in range(50):
             run("/bin/true")
             run("/bin/ls", "/")
+            run(script)
+            run("./script", cwd=self.folder.name)
         tool.stop()
         files = [one["file"] for one in tool.last().get("unverified", [])]
-        self.assertFalse([file for file in files if file.endswith(("/true", "/ls"))], tool.last())
+        self.assertFalse([file for file in files if file.endswith(("/true", "/ls", "script", "sh"))], tool.last())
 
     def test_a_command_that_hides_from_the_tool(self):
         fresh = self.copy("hidden")
@@ -87,6 +93,18 @@ class EndedUnseen(Built):
         self.assertEqual(tool.stop(), 0, tool)
         self.assertEqual(counts_of(tool.last()), {"verified.wait": 20 * 23})
         self.assertNotIn("unverified", tool.last())
+
+
+    def test_a_process_that_runs_one_program_after_another(self):
+        read_end, write_end = os.pipe()
+        program = self.started(Program([self.program, "again", 300], stdin=read_end))
+        os.close(read_end)
+        tool = self.started(Hist("-p", program.pid, "-i", "0.002"))
+        os.write(write_end, b"g")
+        os.close(write_end)
+        self.assertEqual((program.wait(), tool.wait()), (0, 0), tool)
+        self.assertEqual(sum(counts_of(snapshot).get("verified.wait", 0) for snapshot in tool.snapshots()), 300 * 23)
+        self.assertFalse([snapshot for snapshot in tool.snapshots() if "unverified" in snapshot])
 
 
 class NotArmed(Built):
