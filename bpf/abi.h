@@ -289,28 +289,14 @@ struct wp_regs {
   __u64 reg[WP_REGS];
 };
 
-/* A process that the tool should look at: it has just started another program (incarnation 0; this stands at the head of struct
- * wp_program_start then), or has shown a block that was not known. */
+/* A process that the tool should look at: it has just started another program (incarnation 0), or has shown a block that was
+ * not known. */
 struct wp_sighting {
   __u64 incarnation;
   __u32 pid;
-  __u32 pad;
+  __u32 parent_pid; /* of one that has started a program: its files are found by way of its parent when it has ended */
 };
 WP_ASSERT_SIZE(struct wp_sighting, 16);
-
-/* A program that has started, with what is left of it should it end before the tool could look at it. */
-#define WP_PATH_MAX 256
-struct wp_program_start {
-  struct wp_sighting sighting;
-  __u64 time_ns;
-  __u64 device; /* of the program's file, as the kernel numbers them: major << 20 | minor */
-  __u64 inode;
-  __u32 parent_pid;
-  __u32 pad;
-  char comm[WP_COMM_LEN];
-  char path[WP_PATH_MAX]; /* as exec was given it, cut */
-};
-WP_ASSERT_SIZE(struct wp_program_start, 320);
 
 /* A wait that took long, as slow.bpf.c tells of it; followed by a copy of the stack if that is wanted. */
 #define WP_STACK_MAX 32768 /* bytes */

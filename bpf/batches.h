@@ -163,7 +163,7 @@ static __always_inline void tell_of(const struct wp_block_key *key) {
   if (!sighting) return;
   sighting->incarnation = key->incarnation;
   sighting->pid = bpf_get_current_pid_tgid() >> 32;
-  sighting->pad = 0;
+  sighting->parent_pid = 0;
   bpf_ringbuf_submit(sighting, 0);
 }
 

@@ -145,6 +145,6 @@ SEC("tp_btf/sched_process_exec")
 int BPF_PROG(on_exec, struct task_struct *task, int old_tid, struct linux_binprm *program) {
   forget_own(old_tid);
   forget_own(task->pid);
-  tell_of_exec(task, program->interp);
+  tell_of_exec(task);
   return 0;
 }

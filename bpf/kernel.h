@@ -19,26 +19,8 @@ typedef struct {
   int counter;
 } WP_PRESERVE atomic_t;
 
-struct super_block {
-  unsigned int s_dev;
-} WP_PRESERVE;
-
-struct inode {
-  unsigned long i_ino;
-  struct super_block *i_sb;
-} WP_PRESERVE;
-
-struct file {
-  struct inode *f_inode;
-} WP_PRESERVE;
-
-struct mm_struct {
-  struct file *exe_file;
-} WP_PRESERVE;
-
-struct linux_binprm {
-  const char *interp;
-} WP_PRESERVE;
+struct mm_struct;
+struct linux_binprm;
 
 struct timespec64 {
   __s64 tv_sec;

@@ -108,6 +108,6 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child) {
 
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(on_exec, struct task_struct *task, int old_tid, struct linux_binprm *program) {
-  tell_of_exec(task, program->interp);
+  tell_of_exec(task);
   return 0;
 }

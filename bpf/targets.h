@@ -57,23 +57,17 @@ static __always_inline void forget_ended(void) {
   if (BPF_CORE_READ(task, signal, live.counter) == 0) bpf_map_delete_elem(&targets, &pid);
 }
 
-/* The current process has started another program. `path`: its file as exec was given it, or of a script, what runs it. */
-static __always_inline void tell_of_exec(struct task_struct *task, const char *path) {
+/* The current process has started another program. */
+static __always_inline void tell_of_exec(struct task_struct *task) {
   if (!is_target()) return;
-  struct wp_program_start *start = bpf_ringbuf_reserve(&sightings, sizeof(*start), 0);
+  struct wp_sighting *start = bpf_ringbuf_reserve(&sightings, sizeof(*start), 0);
   if (!start) {
     __sync_fetch_and_add(&untold_cnt, 1);
     return;
   }
-  __builtin_memset(start, 0, sizeof(*start));
-  start->sighting.pid = BPF_CORE_READ(task, tgid);
-  start->time_ns = bpf_ktime_get_ns();
-  struct inode *inode = BPF_CORE_READ(task, mm, exe_file, f_inode);
-  start->device = BPF_CORE_READ(inode, i_sb, s_dev);
-  start->inode = BPF_CORE_READ(inode, i_ino);
+  start->incarnation = 0;
+  start->pid = BPF_CORE_READ(task, tgid);
   start->parent_pid = BPF_CORE_READ(task, real_parent, tgid);
-  bpf_probe_read_kernel(start->comm, sizeof(start->comm), &task->comm);
-  bpf_probe_read_kernel_str(start->path, sizeof(start->path), path);
   bpf_ringbuf_submit(start, 0);
 }
 

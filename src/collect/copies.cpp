@@ -65,8 +65,11 @@ Error no_probes_error(std::uint32_t pid) {
                "link the program with libwaitprobe and put guards around its waits (PyTorch has them: waitprobe run --torch)"};
 }
 
-FileDescriptor CopyFinder::open_mapped(std::uint32_t pid, const Mapping& mapping) {
-  for (const std::string& way : ways_to_open(pid, mapping)) {
+FileDescriptor CopyFinder::open_mapped(std::uint32_t pid, const Mapping& mapping, std::uint32_t parent_pid) {
+  std::vector<std::string> ways = ways_to_open(pid, mapping);
+  if (parent_pid != 0) ways.push_back("/proc/" + std::to_string(parent_pid) + "/root" + mapping.path);
+  if (!has_memory(pid)) ways.push_back(mapping.path);
+  for (const std::string& way : ways) {
     FileDescriptor file(open(way.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     struct stat status;
     // The path may lead to another file by now. Only inodes compare: the device of an overlay differs from that of its layers.
@@ -85,14 +88,15 @@ FileDescriptor CopyFinder::open_copy(const Copy& copy) {
   return FileDescriptor();
 }
 
-std::shared_ptr<const ProbeFile> CopyFinder::probes_of(std::uint32_t pid, const Mapping& mapping) {
+std::optional<std::shared_ptr<const ProbeFile>> CopyFinder::look_up(std::uint32_t pid, const Mapping& mapping,
+                                                                    std::uint32_t parent_pid) {
   const auto known = known_.find(mapping.file);
   if (known != known_.end()) {
     known->second.seen = true;
     return known->second.probes;
   }
-  const FileDescriptor file = open_mapped(pid, mapping);
-  if (!file.ok()) return nullptr;  // not remembered: another process may have the right
+  const FileDescriptor file = open_mapped(pid, mapping, parent_pid);
+  if (!file.ok()) return std::nullopt;  // not remembered: another process may have the right
   std::shared_ptr<const ProbeFile> probes;
   auto notes = read_probe_notes(file.get(), mapping.path);
   if (notes && notes->has_value() && (*notes)->has_root()) probes = std::make_shared<ProbeFile>(std::move(**notes));
@@ -141,7 +145,7 @@ Result<std::vector<Copy>> CopyFinder::find(std::uint32_t pid) {
   std::set<std::uint64_t> roots;
   for (const Mapping& mapping : *mappings) {
     if (!with_code.contains(mapping.file)) continue;
-    const auto probes = probes_of(pid, mapping);
+    const auto probes = look_up(pid, mapping, 0).value_or(nullptr);
     // Two segments may show the same page of the file, both writable; the root lives where the code looks for it.
     if (probes == nullptr || !mapping.writable || mapping.shared) continue;
     const auto biases = biases_of(*mappings, mapping.file, *probes);

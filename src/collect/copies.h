@@ -58,6 +58,9 @@ class CopyFinder {
   // or carries none.
   Result<Found> find_all(const std::vector<std::uint32_t>& pids);
 
+  // What a file that a process has mapped, or had, carries: a null pointer for no probes; nothing when it cannot be opened.
+  std::optional<std::shared_ptr<const ProbeFile>> look_up(std::uint32_t pid, const Mapping& mapping, std::uint32_t parent_pid);
+
   // Whether one of the processes with copies that it has looked at has mapped PyTorch.
   bool has_seen_pytorch() const { return has_seen_pytorch_; }
 
@@ -67,14 +70,13 @@ class CopyFinder {
   // Forgets all files.
   void forget_all() { known_.clear(); }
 
-  // A file of a process, opened however it can be; not ok() when it cannot.
-  static FileDescriptor open_mapped(std::uint32_t pid, const Mapping& mapping);
+  // A file of a process, opened however it can be; not ok() when it cannot. `parent_pid` is one that sees the same files, where
+  // the process may have ended.
+  static FileDescriptor open_mapped(std::uint32_t pid, const Mapping& mapping, std::uint32_t parent_pid = 0);
   // The same for that of a copy.
   static FileDescriptor open_copy(const Copy& copy);
 
  private:
-  std::shared_ptr<const ProbeFile> probes_of(std::uint32_t pid, const Mapping& mapping);
-
   struct Known {
     std::shared_ptr<const ProbeFile> probes;  // null: none
     bool seen = true;

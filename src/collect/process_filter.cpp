@@ -15,7 +15,7 @@ Result<ProcessFilter> ProcessFilter::open(const bpf_map* targets, const bpf_map*
   ProcessFilter filter;
   filter.targets_fd_ = bpf_map__fd(targets);
   filter.filters_ = filters;
-  filter.sightings_.reset(ring_buffer__new(bpf_map__fd(sightings), on_sighting, filter.takers_.get(), nullptr));
+  filter.sightings_.reset(ring_buffer__new(bpf_map__fd(sightings), on_sighting, filter.taker_.get(), nullptr));
   if (filter.sightings_ == nullptr) return Error{"map", "memory of the BPF programs", errno_text(errno), ""};
   return filter;
 }
@@ -44,19 +44,13 @@ std::vector<std::uint32_t> ProcessFilter::targets() const {
 
 int ProcessFilter::sightings_fd() const { return ring_buffer__epoll_fd(sightings_.get()); }
 
-int ProcessFilter::on_sighting(void* takers, void* data, std::size_t size) {
-  const auto& to = *static_cast<Takers*>(takers);
-  if (size >= sizeof(wp_program_start)) {
-    to.look_at_start(*static_cast<wp_program_start*>(data));
-  } else if (size >= sizeof(wp_sighting)) {
-    to.look(*static_cast<wp_sighting*>(data));
-  }
+int ProcessFilter::on_sighting(void* taker, void* data, std::size_t size) {
+  if (size >= sizeof(wp_sighting)) (*static_cast<Taker*>(taker))(*static_cast<wp_sighting*>(data));
   return 0;
 }
 
-void ProcessFilter::take_sightings(const std::function<void(const wp_sighting&)>& look,
-                                   const std::function<void(const wp_program_start&)>& look_at_start) {
-  *takers_ = {look, look_at_start};
+void ProcessFilter::take_sightings(const std::function<void(const wp_sighting&)>& look) {
+  *taker_ = look;
   ring_buffer__consume(sightings_.get());
 }
 

@@ -30,26 +30,21 @@ class ProcessFilter {
 
   // Readable when there are processes to look at, which take_sightings() hands over.
   int sightings_fd() const;
-  void take_sightings(const std::function<void(const wp_sighting&)>& look,
-                      const std::function<void(const wp_program_start&)>& look_at_start);
+  void take_sightings(const std::function<void(const wp_sighting&)>& look);
 
  private:
   struct FreeRing {
     void operator()(ring_buffer* ring) const;
   };
 
-  // What take_sightings() hands over to.
-  struct Takers {
-    std::function<void(const wp_sighting&)> look;
-    std::function<void(const wp_program_start&)> look_at_start;
-  };
+  using Taker = std::function<void(const wp_sighting&)>;
 
-  static int on_sighting(void* takers, void* data, std::size_t size);
+  static int on_sighting(void* taker, void* data, std::size_t size);
 
   int targets_fd_ = -1;
   bool filters_ = false;
   std::unique_ptr<ring_buffer, FreeRing> sightings_;
-  std::unique_ptr<Takers> takers_ = std::make_unique<Takers>();  // owned, so that its address survives a move
+  std::unique_ptr<Taker> taker_ = std::make_unique<Taker>();  // owned, so that its address survives a move
 };
 
 }  // namespace waitprobe

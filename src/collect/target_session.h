@@ -16,9 +16,10 @@
 #include "src/collect/before_attaching.h"
 #include "src/collect/command.h"
 #include "src/collect/copies.h"
+#include "src/collect/map_events.h"
+#include "src/collect/opened_files.h"
 #include "src/collect/process_filter.h"
 #include "src/collect/rendezvous.h"
-#include "src/collect/started_programs.h"
 #include "src/collect/verification.h"
 #include "src/collect/watch_list.h"
 #include "src/model/result.h"
@@ -116,7 +117,7 @@ class TargetSession {
   Command* command() { return command_ ? &*command_ : nullptr; }
 
  private:
-  TargetSession(Tracer& tracer, int stop_signals, bool is_forced);
+  TargetSession(Tracer& tracer, int stop_signals, bool is_forced, MapEvents map_events);
 
   Result<void> open_targets(const TargetChoice& choice);
   Result<void> open_pids(const std::vector<std::uint32_t>& pids);
@@ -128,6 +129,8 @@ class TargetSession {
 
   Result<void> look_at(std::uint32_t pid, bool is_new);
   Result<void> meet(const Copy& copy, bool is_new);
+  std::string name_of(std::uint32_t pid) const;  // also of one that has ended, if it was heard of
+  void tell_if_late(const Copy& copy, bool is_just_attached);
   void verify(std::uint32_t pid, const std::vector<Copy>& copies);
   void tell_of_descendants();
   void refuse(const Copy& copy, Error why);
@@ -136,9 +139,10 @@ class TargetSession {
   void tell_of_hidden(std::uint32_t pid);
   void look_later(std::uint32_t pid, bool is_new);
   void look_at_sighted(const wp_sighting& sighting);
-  void look_at_started(const wp_program_start& start);
+  void take_map_events();
+  bool look_at_mapped(const MapEvent& event);
   void judge_ended();
-  void tell_of_ended(const EndedProgram& program);
+  void tell_of_ended(const OpenedFile& opened);
   void look_at_due(std::uint64_t now_ns);
   void greet(std::uint32_t pid, std::uint64_t root_address);
   bool targets_have_ended() const;
@@ -150,14 +154,15 @@ class TargetSession {
   CopyFinder finder_;
   BeforeAttaching before_;
   WatchList watches_;
-  StartedPrograms started_;
+  MapEvents map_events_;
+  OpenedFiles opened_;
   std::optional<ProbeFile> only_file_;  // of -f: it is attached to, and no other
   std::uint64_t next_full_look_ns_ = UINT64_MAX;
   std::optional<Rendezvous> rendezvous_;
   std::optional<Command> command_;
   std::vector<FileDescriptor> ends_;  // pidfds of the targets
   int stop_signals_;
-  std::uint64_t untold_cnt_ = 0;   // of Tracer::untold_cnt(), those that have been told of
+  std::uint64_t untold_cnt_ = 0;   // of events that found no room, those that have been told of
   std::uint64_t counting_ns_ = 0;  // since when; 0: still attaching
   std::uint64_t ended_ns_ = 0;     // 0: still counting
   std::vector<AttachedLate> attached_late_;

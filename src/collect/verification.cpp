@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <iterator>
 
+#include "src/collect/clock.h"
 #include "src/collect/process_memory.h"
 
 namespace waitprobe {
@@ -15,8 +16,8 @@ namespace {
 // More are dropped: that there are such processes is known by then.
 constexpr std::size_t most_others = 10'000;
 
-// What was armed, or is new, and seems not to be is read so often, with a pause: a loader may have mapped the file while the kernel
-// is about to raise the word, or exec is giving the process other memory.
+// What was armed, or is new, and seems not to be is read so often, with a pause: a loader may have mapped the file while the
+// kernel is about to raise the word, or exec is giving the process other memory.
 constexpr int reads_of_doubt = 5;
 constexpr timespec pause_between_reads = {0, 500'000};
 
@@ -76,6 +77,7 @@ bool Verification::look(std::uint32_t pid, const std::vector<Copy>& copies, std:
     Known& known = entry->second;
     const UnverifiedReason* const before = known.why;
     known.words = words_of(copy);
+    if (known.found_ns == 0) known.found_ns = waitprobe::now_ns();
     known.why = doubt_of(copy, known.words);
     for (int i = 1; before == nullptr && known.why != nullptr && i < reads_of_doubt; i++) {
       nanosleep(&pause_between_reads, nullptr);
@@ -92,6 +94,13 @@ bool Verification::look(std::uint32_t pid, const std::vector<Copy>& copies, std:
     is_late |= before != nullptr && known.why == nullptr;
   }
   return is_late;
+}
+
+bool Verification::has_found(std::uint32_t pid, const std::string& file, std::uint64_t since_ns) const {
+  for (auto entry = known_.lower_bound({pid, 0}); entry != known_.end() && entry->first.first == pid; ++entry) {
+    if (entry->second.file == file && entry->second.found_ns >= since_ns) return true;
+  }
+  return false;
 }
 
 void Verification::end(std::map<Place, Known>::iterator entry, std::uint64_t now_ns) {

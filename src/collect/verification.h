@@ -28,6 +28,9 @@ class Verification {
   // armed. True when one is armed that was not when it was looked at before.
   bool look(std::uint32_t pid, const std::vector<Copy>& copies, std::uint64_t now_ns);
 
+  // Whether it has found a copy in this file since then (CLOCK_MONOTONIC).
+  bool has_found(std::uint32_t pid, const std::string& file, std::uint64_t since_ns) const;
+
   // A process that cannot be vouched for, whatever its memory says.
   void add(Unverified process);
 
@@ -43,6 +46,7 @@ class Verification {
   struct Known {
     const UnverifiedReason* why = nullptr;  // null: it is armed
     std::vector<std::uint64_t> words;       // addresses of the semaphores
+    std::uint64_t found_ns = 0;             // first; CLOCK_MONOTONIC
     std::string comm;
     std::string file;
   };

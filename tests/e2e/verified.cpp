@@ -5,6 +5,7 @@
 //     plain        nothing else
 //     daemon       in a child that outlives it, with a pause of 10 ms each, until a byte comes on the standard input
 //     twice        in PLUGIN, 23 times in each of two namespaces of the loader
+//     plugin       in PLUGIN instead, which it opens when a byte has come on the standard input
 //     again N      and once more in its own program, started anew, N times, when a byte has come on the standard input
 //     disarm       after it has overwritten the word that arms it
 #include <dlfcn.h>
@@ -55,6 +56,19 @@ void run_again(const char* self, int times) {
   execl(self, self, "again", std::to_string(times - 1).c_str(), nullptr);
 }
 
+int run_plugin(const char* plugin) {
+  char byte;
+  if (read(STDIN_FILENO, &byte, 1) != 1) return 1;
+  void* library = dlopen(plugin, RTLD_NOW | RTLD_LOCAL);
+  auto* wait = library != nullptr ? reinterpret_cast<void (*)(unsigned)>(dlsym(library, "plugin_wait")) : nullptr;
+  if (wait == nullptr) {
+    std::fprintf(stderr, "verified: cannot open %s: %s\n", plugin, dlerror());
+    return 1;
+  }
+  for (int i = 0; i < 23; i++) wait(0);
+  _exit(0);
+}
+
 void disarm() {
   const int memory = open("/proc/self/mem", O_WRONLY | O_CLOEXEC);
   const std::uint64_t zero = 0;
@@ -68,6 +82,7 @@ int main(int argc, char** argv) {
   const char* way = argc > 1 ? argv[1] : "plain";
   if (std::strcmp(way, "daemon") == 0) return run_daemon();
   if (std::strcmp(way, "twice") == 0) return run_twice(argv[2]);
+  if (std::strcmp(way, "plugin") == 0) return run_plugin(argv[2]);
   for (int i = 0; i < 23; i++) {
     if (i == 7 && std::strcmp(way, "disarm") == 0) disarm();
     wait_once();

@@ -95,6 +95,55 @@ class EndedUnseen(Built):
         self.assertNotIn("unverified", tool.last())
 
 
+    def assert_told(self, tool, status, file, key, truth):
+        """Counted, or said not to be."""
+        snapshot = tool.last()
+        doubts = [one for part in ("unverified", "attached_late") for one in snapshot.get(part, []) if one["file"] == file]
+        counted = counts_of(snapshot).get(key, 0)
+        self.assertLessEqual(counted, truth, snapshot)
+        if counted < truth:
+            self.assertTrue(doubts, f"{counted} of {truth}: {snapshot}")
+            self.assertEqual(status, NOT_VERIFIED, tool)
+
+    def test_a_plug_in_that_a_process_opens_before_it_ends(self):
+        program = os.path.join(self.folder.name, "opener")
+        self.build(program)
+        for turn in range(6):
+            for target in ("-p", "-a"):
+                with self.subTest(turn=turn, target=target):
+                    plugin = shutil.copy(harness.built("workload-plugin.so"), os.path.join(self.folder.name, f"plugin{turn}{target}.so"))
+                    read_end, write_end = os.pipe()
+                    opener = self.started(Program([program, "plugin", plugin], stdin=read_end))
+                    os.close(read_end)
+                    tool = self.started(Hist("-a") if target == "-a" else Hist("-p", opener.pid))
+                    os.write(write_end, b"g")
+                    os.close(write_end)
+                    self.assertEqual(opener.wait(), 0, opener)
+                    status = tool.stop() if target == "-a" else tool.wait()
+                    self.assert_told(tool, status, plugin, "plugin.0", 23)
+
+    def test_a_library_that_is_loaded_before_a_program_that_names_none(self):
+        for turn in range(6):
+            plugin = shutil.copy(harness.built("workload-plugin.so"), os.path.join(self.folder.name, f"loaded{turn}.so"))
+            tool = self.started(Hist("-a"))
+            run("/bin/true", env={"LD_PRELOAD": plugin})
+            tool.stop()
+            doubts = [one for part in ("unverified", "attached_late") for one in tool.last().get(part, [])]
+            self.assertIn(plugin, [one["file"] for one in doubts], tool.last())
+
+    def test_the_second_process_of_a_file_that_is_attached_to_late(self):
+        for turn in range(6):
+            fresh = self.copy(f"pair{turn}")
+            tool = self.started(Hist("-a"))
+            both = [self.started(Program([fresh])) for _ in range(2)]
+            for one in both:
+                one.wait()
+            status = tool.stop()
+            self.assert_told(tool, status, fresh, "verified.wait", 2 * 23)
+            counted = {series["pid"] for series in tool.last()["series"] if series["count"] == 23}
+            doubted = {one["pid"] for part in ("unverified", "attached_late") for one in tool.last().get(part, [])}
+            self.assertLessEqual({one.pid for one in both}, counted | doubted, tool.last())
+
     def test_a_process_that_runs_one_program_after_another(self):
         read_end, write_end = os.pipe()
         program = self.started(Program([self.program, "again", 300], stdin=read_end))

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT
+#include "src/collect/map_events.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <linux/perf_event.h>
+#include <sys/mman.h>
+#include <sys/sysmacros.h>
+#include <time.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "src/collect/file_descriptor.h"
+
+namespace waitprobe {
+namespace {
+
+// Of each CPU: about 1,700 records. More would have to be allowed first (kernel.perf_event_mlock_kb).
+constexpr std::size_t pages = 64;
+
+// What stands at the end of each record.
+struct Trailer {
+  std::uint32_t pid;
+  std::uint32_t tid;
+  std::uint64_t time_ns;
+};
+
+struct MappedRecord {
+  perf_event_header header;
+  std::uint32_t pid, tid;
+  std::uint64_t address, bytes, offset;
+  std::uint32_t major, minor;
+  std::uint64_t inode, generation;
+  std::uint32_t prot, flags;
+  // its path follows, which ends with a 0
+};
+
+struct CommRecord {
+  perf_event_header header;
+  std::uint32_t pid, tid;
+  // its name follows, which ends with a 0
+};
+
+struct LostRecord {
+  perf_event_header header;
+  std::uint64_t id, cnt;
+};
+
+perf_event_attr what_to_tell() {
+  perf_event_attr attributes = {};
+  attributes.size = sizeof attributes;
+  attributes.type = PERF_TYPE_SOFTWARE;
+  attributes.config = PERF_COUNT_SW_DUMMY;
+  attributes.mmap = 1;
+  attributes.mmap2 = 1;
+  attributes.comm = 1;
+  attributes.comm_exec = 1;
+  attributes.sample_id_all = 1;
+  attributes.sample_type = PERF_SAMPLE_TID | PERF_SAMPLE_TIME;
+  attributes.use_clockid = 1;
+  attributes.clockid = CLOCK_MONOTONIC;
+  attributes.watermark = 1;
+  attributes.wakeup_watermark = 1;
+  return attributes;
+}
+
+Trailer trailer_of(const perf_event_header& record) {
+  Trailer trailer;
+  std::memcpy(&trailer, reinterpret_cast<const char*>(&record) + record.size - sizeof trailer, sizeof trailer);
+  return trailer;
+}
+
+template <typename Record>
+std::string text_behind(const Record& record) {
+  return reinterpret_cast<const char*>(&record + 1);
+}
+
+MapEvent mapped(const perf_event_header& header) {
+  const auto& record = reinterpret_cast<const MappedRecord&>(header);
+  MapEvent event{MapEvent::Kind::file, record.pid, trailer_of(header).time_ns, {}, ""};
+  event.mapping.start = record.address;
+  event.mapping.end = record.address + record.bytes;
+  event.mapping.offset = record.offset;
+  event.mapping.executable = (record.prot & PROT_EXEC) != 0;
+  event.mapping.shared = (record.flags & MAP_SHARED) != 0;
+  event.mapping.file = {makedev(record.major, record.minor), record.inode};
+  event.mapping.path = text_behind(record);
+  return event;
+}
+
+}  // namespace
+
+void MapEvents::Free::operator()(perf_buffer* buffer) const { perf_buffer__free(buffer); }
+
+void MapEvents::on_record(Read& read, const perf_event_header* header) {
+  if (header->type == PERF_RECORD_MMAP2) {
+    MapEvent event = mapped(*header);
+    // Others are the kernel's own, or belong to no file.
+    if (event.mapping.file.inode != 0) read.events.push_back(std::move(event));
+  } else if (header->type == PERF_RECORD_COMM && (header->misc & PERF_RECORD_MISC_COMM_EXEC) != 0) {
+    const auto& record = *reinterpret_cast<const CommRecord*>(header);
+    read.events.push_back({MapEvent::Kind::program, record.pid, trailer_of(*header).time_ns, {}, text_behind(record)});
+  } else if (header->type == PERF_RECORD_LOST) {
+    read.lost_cnt += reinterpret_cast<const LostRecord*>(header)->cnt;
+  }
+}
+
+Result<MapEvents> MapEvents::open() {
+  MapEvents events;
+  // libbpf reads the rings by way of a map; nothing else uses that.
+  const int cpus = libbpf_num_possible_cpus();
+  FileDescriptor map(bpf_map_create(BPF_MAP_TYPE_PERF_EVENT_ARRAY, "map_events", sizeof(std::uint32_t), sizeof(std::uint32_t),
+                                    static_cast<std::uint32_t>(std::max(cpus, 1)), nullptr));
+  if (!map.ok()) return Error{"ask the kernel", "which files are mapped", errno_text(errno), ""};
+  perf_event_attr attributes = what_to_tell();
+  const auto on_any = [](void* read, int /*cpu*/, perf_event_header* record) {
+    on_record(*static_cast<Read*>(read), record);
+    return LIBBPF_PERF_EVENT_CONT;
+  };
+  events.buffer_.reset(perf_buffer__new_raw(map.get(), pages, &attributes, on_any, events.read_.get(), nullptr));
+  if (events.buffer_ == nullptr) return Error{"ask the kernel", "which files are mapped", errno_text(errno), ""};
+  return events;
+}
+
+int MapEvents::fd() const { return perf_buffer__epoll_fd(buffer_.get()); }
+
+std::vector<MapEvent> MapEvents::take() {
+  read_->events.clear();
+  perf_buffer__consume(buffer_.get());
+  std::vector<MapEvent> events = std::exchange(read_->events, {});
+  // Each CPU tells for itself.
+  std::stable_sort(events.begin(), events.end(), [](const MapEvent& a, const MapEvent& b) { return a.time_ns < b.time_ns; });
+  return events;
+}
+
+}  // namespace waitprobe

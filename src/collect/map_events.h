@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+//
+// What the kernel tells of files that processes map to run, and of programs that they start, as it happens: on the whole
+// machine, and also of processes that have ended by the time they are heard of.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "src/collect/process.h"
+#include "src/model/result.h"
+
+struct perf_buffer;
+struct perf_event_header;
+
+namespace waitprobe {
+
+struct MapEvent {
+  enum class Kind { file, program };  // a file was mapped; exec has given the process another memory
+  Kind kind = Kind::file;
+  std::uint32_t pid = 0;
+  std::uint64_t time_ns = 0;  // CLOCK_MONOTONIC
+  Mapping mapping;            // of a file
+  std::string comm;           // of a program; any bytes
+};
+
+// Threads: one at a time. Costs whoever maps a file to run it about a microsecond, and others nothing.
+class MapEvents {
+ public:
+  // Errors: the kernel's.
+  static Result<MapEvents> open();
+
+  // Readable when there is something to take.
+  int fd() const;
+
+  // What has happened since the last call, in the order of time.
+  std::vector<MapEvent> take();
+
+  // How many were lost for want of room.
+  std::uint64_t lost_cnt() const { return read_->lost_cnt; }
+
+ private:
+  struct Read {
+    std::vector<MapEvent> events;
+    std::uint64_t lost_cnt = 0;
+  };
+  struct Free {
+    void operator()(perf_buffer* buffer) const;
+  };
+
+  static void on_record(Read& read, const perf_event_header* record);
+
+  std::unique_ptr<Read> read_ = std::make_unique<Read>();  // owned, so that its address survives a move
+  std::unique_ptr<perf_buffer, Free> buffer_;
+};
+
+}  // namespace waitprobe

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+#include "src/collect/opened_files.h"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+namespace waitprobe {
+namespace {
+
+constexpr std::size_t most_files = 32'768;
+constexpr std::size_t most_programs = 65'536;
+
+}  // namespace
+
+bool OpenedFiles::add(OpenedFile opened) {
+  const auto [first, last] = waiting_.equal_range(opened.pid);
+  for (auto entry = first; entry != last; ++entry) {
+    const Mapping &known = entry->second.mapping, &now = opened.mapping;
+    if (known.file != now.file) continue;
+    if (known.offset == now.offset && known.start != now.start) entry->second.is_second = true;
+    return true;
+  }
+  if (waiting_.size() + ended_.size() >= most_files) return false;
+  const auto program = programs_.find(opened.pid);
+  // CPUs tell each for itself: that another program had started may have been heard first.
+  if (program != programs_.end() && opened.time_ns < program->second.since_ns) {
+    ended_.push_back(std::move(opened));
+  } else {
+    waiting_.emplace(opened.pid, std::move(opened));
+  }
+  return true;
+}
+
+OpenedFiles::Program& OpenedFiles::program(std::uint32_t pid) {
+  // It is a help, and no more: whoever lives is asked directly.
+  if (programs_.size() >= most_programs) programs_.clear();
+  return programs_[pid];
+}
+
+void OpenedFiles::program_started(std::uint32_t pid, std::string comm, std::uint64_t time_ns) {
+  end_before(pid, time_ns);
+  Program& started = program(pid);
+  started.comm = std::move(comm);
+  started.since_ns = time_ns;
+}
+
+void OpenedFiles::has_parent(std::uint32_t pid, std::uint32_t parent_pid) { program(pid).parent_pid = parent_pid; }
+
+std::string OpenedFiles::comm(std::uint32_t pid) const {
+  const auto found = programs_.find(pid);
+  return found != programs_.end() ? found->second.comm : "";
+}
+
+std::uint32_t OpenedFiles::parent(std::uint32_t pid) const {
+  const auto found = programs_.find(pid);
+  return found != programs_.end() ? found->second.parent_pid : 0;
+}
+
+std::uint64_t OpenedFiles::program_since_ns(std::uint32_t pid) const {
+  const auto found = programs_.find(pid);
+  return found != programs_.end() ? found->second.since_ns : 0;
+}
+
+std::optional<std::uint64_t> OpenedFiles::found(std::uint32_t pid, const FileId& file) {
+  const auto [first, last] = waiting_.equal_range(pid);
+  const auto entry = std::find_if(first, last, [&](const auto& waiting) { return waiting.second.mapping.file == file; });
+  if (entry == last) return std::nullopt;
+  const std::uint64_t time_ns = entry->second.time_ns;
+  waiting_.erase(entry);
+  return time_ns;
+}
+
+void OpenedFiles::end_before(std::uint32_t pid, std::uint64_t time_ns) {
+  const auto [first, last] = waiting_.equal_range(pid);
+  for (auto entry = first; entry != last;) {
+    const auto next = std::next(entry);
+    if (entry->second.time_ns < time_ns) {
+      ended_.push_back(std::move(entry->second));
+      waiting_.erase(entry);
+    }
+    entry = next;
+  }
+}
+
+std::vector<std::uint32_t> OpenedFiles::waiting_since(std::uint64_t time_ns) const {
+  std::vector<std::uint32_t> pids;
+  for (const auto& [pid, opened] : waiting_) {
+    if (opened.time_ns < time_ns && (pids.empty() || pids.back() != pid)) pids.push_back(pid);
+  }
+  return pids;
+}
+
+void OpenedFiles::give_up(std::uint32_t pid) { waiting_.erase(pid); }
+
+std::vector<OpenedFile> OpenedFiles::take_ended() { return std::exchange(ended_, {}); }
+
+}  // namespace waitprobe

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+//
+// Files with probes that processes have mapped since the session began, until a look at the process has found them. One that
+// ends before that may have waited unseen.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "src/collect/probe_notes.h"
+#include "src/collect/process.h"
+
+namespace waitprobe {
+
+struct OpenedFile {
+  std::uint32_t pid = 0;
+  std::string comm;  // any bytes
+  Mapping mapping;
+  std::uint64_t time_ns = 0;                // CLOCK_MONOTONIC
+  std::shared_ptr<const ProbeFile> probes;  // null: it could not be read
+  bool is_second = false;                   // the process had it already
+};
+
+// Threads: one at a time. Moments: nanoseconds of CLOCK_MONOTONIC.
+class OpenedFiles {
+ public:
+  // False when there is no room.
+  bool add(OpenedFile opened);
+
+  // What the process ran before has ended with this.
+  void program_started(std::uint32_t pid, std::string comm, std::uint64_t time_ns);
+  void has_parent(std::uint32_t pid, std::uint32_t parent_pid);
+
+  // Of the program that a process runs, or ran when it ended, and since when; empty or 0 when that is not known.
+  std::string comm(std::uint32_t pid) const;
+  std::uint32_t parent(std::uint32_t pid) const;
+  std::uint64_t program_since_ns(std::uint32_t pid) const;
+  // Whether it has been heard of.
+  bool knows(std::uint32_t pid) const { return programs_.contains(pid); }
+
+  // A look has found the file in the process: when it was mapped, if that had not been asked for yet.
+  std::optional<std::uint64_t> found(std::uint32_t pid, const FileId& file);
+  // The process has ended.
+  void ended(std::uint32_t pid) { end_before(pid, UINT64_MAX); }
+
+  // Processes whose files have not been found, with one that was mapped before then.
+  std::vector<std::uint32_t> waiting_since(std::uint64_t time_ns) const;
+  // It lives, and what was mapped is no copy that can be found: nor will it be.
+  void give_up(std::uint32_t pid);
+
+  // Of processes that have ended.
+  std::vector<OpenedFile> take_ended();
+
+ private:
+  struct Program {
+    std::string comm;
+    std::uint64_t since_ns = 0;
+    std::uint32_t parent_pid = 0;
+  };
+
+  void end_before(std::uint32_t pid, std::uint64_t time_ns);
+  Program& program(std::uint32_t pid);
+
+  std::map<std::uint32_t, Program> programs_;  // by pid; of those that have ended too, as long as there is room
+  std::multimap<std::uint32_t, OpenedFile> waiting_;
+  std::vector<OpenedFile> ended_;
+};
+
+}  // namespace waitprobe

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: MIT
+//
+// Of TargetSession: what a look at a process finds, and what comes of it.
+#include <algorithm>
+#include <iterator>
+#include <set>
+
+#include "src/collect/clock.h"
+#include "src/collect/target_session.h"
+#include "src/collect/translators.h"
+
+namespace waitprobe {
+namespace {
+
+constexpr std::size_t most_refused = 4096;  // files that are remembered; then they are told of again
+
+}  // namespace
+
+// Attaches to one copy, unless its file is attached to already.
+Result<void> TargetSession::meet(const Copy& copy, bool is_new) {
+  if (ended_ns_ != 0) return {};
+  if (only_file_ && copy.probes->on_disk != only_file_->on_disk) return {};
+  if (copy.probes->notes != Notes::whole) return untraceable_error(*copy.probes, copy.path);
+  if (!attachments_.has(*copy.probes)) {
+    if (auto safe = before_.check(*copy.probes, copy.path, warnings_); !safe) return safe;
+    if (auto attached = attachments_.attach(copy); !attached) return attached;
+    tell_if_late(copy, true);
+  } else {
+    tell_if_late(copy, false);
+  }
+  tracer_->on_copy(copy, is_new);
+  return {};
+}
+
+std::string TargetSession::name_of(std::uint32_t pid) const {
+  const std::string comm = comm_of(pid);
+  return comm.empty() ? opened_.comm(pid) : comm;
+}
+
+// Whether the process had the file before it was attached to, for this process or for another.
+void TargetSession::tell_if_late(const Copy& copy, bool is_just_attached) {
+  const auto mapped_ns = opened_.found(copy.pid, copy.file);
+  if (counting_ns_ == 0) return;
+  const std::uint64_t since_ns = attachments_.since_ns(*copy.probes);
+  const bool is_late = mapped_ns ? since_ns > std::max(*mapped_ns, counting_ns_) : is_just_attached;
+  if (is_late) attached_late_.push_back({copy.pid, name_of(copy.pid), copy.path, since_ns - counting_ns_});
+}
+
+void TargetSession::verify(std::uint32_t pid, const std::vector<Copy>& copies) {
+  if (ended_ns_ != 0) return;
+  std::vector<Copy> attached;
+  std::copy_if(copies.begin(), copies.end(), std::back_inserter(attached), [&](const Copy& copy) {
+    return copy.code != Code::moved && attachments_.has(*copy.probes) &&
+           (!only_file_ || copy.probes->on_disk == only_file_->on_disk);
+  });
+  const bool is_late = verification_.look(pid, attached, elapsed_ns());
+  if (is_late && counting_ns_ != 0) attached_late_.push_back({pid, comm_of(pid), attached.front().path, elapsed_ns()});
+}
+
+void TargetSession::verify() {
+  if (ended_ns_ != 0) return;
+  for (const std::uint32_t pid : verification_.doubtful()) look_later(pid, false);
+  take_map_events();
+  for (const std::uint32_t pid : opened_.waiting_since(UINT64_MAX)) look_later(pid, false);
+  judge_ended();
+}
+
+// A file that is not attached to: told once, and left alone.
+void TargetSession::refuse(const Copy& copy, Error why) {
+  warnings_.push_back(std::move(why));
+  if (refused_.size() >= most_refused) refused_.clear();
+  refused_.insert(copy.probes->on_disk);
+}
+
+// A process of such a file.
+void TargetSession::tell_of_refused(const Copy& copy) {
+  if (ended_ns_ != 0 || (only_file_ && copy.probes->on_disk != only_file_->on_disk)) return;
+  const UnverifiedReason& why = copy.probes->notes == Notes::whole ? unverified::not_attached : unverified::no_notes;
+  verification_.add({copy.pid, comm_of(copy.pid), copy.path, why.name});
+}
+
+// Its waits are not counted, and nothing else comes to harm.
+void TargetSession::tell_of_moved(const Copy& copy) {
+  if (ended_ns_ != 0 || (only_file_ && copy.probes->on_disk != only_file_->on_disk)) return;
+  if (!moved_.insert({copy.pid, copy.root_address}).second) return;
+  warnings_.push_back(moved_code_error(copy));
+  verification_.add({copy.pid, comm_of(copy.pid), copy.path, unverified::moved_code.name});
+}
+
+Result<void> TargetSession::look_at(std::uint32_t pid, bool is_new) {
+  const auto copies = finder_.find(pid);
+  if (!copies || (copies->empty() && !has_memory(pid))) {
+    opened_.ended(pid);
+    if (ended_ns_ == 0) verification_.end(pid, elapsed_ns());
+    return copies ? Result<void>() : copies.error();
+  }
+  for (const Copy& copy : *copies) {
+    if (copy.code == Code::moved) tell_of_moved(copy);
+    if (!refused_.contains(copy.probes->on_disk)) {
+      if (auto met = meet(copy, is_new); !met && check_exists(pid)) refuse(copy, met.error());
+    }
+    if (refused_.contains(copy.probes->on_disk)) tell_of_refused(copy);
+  }
+  verify(pid, *copies);
+  return {};
+}
+
+// A process that was not asked for by number: that it cannot be read, or has ended, is no error.
+void TargetSession::look_later(std::uint32_t pid, bool is_new) {
+  if (!look_at(pid, is_new)) watches_.remove(pid);
+}
+
+// A process that has started a program, or shows a block that was not known: a fork, if not the process itself.
+void TargetSession::look_at_sighted(const wp_sighting& sighting) {
+  if (sighting.incarnation == 0) return opened_.has_parent(sighting.pid, sighting.parent_pid);
+  if (tracer_->knows(sighting.incarnation)) return;
+  look_later(sighting.pid, true);
+  if (!tracer_->knows(sighting.incarnation) && !check_exists(sighting.pid)) tracer_->on_lost_sight(sighting.incarnation);
+}
+
+// A file that a process has mapped: whether it is to be looked at.
+bool TargetSession::look_at_mapped(const MapEvent& event) {
+  // One that has ended is no target any more.
+  if (!tracer_->processes().is_target(event.pid) && !opened_.knows(event.pid)) return false;
+  auto probes = finder_.look_up(event.pid, event.mapping, opened_.parent(event.pid));
+  if (probes && *probes == nullptr) return false;
+  if (only_file_ && (probes ? (*probes)->on_disk : event.mapping.file).inode != only_file_->on_disk.inode) return false;
+  std::string comm = name_of(event.pid);
+  const bool is_second = verification_.has_found(event.pid, event.mapping.path, opened_.program_since_ns(event.pid));
+  const OpenedFile opened{event.pid, comm, event.mapping, event.time_ns, probes.value_or(nullptr), is_second};
+  if (!opened_.add(opened)) {
+    verification_.add({event.pid, comm, event.mapping.path, unverified::ended_unseen.name, elapsed_ns()});
+  }
+  return true;
+}
+
+void TargetSession::take_map_events() {
+  std::set<std::uint32_t> pids;
+  for (MapEvent& event : map_events_.take()) {
+    if (ended_ns_ != 0) continue;
+    if (event.kind == MapEvent::Kind::program) {
+      const bool is_target = tracer_->processes().is_target(event.pid) || opened_.knows(event.pid);
+      if (is_target) opened_.program_started(event.pid, std::move(event.comm), event.time_ns);
+    } else if (look_at_mapped(event)) {
+      pids.insert(event.pid);
+    }
+  }
+  for (const std::uint32_t pid : pids) {
+    watches_.add(pid, now_ns());
+    look_later(pid, true);
+  }
+}
+
+// Files of processes that ended before a look found a copy in them.
+void TargetSession::judge_ended() {
+  const std::uint64_t now = now_ns();
+  for (const std::uint32_t pid : opened_.waiting_since(now > WatchList::last_ns ? now - WatchList::last_ns : 0)) {
+    opened_.give_up(pid);
+  }
+  for (const OpenedFile& opened : opened_.take_ended()) tell_of_ended(opened);
+  const std::uint64_t untold = tracer_->untold_cnt() + map_events_.lost_cnt();
+  if (untold != untold_cnt_) verification_.add({0, "", "", unverified::not_told.name, elapsed_ns()});
+  untold_cnt_ = untold;
+}
+
+// Its waits were counted if the file was attached to when it was mapped, and the kernel arms what maps it. Those of later
+// processes are.
+void TargetSession::tell_of_ended(const OpenedFile& opened) {
+  if (ended_ns_ != 0) return;
+  const ProbeFile* const probes = opened.probes.get();
+  const bool is_shared = probes != nullptr && probes->shares_semaphore_page;
+  const bool was_attached = probes != nullptr && attachments_.since_ns(*probes) < std::max(opened.time_ns, counting_ns_);
+  if (was_attached && !is_shared && !opened.is_second) return;
+  const UnverifiedReason& why = is_shared                          ? unverified::shared_page
+                                : was_attached && opened.is_second ? unverified::word_is_zero
+                                                                   : unverified::ended_unseen;
+  verification_.add({opened.pid, opened.comm, opened.mapping.path, why.name, elapsed_ns()});
+  if (probes == nullptr || attachments_.has(*probes) || refused_.contains(probes->on_disk)) return;
+  const FileDescriptor file = CopyFinder::open_mapped(opened.pid, opened.mapping, opened_.parent(opened.pid));
+  if (!file.ok()) return;
+  if (auto attached = attachments_.attach(*probes, file, opened.mapping.path); !attached) {
+    warnings_.push_back(attached.error());
+    refused_.insert(probes->on_disk);
+  }
+}
+
+void TargetSession::look_at_due(std::uint64_t now) {
+  for (const std::uint32_t pid : watches_.take_due(now)) look_later(pid, false);
+  if (now >= next_full_look_ns_) look_at_all();
+}
+
+// A copy that has reported itself, and is in no file that can be seen.
+void TargetSession::tell_of_hidden(std::uint32_t pid) {
+  if (ended_ns_ != 0 || !check_exists(pid)) return;
+  verification_.add({pid, comm_of(pid), "", unverified::no_notes.name});
+  if (std::exchange(has_told_hidden_, true)) return;
+  warnings_.push_back({"trace", describe_process(pid),
+                       "it carries waitprobe, but none of its files shows where (packed, or not readable)",
+                       "`waitprobe doctor -p` shows what can be seen of a process"});
+}
+
+// A copy of the library in the command, or below it, is about to begin and waits for us.
+void TargetSession::greet(std::uint32_t pid, std::uint64_t root_address) {
+  take_map_events();  // that it has mapped the file was told before it came
+  auto copies = finder_.find(pid);
+  const auto greeted = [&](const Copy& copy) { return copy.root_address == root_address; };
+  if (copies && std::none_of(copies->begin(), copies->end(), greeted)) {
+    // Known by the number of a file that had it before, and carried no probes.
+    finder_.forget_all();
+    copies = finder_.find(pid);
+  }
+  if (!copies || std::none_of(copies->begin(), copies->end(), greeted)) return tell_of_hidden(pid);
+  for (const Copy& copy : *copies) {
+    if (copy.root_address != root_address) continue;
+    const std::size_t late_before = attached_late_.size();
+    if (!refused_.contains(copy.probes->on_disk)) {
+      if (auto met = meet(copy, true); !met && check_exists(pid)) refuse(copy, met.error());
+    }
+    if (refused_.contains(copy.probes->on_disk)) tell_of_refused(copy);
+    attached_late_.resize(late_before);
+    verify(pid, *copies);
+    // A look at the process may have attached to the file while its loader was still at work: not late either.
+    std::erase_if(attached_late_, [&](const AttachedLate& late) { return late.pid == pid && late.file == copy.path; });
+  }
+}
+
+}  // namespace waitprobe

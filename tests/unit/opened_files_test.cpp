@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+#include "src/collect/opened_files.h"
+
+#include <gtest/gtest.h>
+
+namespace waitprobe {
+namespace {
+
+OpenedFile opened(std::uint32_t pid, std::uint64_t inode, std::uint64_t time_ns, std::uint64_t start = 0x1000) {
+  OpenedFile file;
+  file.pid = pid;
+  file.mapping.file = {1, inode};
+  file.mapping.start = start;
+  file.time_ns = time_ns;
+  return file;
+}
+
+std::vector<std::uint64_t> inodes(const std::vector<OpenedFile>& files) {
+  std::vector<std::uint64_t> all;
+  for (const OpenedFile& file : files) all.push_back(file.mapping.file.inode);
+  return all;
+}
+
+TEST(OpenedFiles, AreForgottenWhenALookHasFoundThem) {
+  OpenedFiles files;
+  files.add(opened(7, 100, 50));
+  files.add(opened(7, 101, 60));
+  EXPECT_EQ(files.found(7, {1, 100}), 50);
+  EXPECT_EQ(files.found(7, {1, 100}), std::nullopt);
+  EXPECT_EQ(files.found(8, {1, 101}), std::nullopt);
+  files.ended(7);
+  EXPECT_EQ(inodes(files.take_ended()), std::vector<std::uint64_t>{101});
+  EXPECT_TRUE(files.take_ended().empty());
+}
+
+TEST(OpenedFiles, OfTheProgramBeforeHaveEndedWithIt) {
+  OpenedFiles files;
+  files.add(opened(7, 100, 50));
+  files.program_started(7, "next", 55);
+  files.add(opened(7, 101, 60));
+  EXPECT_EQ(inodes(files.take_ended()), std::vector<std::uint64_t>{100});
+  EXPECT_EQ(files.waiting_since(UINT64_MAX), std::vector<std::uint32_t>{7});
+  EXPECT_EQ(files.comm(7), "next");
+  files.add(opened(7, 102, 54));
+  EXPECT_EQ(inodes(files.take_ended()), std::vector<std::uint64_t>{102}) << "heard of late";
+}
+
+TEST(OpenedFiles, KnowASecondOne) {
+  OpenedFiles files;
+  files.add(opened(7, 100, 50, 0x1000));
+  files.add(opened(7, 100, 51, 0x1000));
+  files.ended(7);
+  auto ended = files.take_ended();
+  ASSERT_EQ(ended.size(), 1U);
+  EXPECT_FALSE(ended[0].is_second);
+  files.add(opened(8, 100, 50, 0x1000));
+  files.add(opened(8, 100, 51, 0x9000));
+  files.ended(8);
+  ended = files.take_ended();
+  ASSERT_EQ(ended.size(), 1U);
+  EXPECT_TRUE(ended[0].is_second);
+}
+
+TEST(OpenedFiles, WaitUntilTheyAreGivenUp) {
+  OpenedFiles files;
+  files.add(opened(7, 100, 50));
+  files.add(opened(8, 100, 70));
+  EXPECT_EQ(files.waiting_since(60), std::vector<std::uint32_t>{7});
+  files.give_up(7);
+  files.ended(7);
+  EXPECT_TRUE(files.take_ended().empty());
+}
+
+TEST(OpenedFiles, HaveABoundAndSayWhenItIsReached) {
+  OpenedFiles files;
+  std::uint32_t pid = 1;
+  while (files.add(opened(pid, 100, 50))) pid++;
+  EXPECT_GT(pid, 10'000U);
+  files.found(1, {1, 100});
+  EXPECT_TRUE(files.add(opened(pid, 100, 50)));
+}
+
+}  // namespace
+}  // namespace waitprobe
