@@ -47,6 +47,12 @@ void OpenedFiles::program_started(std::uint32_t pid, std::string comm, std::uint
 
 void OpenedFiles::has_parent(std::uint32_t pid, std::uint32_t parent_pid) { program(pid).parent_pid = parent_pid; }
 
+void OpenedFiles::is_there(std::uint32_t pid, std::uint32_t parent_pid, std::string comm) {
+  Program& known = program(pid);
+  known.parent_pid = parent_pid;
+  known.comm = std::move(comm);
+}
+
 std::string OpenedFiles::comm(std::uint32_t pid) const {
   const auto found = programs_.find(pid);
   return found != programs_.end() ? found->second.comm : "";

@@ -35,6 +35,8 @@ class OpenedFiles {
   // What the process ran before has ended with this.
   void program_started(std::uint32_t pid, std::string comm, std::uint64_t time_ns);
   void has_parent(std::uint32_t pid, std::uint32_t parent_pid);
+  // A target from before the session began.
+  void is_there(std::uint32_t pid, std::uint32_t parent_pid, std::string comm);
 
   // Of the program that a process runs, or ran when it ended, and since when; empty or 0 when that is not known.
   std::string comm(std::uint32_t pid) const;

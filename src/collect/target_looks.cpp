@@ -33,8 +33,9 @@ Result<void> TargetSession::meet(const Copy& copy, bool is_new) {
 }
 
 std::string TargetSession::name_of(std::uint32_t pid) const {
-  const std::string comm = comm_of(pid);
-  return comm.empty() ? opened_.comm(pid) : comm;
+  std::string comm = comm_of(pid);
+  if (comm.empty()) comm = opened_.comm(pid);
+  return comm.empty() ? verification_.comm(pid) : comm;
 }
 
 // Whether the process had the file before it was attached to, for this process or for another.
@@ -59,8 +60,8 @@ void TargetSession::verify(std::uint32_t pid, const std::vector<Copy>& copies) {
 
 void TargetSession::verify() {
   if (ended_ns_ != 0) return;
-  for (const std::uint32_t pid : verification_.doubtful()) look_later(pid, false);
   take_map_events();
+  for (const std::uint32_t pid : verification_.doubtful()) look_later(pid, false);
   for (const std::uint32_t pid : opened_.waiting_since(UINT64_MAX)) look_later(pid, false);
   judge_ended();
 }

@@ -108,7 +108,7 @@ Result<void> TargetSession::open_pids(const std::vector<std::uint32_t>& pids) {
     if (auto watched = watch_end(pid); !watched) return watched;
     if (auto added = tracer_->processes().add_target(pid); !added) return added;
     const auto stat = stat_of(pid);
-    opened_.has_parent(pid, stat ? stat->parent_pid : 0);
+    opened_.is_there(pid, stat ? stat->parent_pid : 0, comm_of(pid));
     const auto copies = finder_.find(pid);
     if (!copies) return copies.error();
     if (copies->empty()) {

@@ -31,6 +31,9 @@ class Verification {
   // Whether it has found a copy in this file since then (CLOCK_MONOTONIC).
   bool has_found(std::uint32_t pid, const std::string& file, std::uint64_t since_ns) const;
 
+  // What a process was called when it was looked at last; empty: it was not.
+  std::string comm(std::uint32_t pid) const;
+
   // A process that cannot be vouched for, whatever its memory says.
   void add(Unverified process);
 

@@ -51,14 +51,15 @@ std::uint64_t number(const char* name) {
   return found->second;
 }
 
-// Of each process a row; in it the keys of the program, as many of the plug-in, and that of the handler.
+// Of each process a row; in it the keys of the program, as many of the plug-in, that of the handler, and its number.
 struct Truth {
   std::uint64_t* words = nullptr;
   std::uint64_t keys = 0;
 
+  static std::uint64_t columns_of(std::uint64_t keys) { return 2 * keys + 2; }
   void open() {
     keys = number("keys");
-    const std::uint64_t rows = number("rows"), columns = 2 * keys + 1, bytes = 8 * (header_words + 2 * rows * columns);
+    const std::uint64_t rows = number("rows"), columns = columns_of(keys), bytes = 8 * (header_words + 2 * rows * columns);
     const int fd = ::open(truth_name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0 || ftruncate(fd, static_cast<off_t>(bytes)) != 0) give_up("come_and_go: cannot make its truth");
     void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
@@ -69,9 +70,10 @@ struct Truth {
     words[2] = columns;
     words[0] = magic;
   }
+  void has_process(std::uint64_t row) { add(row, 2 * keys + 1, static_cast<std::uint64_t>(getpid())); }
   void add(std::uint64_t row, std::uint64_t column, std::uint64_t cnt) {
     for (const int which : {0, 1}) {
-      __atomic_fetch_add(&words[header_words + 2 * (row * (2 * keys + 1) + column)] + which, cnt, __ATOMIC_SEQ_CST);
+      __atomic_fetch_add(&words[header_words + 2 * (row * columns_of(keys) + column)] + which, cnt, __ATOMIC_SEQ_CST);
     }
   }
 };
@@ -137,6 +139,7 @@ void fork_one(std::uint64_t cnt, bool again) {
   const pid_t child = fork();
   if (child == 0) {
     my_row = row;
+    truth.has_process(row);
     wait_some(cnt);
     wait_in_plugin(cnt);
     if (!again) _exit(0);
@@ -244,6 +247,7 @@ int main(int argc, char** argv) {
     wait_in_plugin(number("child"));
     return 0;
   }
+  truth.has_process(0);
   if (number("early") != 0) open_plugin();
   wait_for_go();
   if (number("early") == 0) open_plugin();

@@ -149,13 +149,12 @@ class View:
         lost = sum(self.losses.values())
         return lost + RING * self.losses["missed"]
 
-    # Of a plug-in that was opened while the tool was there, until it looked again; docs/design.md, section 7, claims nothing of it.
-    may_be_unseen = False
-    opened_unseen = 0
+    def doubted(self, plugin, pid=None):
+        """Kinds of keys, in the plug-in (True) or not, that are not vouched for, of one process or of any."""
+        return {bool(plugin) and one["file"].endswith(plugin) for one in self.not_vouched if pid in (None, one["pid"])}
 
-    def doubted(self, plugin):
-        """Kinds of keys, in the plug-in (True) or not, that are not vouched for."""
-        return {bool(plugin) and one["file"].endswith(plugin) for one in self.not_vouched}
+    def of_process(self, pid):
+        return totals(counts for (one, _), counts in self.counts.items() if one == pid)
 
 
 def is_of_plugin(key):
@@ -169,10 +168,23 @@ def totals(processes):
     return +total
 
 
+def faults_by_process(view, by_pid, plugin):
+    """The same, of each process for itself."""
+    faults, unexplained = [], collections.Counter()
+    for pid, truth in by_pid.items():
+        has = view.of_process(pid)
+        faults += [f"process {pid}: {has[key]} of {truth[key]} on {key}: more than have happened" for key in has if has[key] > truth[key]]
+        doubted = view.doubted(plugin, pid)
+        unexplained.update({f"{key} in {pid}": cnt for key, cnt in (truth - has).items() if is_of_plugin(key) not in doubted})
+    if unexplained.total() > view.may_lack():
+        faults.append(f"not counted, and nothing says so: {dict(unexplained)}, losses {dict(+view.losses)}, not vouched for {view.not_vouched}")
+    return faults
+
+
 def faults_of(view, expected, main_pid, plugin):
     """What is wrong with the counts by process: `expected` is that of the main process, then of each other."""
     counted = {process: +counts for process, counts in view.counts.items()}
-    by_main = totals(counts for (pid, _), counts in counted.items() if pid == main_pid)
+    by_main = view.of_process(main_pid)
     pairs = [("all processes", totals(counted.values()), totals(expected))]
     if len(expected) == 1 or len(expected) == ROWS:
         pairs.append(("the main process", by_main, +expected[0]))
@@ -183,9 +195,6 @@ def faults_of(view, expected, main_pid, plugin):
                 faults.append(f"{who}: {has[key]} of {truth[key]} on {key}: more than have happened")
         lacking = truth - has if who == "all processes" else lacking
     unexplained = +collections.Counter({key: cnt for key, cnt in lacking.items() if is_of_plugin(key) not in view.doubted(plugin)})
-    if view.may_be_unseen:
-        view.opened_unseen = sum(cnt for key, cnt in unexplained.items() if is_of_plugin(key))
-        unexplained = collections.Counter({key: cnt for key, cnt in unexplained.items() if not is_of_plugin(key)})
     if unexplained.total() > view.may_lack():
         faults.append(f"not counted, and nothing says so: {dict(unexplained)}, losses {dict(+view.losses)}, not vouched for {view.not_vouched}")
     if not faults and not lacking and len(expected) == ROWS:
@@ -340,6 +349,14 @@ class Stress(TestCase):
             rows.append(collections.Counter({name: row[f"work.{column}"][0] for column, name in enumerate(names)}))
         return rows[:1] if target == "-p" else rows
 
+    def pids(self, scenario, target):
+        """Of the rows of the truth; none where the processes see other numbers than we do."""
+        if scenario["program"] == "workload" or "pid" in scenario["namespaces"]:
+            return []
+        column = 2 * scenario["options"]["keys"] + 1
+        pids = [row[f"work.{column}"][0] for row in self.truth_file.rows()]
+        return pids[:1] if target == "-p" else pids
+
     def judge(self, scenario, tools, main_pid, program):
         faults, summary = [], []
         for tool in tools:
@@ -347,10 +364,11 @@ class Stress(TestCase):
             status = tool.process.poll() if tool is program else tool.wait() if target == "-p" else tool.stop()
             view = View(tool, self.comm)
             expected = self.expected(scenario, program, target)
-            view.may_be_unseen = target in ("-p", "-a") and not (scenario["program"] == "come_and_go" and scenario["options"]["early"])
             if target == "-f":  # the plug-in is another file
                 expected = [collections.Counter({key: cnt for key, cnt in row.items() if not is_of_plugin(key)}) for row in expected]
             found = self.faults_of_tool(scenario, view, expected, target, main_pid)
+            by_pid = {pid: +row for pid, row in zip(self.pids(scenario, target), expected) if pid != 0}
+            found += faults_by_process(view, by_pid, os.path.basename(self.plugin))
             # An interval may tell of a file that was met while its loader was at work, which the rendezvous then withdraws.
             withdrawn = target == "--" and "-i" in tool.words and totals(view.counts.values()) == totals(expected)
             if status != (4 if view.doubts else 0) and not (view.doubts and withdrawn and status == 0):
@@ -360,8 +378,6 @@ class Stress(TestCase):
             whys = collections.Counter(one.get("why", "attached late") for one in view.not_vouched)
             doubts = f", not vouched for {dict(whys)}" if whys else ""
             summary.append(f"{target} {totals(view.counts.values()).total()} of {totals(expected).total()}{lost}{doubts}")
-            if view.opened_unseen:
-                summary.append(f"{view.opened_unseen} in a plug-in that was opened and gone before anybody looked again")
         return faults, summary
 
     def faults_of_tool(self, scenario, view, expected, target, main_pid):

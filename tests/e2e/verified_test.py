@@ -121,6 +121,7 @@ class EndedUnseen(Built):
                     self.assertEqual(opener.wait(), 0, opener)
                     status = tool.stop() if target == "-a" else tool.wait()
                     self.assert_told(tool, status, plugin, "plugin.0", 23)
+                    self.assertNotIn("", [one["comm"] for one in tool.last().get("unverified", []) if one["file"] == plugin])
 
     def test_a_library_that_is_loaded_before_a_program_that_names_none(self):
         for turn in range(6):
