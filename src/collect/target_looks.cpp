@@ -116,7 +116,7 @@ void TargetSession::look_at_sighted(const wp_sighting& sighting) {
   if (sighting.incarnation == 0) return opened_.has_parent(sighting.pid, sighting.parent_pid);
   if (tracer_->knows(sighting.incarnation)) return;
   look_later(sighting.pid, true);
-  if (!tracer_->knows(sighting.incarnation) && !check_exists(sighting.pid)) tracer_->on_lost_sight(sighting.incarnation);
+  if (!tracer_->knows(sighting.incarnation) && !has_memory(sighting.pid)) tracer_->on_lost_sight(sighting.incarnation);
 }
 
 // A file that a process has mapped: whether it is to be looked at.
