@@ -26,7 +26,7 @@ struct MapEvent {
   std::string comm;           // of a program; any bytes
 };
 
-// Threads: one at a time. Costs whoever maps a file to run it about a microsecond, and others nothing.
+// Threads: one at a time. Costs whoever maps a file to run it a few microseconds, and others nothing.
 class MapEvents {
  public:
   // Errors: the kernel's.
