@@ -26,7 +26,7 @@ struct MapEvent {
   std::string comm;           // of a program; any bytes
 };
 
-// Threads: one at a time. Costs whoever maps a file to run it a few microseconds, and others nothing.
+// Threads: one at a time. Costs whoever maps a file to run it, and nobody else; docs/design.md says how much was seen.
 class MapEvents {
  public:
   // Errors: the kernel's.
