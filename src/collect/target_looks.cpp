@@ -127,7 +127,9 @@ bool TargetSession::look_at_mapped(const MapEvent& event) {
   if (probes && *probes == nullptr) return false;
   if (only_file_ && (probes ? (*probes)->on_disk : event.mapping.file).inode != only_file_->on_disk.inode) return false;
   std::string comm = name_of(event.pid);
-  const bool is_second = verification_.has_found(event.pid, event.mapping.path, opened_.program_since_ns(event.pid));
+  // A look may have found what this tells of before it was heard.
+  const std::uint64_t since_ns = opened_.program_since_ns(event.pid);
+  const bool is_second = verification_.has_found(event.pid, event.mapping.path, since_ns, event.time_ns);
   const OpenedFile opened{event.pid, comm, event.mapping, event.time_ns, probes.value_or(nullptr), is_second};
   if (!opened_.add(opened)) {
     verification_.add({event.pid, comm, event.mapping.path, unverified::ended_unseen.name, elapsed_ns()});

@@ -96,9 +96,10 @@ bool Verification::look(std::uint32_t pid, const std::vector<Copy>& copies, std:
   return is_late;
 }
 
-bool Verification::has_found(std::uint32_t pid, const std::string& file, std::uint64_t since_ns) const {
+bool Verification::has_found(std::uint32_t pid, const std::string& file, std::uint64_t since_ns, std::uint64_t until_ns) const {
   for (auto entry = known_.lower_bound({pid, 0}); entry != known_.end() && entry->first.first == pid; ++entry) {
-    if (entry->second.file == file && entry->second.found_ns >= since_ns) return true;
+    const Known& known = entry->second;
+    if (known.file == file && known.found_ns >= since_ns && known.found_ns < until_ns) return true;
   }
   return false;
 }

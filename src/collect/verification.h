@@ -28,8 +28,8 @@ class Verification {
   // armed. True when one is armed that was not when it was looked at before.
   bool look(std::uint32_t pid, const std::vector<Copy>& copies, std::uint64_t now_ns);
 
-  // Whether it has found a copy in this file since then (CLOCK_MONOTONIC).
-  bool has_found(std::uint32_t pid, const std::string& file, std::uint64_t since_ns) const;
+  // Whether it first found a copy in this file between these moments (CLOCK_MONOTONIC).
+  bool has_found(std::uint32_t pid, const std::string& file, std::uint64_t since_ns, std::uint64_t until_ns) const;
 
   // What a process was called when it was looked at last; empty: it was not.
   std::string comm(std::uint32_t pid) const;

@@ -152,7 +152,10 @@ class EndedUnseen(Built):
         tool = self.started(Hist("-p", program.pid, "-i", "0.002"))
         os.write(write_end, b"g")
         os.close(write_end)
-        self.assertEqual((program.wait(), tool.wait()), (0, 0), tool)
+        self.assertEqual(program.wait(), 0, program)
+        # On a busy machine a look may come while exec maps the file, for milliseconds before the kernel arms it: that is told.
+        status = tool.wait()
+        self.assertEqual(status, NOT_VERIFIED if "attached_late" in tool.out else 0, "status")
         self.assertEqual(sum(counts_of(snapshot).get("verified.wait", 0) for snapshot in tool.snapshots()), 300 * 23)
         self.assertFalse([snapshot for snapshot in tool.snapshots() if "unverified" in snapshot])
 
