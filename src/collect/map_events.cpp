@@ -13,8 +13,6 @@
 #include <cstring>
 #include <utility>
 
-#include "src/collect/file_descriptor.h"
-
 namespace waitprobe {
 namespace {
 
@@ -112,15 +110,15 @@ Result<MapEvents> MapEvents::open() {
   MapEvents events;
   // libbpf reads the rings by way of a map; nothing else uses that.
   const int cpus = libbpf_num_possible_cpus();
-  FileDescriptor map(bpf_map_create(BPF_MAP_TYPE_PERF_EVENT_ARRAY, "map_events", sizeof(std::uint32_t), sizeof(std::uint32_t),
-                                    static_cast<std::uint32_t>(std::max(cpus, 1)), nullptr));
-  if (!map.ok()) return Error{"ask the kernel", "which files are mapped", errno_text(errno), ""};
+  events.map_ = FileDescriptor(bpf_map_create(BPF_MAP_TYPE_PERF_EVENT_ARRAY, "map_events", sizeof(std::uint32_t),
+                                              sizeof(std::uint32_t), static_cast<std::uint32_t>(std::max(cpus, 1)), nullptr));
+  if (!events.map_.ok()) return Error{"ask the kernel", "which files are mapped", errno_text(errno), ""};
   perf_event_attr attributes = what_to_tell();
   const auto on_any = [](void* read, int /*cpu*/, perf_event_header* record) {
     on_record(*static_cast<Read*>(read), record);
     return LIBBPF_PERF_EVENT_CONT;
   };
-  events.buffer_.reset(perf_buffer__new_raw(map.get(), pages, &attributes, on_any, events.read_.get(), nullptr));
+  events.buffer_.reset(perf_buffer__new_raw(events.map_.get(), pages, &attributes, on_any, events.read_.get(), nullptr));
   if (events.buffer_ == nullptr) return Error{"ask the kernel", "which files are mapped", errno_text(errno), ""};
   return events;
 }

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "src/collect/file_descriptor.h"
 #include "src/collect/process.h"
 #include "src/model/result.h"
 
@@ -53,6 +54,7 @@ class MapEvents {
   static void on_record(Read& read, const perf_event_header* record);
 
   std::unique_ptr<Read> read_ = std::make_unique<Read>();  // owned, so that its address survives a move
+  FileDescriptor map_;                                     // libbpf uses it until the buffer is freed
   std::unique_ptr<perf_buffer, Free> buffer_;
 };
 

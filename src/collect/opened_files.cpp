@@ -22,9 +22,8 @@ bool OpenedFiles::add(OpenedFile opened) {
     return true;
   }
   if (waiting_.size() + ended_.size() >= most_files) return false;
-  const auto program = programs_.find(opened.pid);
   // CPUs tell each for itself: that another program had started may have been heard first.
-  if (program != programs_.end() && opened.time_ns < program->second.since_ns) {
+  if (opened.time_ns < program_of(opened.pid).since_ns) {
     ended_.push_back(std::move(opened));
   } else {
     waiting_.emplace(opened.pid, std::move(opened));
@@ -53,19 +52,9 @@ void OpenedFiles::is_there(std::uint32_t pid, std::uint32_t parent_pid, std::str
   known.comm = std::move(comm);
 }
 
-std::string OpenedFiles::comm(std::uint32_t pid) const {
+OpenedFiles::Program OpenedFiles::program_of(std::uint32_t pid) const {
   const auto found = programs_.find(pid);
-  return found != programs_.end() ? found->second.comm : "";
-}
-
-std::uint32_t OpenedFiles::parent(std::uint32_t pid) const {
-  const auto found = programs_.find(pid);
-  return found != programs_.end() ? found->second.parent_pid : 0;
-}
-
-std::uint64_t OpenedFiles::program_since_ns(std::uint32_t pid) const {
-  const auto found = programs_.find(pid);
-  return found != programs_.end() ? found->second.since_ns : 0;
+  return found != programs_.end() ? found->second : Program{};
 }
 
 std::optional<std::uint64_t> OpenedFiles::found(std::uint32_t pid, const FileId& file) {

@@ -38,10 +38,13 @@ class OpenedFiles {
   // A target from before the session began.
   void is_there(std::uint32_t pid, std::uint32_t parent_pid, std::string comm);
 
-  // Of the program that a process runs, or ran when it ended, and since when; empty or 0 when that is not known.
-  std::string comm(std::uint32_t pid) const;
-  std::uint32_t parent(std::uint32_t pid) const;
-  std::uint64_t program_since_ns(std::uint32_t pid) const;
+  struct Program {
+    std::string comm;
+    std::uint64_t since_ns = 0;
+    std::uint32_t parent_pid = 0;
+  };
+  // What a process runs, or ran when it ended; empty and 0 where that is not known.
+  Program program_of(std::uint32_t pid) const;
   // Whether it has been heard of.
   bool knows(std::uint32_t pid) const { return programs_.contains(pid); }
 
@@ -59,12 +62,6 @@ class OpenedFiles {
   std::vector<OpenedFile> take_ended();
 
  private:
-  struct Program {
-    std::string comm;
-    std::uint64_t since_ns = 0;
-    std::uint32_t parent_pid = 0;
-  };
-
   void end_before(std::uint32_t pid, std::uint64_t time_ns);
   Program& program(std::uint32_t pid);
 

@@ -34,7 +34,7 @@ Result<void> TargetSession::meet(const Copy& copy, bool is_new) {
 
 std::string TargetSession::name_of(std::uint32_t pid) const {
   std::string comm = comm_of(pid);
-  if (comm.empty()) comm = opened_.comm(pid);
+  if (comm.empty()) comm = opened_.program_of(pid).comm;
   return comm.empty() ? verification_.comm(pid) : comm;
 }
 
@@ -123,12 +123,12 @@ void TargetSession::look_at_sighted(const wp_sighting& sighting) {
 bool TargetSession::look_at_mapped(const MapEvent& event) {
   // One that has ended is no target any more.
   if (!tracer_->processes().is_target(event.pid) && !opened_.knows(event.pid)) return false;
-  auto probes = finder_.look_up(event.pid, event.mapping, opened_.parent(event.pid));
+  auto probes = finder_.look_up(event.pid, event.mapping, opened_.program_of(event.pid).parent_pid);
   if (probes && *probes == nullptr) return false;
   if (only_file_ && (probes ? (*probes)->on_disk : event.mapping.file).inode != only_file_->on_disk.inode) return false;
   std::string comm = name_of(event.pid);
   // A look may have found what this tells of before it was heard.
-  const std::uint64_t since_ns = opened_.program_since_ns(event.pid);
+  const std::uint64_t since_ns = opened_.program_of(event.pid).since_ns;
   const bool is_second = verification_.has_found(event.pid, event.mapping.path, since_ns, event.time_ns);
   const OpenedFile opened{event.pid, comm, event.mapping, event.time_ns, probes.value_or(nullptr), is_second};
   if (!opened_.add(opened)) {
@@ -179,7 +179,7 @@ void TargetSession::tell_of_ended(const OpenedFile& opened) {
                                                                    : unverified::ended_unseen;
   verification_.add({opened.pid, opened.comm, opened.mapping.path, why.name, elapsed_ns()});
   if (probes == nullptr || attachments_.has(*probes) || refused_.contains(probes->on_disk)) return;
-  const FileDescriptor file = CopyFinder::open_mapped(opened.pid, opened.mapping, opened_.parent(opened.pid));
+  const FileDescriptor file = CopyFinder::open_mapped(opened.pid, opened.mapping, opened_.program_of(opened.pid).parent_pid);
   if (!file.ok()) return;
   if (auto attached = attachments_.attach(*probes, file, opened.mapping.path); !attached) {
     warnings_.push_back(attached.error());

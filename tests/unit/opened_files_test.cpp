@@ -40,7 +40,7 @@ TEST(OpenedFiles, OfTheProgramBeforeHaveEndedWithIt) {
   files.add(opened(7, 101, 60));
   EXPECT_EQ(inodes(files.take_ended()), std::vector<std::uint64_t>{100});
   EXPECT_EQ(files.waiting_since(UINT64_MAX), std::vector<std::uint32_t>{7});
-  EXPECT_EQ(files.comm(7), "next");
+  EXPECT_EQ(files.program_of(7).comm, "next");
   files.add(opened(7, 102, 54));
   EXPECT_EQ(inodes(files.take_ended()), std::vector<std::uint64_t>{102}) << "heard of late";
 }
