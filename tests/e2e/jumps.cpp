@@ -2,13 +2,8 @@
 //
 // Waits that are left by longjmp, and those that must not be taken for them, for longjmp_test.py: jumps KIND NUMBER [stay].
 // Prints how many waits have ended by key, and how many were left; with "stay", it then goes on until its standard input ends.
-#include <pthread.h>
-#include <ucontext.h>
 #include <unistd.h>
 
-#include <csetjmp>
-#include <csignal>
-#include <coroutine>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -16,9 +11,9 @@
 #include <string>
 #include <thread>
 #include <utility>
-#include <vector>
 
 #include "tests/e2e/jumps.h"
+#include "tests/runtime/suspended.h"
 
 namespace {
 
@@ -88,65 +83,20 @@ void exceptions(long n) {
   ended["jumps.around"] = n;
 }
 
-struct Task {
-  struct promise_type {
-    Task get_return_object() { return {std::coroutine_handle<promise_type>::from_promise(*this)}; }
-    std::suspend_never initial_suspend() noexcept { return {}; }
-    std::suspend_always final_suspend() noexcept { return {}; }
-    void return_void() {}
-    void unhandled_exception() {}
-  };
-  std::coroutine_handle<promise_type> handle;
-};
-
-Task wait_in_coroutine() {
+test::Task wait_in_coroutine() {
   STATIC_SCOPED_WAIT_COUNTER(jumps.coroutine);
   co_await std::suspend_always{};
 }
 
 void coroutines(long n) {
-  for (int round = 0; round < 3; round++) {
-    std::vector<Task> tasks;
-    for (long i = 0; i < n; i++) tasks.push_back(wait_in_coroutine());
-    for (Task& task : tasks) {
-      task.handle.resume();
-      task.handle.destroy();
-    }
-  }
+  for (int round = 0; round < 3; round++) test::run_coroutines(n, wait_in_coroutine);
   ended["jumps.coroutine"] = 3 * n;
 }
 
-struct Fibre {
-  ucontext_t context;
-  std::vector<char> stack = std::vector<char>(16384);
-};
-ucontext_t scheduler;
-Fibre* running = nullptr;
-
-void wait_in_fibre() {
-  jumps::wait_around([] { swapcontext(&running->context, &scheduler); });
-}
-
-void resume(Fibre& fibre) {
-  running = &fibre;
-  swapcontext(&scheduler, &fibre.context);
-}
-
-__attribute__((noinline)) void start(Fibre& fibre) {
-  getcontext(&fibre.context);
-  fibre.context.uc_stack.ss_sp = fibre.stack.data();
-  fibre.context.uc_stack.ss_size = fibre.stack.size();
-  fibre.context.uc_link = &scheduler;
-  makecontext(&fibre.context, wait_in_fibre, 0);
-  resume(fibre);
-}
+void wait_in_fibre() { jumps::wait_around(test::leave_fibre); }
 
 void fibres(long n) {
-  for (int round = 0; round < 3; round++) {
-    std::vector<Fibre> all(static_cast<std::size_t>(n));
-    for (Fibre& fibre : all) start(fibre);
-    for (Fibre& fibre : all) resume(fibre);
-  }
+  for (int round = 0; round < 3; round++) test::run_fibres(n, wait_in_fibre);
   ended["jumps.around"] = 3 * n;
 }
 

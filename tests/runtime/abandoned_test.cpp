@@ -3,18 +3,16 @@
 // Guards that a longjmp leaves behind: their slots come back, and no guard that lives is taken for one of them.
 #include <gtest/gtest.h>
 
-#include <ucontext.h>
 #include <unistd.h>
 
-#include <coroutine>
 #include <thread>
-#include <vector>
 
 #include <waitprobe/wait_counter.h>
 
 #include "src/runtime/thread_state.h"
 #include "tests/runtime/abandon.h"
 #include "tests/runtime/blocks.h"
+#include "tests/runtime/suspended.h"
 
 namespace {
 
@@ -33,54 +31,12 @@ void arm() {
 
 std::uint64_t left_behind() { return test::arena().abandoned_cnt + static_cast<std::uint64_t>(test::open_slots()); }
 
-// A coroutine that waits until it is resumed once more.
-struct Task {
-  struct promise_type {
-    Task get_return_object() { return {std::coroutine_handle<promise_type>::from_promise(*this)}; }
-    std::suspend_never initial_suspend() noexcept { return {}; }
-    std::suspend_always final_suspend() noexcept { return {}; }
-    void return_void() {}
-    void unhandled_exception() {}
-  };
-  std::coroutine_handle<promise_type> handle;
-};
-
-Task wait_in_coroutine() {
+test::Task wait_in_coroutine() {
   STATIC_SCOPED_WAIT_COUNTER(abandoned.coroutine);
   co_await std::suspend_always{};
 }
 
-// Fibres that wait until they are resumed once more.
-struct Fibre {
-  ucontext_t context;
-  std::vector<char> stack = std::vector<char>(16384);
-};
-ucontext_t scheduler;
-Fibre* running = nullptr;
-
-void wait_in_fibre() {
-  test::wait_around([] { swapcontext(&running->context, &scheduler); });
-}
-
-void resume(Fibre& fibre) {
-  running = &fibre;
-  swapcontext(&scheduler, &fibre.context);
-}
-
-__attribute__((noinline)) void start(Fibre& fibre) {
-  getcontext(&fibre.context);
-  fibre.context.uc_stack.ss_sp = fibre.stack.data();
-  fibre.context.uc_stack.ss_size = fibre.stack.size();
-  fibre.context.uc_link = &scheduler;
-  makecontext(&fibre.context, wait_in_fibre, 0);
-  resume(fibre);
-}
-
-std::vector<Fibre> start_fibres(int n) {
-  std::vector<Fibre> fibres(static_cast<std::size_t>(n));
-  for (Fibre& fibre : fibres) start(fibre);
-  return fibres;
-}
+void wait_in_fibre() { test::wait_around(test::leave_fibre); }
 
 }  // namespace
 
@@ -164,14 +120,7 @@ TEST(Abandoned, is_no_wait_that_an_exception_ends) {
 
 TEST(Abandoned, is_no_wait_of_a_coroutine) {
   arm();
-  for (int round = 0; round < 2; round++) {
-    std::vector<Task> tasks;
-    for (int i = 0; i < 10'000; i++) tasks.push_back(wait_in_coroutine());
-    for (Task& task : tasks) {
-      task.handle.resume();
-      task.handle.destroy();
-    }
-  }
+  for (int round = 0; round < 2; round++) test::run_coroutines(10'000, wait_in_coroutine);
   EXPECT_EQ(records(), 1U + 20'000U);
   EXPECT_EQ(left_behind(), 0U);
   EXPECT_EQ(test::arena().lost_stale, 0U);
@@ -179,9 +128,7 @@ TEST(Abandoned, is_no_wait_of_a_coroutine) {
 
 TEST(Abandoned, is_no_wait_of_a_fibre) {
   arm();
-  for (int round = 0; round < 3; round++) {
-    for (Fibre& fibre : start_fibres(1'000)) resume(fibre);
-  }
+  for (int round = 0; round < 3; round++) test::run_fibres(1'000, wait_in_fibre);
   EXPECT_EQ(records(), 1U + 3'000U);
   EXPECT_EQ(left_behind(), 0U);
   EXPECT_EQ(test::arena().lost_stale, 0U);
@@ -192,7 +139,7 @@ TEST(Abandoned, waits_that_end_after_all_are_counted_as_lost) {
   arm();
   std::uint64_t lost = 0;
   for (int round = 0; round < 2; round++) {
-    for (Fibre& fibre : start_fibres(6'000)) resume(fibre);
+    test::run_fibres(6'000, wait_in_fibre);
     EXPECT_EQ(test::open_slots(), 0);
     if (round == 0) lost = test::arena().lost_stale;
   }
