@@ -11,6 +11,7 @@
 #include "src/view/group_table.h"
 #include "src/view/hist_bars.h"
 #include "src/view/loss_lines.h"
+#include "src/view/note_lines.h"
 #include "src/view/units.h"
 #include "src/view/unverified_lines.h"
 
@@ -73,8 +74,6 @@ std::string percent(const Coverage& coverage) {
          " %";
 }
 
-std::string waits(std::uint64_t count) { return std::to_string(count) + (count == 1 ? " wait" : " waits"); }
-
 void print_coverage(std::ostream& out, const Snapshot& snapshot, std::size_t width) {
   std::string text = coverage_text(snapshot);
   if (const std::size_t end = text.find("; "); end != std::string::npos && text.size() > width) text.replace(end, 2, "\n  ");
@@ -82,10 +81,7 @@ void print_coverage(std::ostream& out, const Snapshot& snapshot, std::size_t wid
   if (snapshot.left_out_cnt != 0) out << "  not shown: " << waits(snapshot.left_out_cnt) << " of other keys\n";
   print_losses(out, snapshot.losses);
   if (snapshot.has_pytorch) out << "  " << pytorch_note << '\n';
-  if (snapshot.clamped_cnt != 0) out << "  " << waits(snapshot.clamped_cnt) << " counted as 0 ns: their clock went backwards\n";
-  if (snapshot.abandoned_cnt != 0) {
-    out << "  " << waits(snapshot.abandoned_cnt) << " abandoned: left by longjmp, they never ended\n";
-  }
+  for (const std::string& line : note_lines(snapshot)) out << "  " << line << '\n';
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "src/view/escape.h"
 #include "src/view/heat_map.h"
 #include "src/view/hist_table.h"
+#include "src/view/note_lines.h"
 #include "src/view/units.h"
 #include "src/view/unverified_lines.h"
 
@@ -64,6 +65,7 @@ void print_top(std::ostream& out, const History& history, const PageOptions& opt
     out << "<p class=\"lost\">" << html(line) << "</p>\n";
   }
   if (history.total.has_pytorch) out << "<p>" << html(pytorch_note) << "</p>\n";
+  for (const std::string& line : note_lines(history.total)) out << "<p>" << html(line) << "</p>\n";
   out << "</header>\n";
 }
 

@@ -7,6 +7,7 @@
 #include "src/view/escape.h"
 #include "src/view/frame_text.h"
 #include "src/view/group_column.h"
+#include "src/view/note_lines.h"
 #include "src/view/unverified_lines.h"
 #include "src/view/units.h"
 
@@ -87,8 +88,6 @@ void print_wait(std::ostream& out, const OpenWait& wait, const Rows& rows, const
   if (!wait.no_stack_reason.empty()) print_detail(out, "no stack: " + escape(wait.no_stack_reason), options);
   print_frames(out, wait.stack, indent + 2, options.width, options.colours);
 }
-
-std::string waits(std::size_t count) { return std::to_string(count) + (count == 1 ? " wait" : " waits"); }
 
 void print_lasting(std::ostream& out, const std::vector<const OpenWait*>& lasting, const Rows& rows) {
   if (lasting.empty()) return;

@@ -11,6 +11,7 @@
 #include "src/view/escape.h"
 #include "src/view/hist_bars.h"
 #include "src/view/hist_table.h"
+#include "src/view/note_lines.h"
 #include "src/view/units.h"
 
 namespace waitprobe {
@@ -20,6 +21,18 @@ constexpr std::size_t frame_lines = 5;  // title, summary, header; alert or end,
 constexpr std::size_t least_key_width = 16, process_width = 10, pid_width = 7;
 
 const Snapshot& shown(const TopState& state, const TopData& data) { return state.totals ? *data.total : data.interval; }
+
+// Where there is room for as many rows; a screen that is lower has rows instead.
+std::vector<std::string> notes_of(const TopState& state, const TopData& data, std::size_t rows_of_screen) {
+  auto notes = note_lines(shown(state, data));
+  if (rows_of_screen < frame_lines + 2 * notes.size()) notes.clear();
+  return notes;
+}
+
+std::size_t room_for_rows(const TopState& state, const TopData& data, std::size_t rows_of_screen) {
+  const std::size_t others = frame_lines + notes_of(state, data, rows_of_screen).size();
+  return rows_of_screen > others ? rows_of_screen - others : 0;
+}
 
 RowId id_of(const Series& series) { return {series.process_start_ticks, series.pid, series.key, series.distinct}; }
 
@@ -265,7 +278,7 @@ void press(TopState& state, const TopData& data, TopKey key, const std::string& 
   }
   const auto rows = rows_of(state, data);
   find_selection(state, rows);
-  const std::size_t at = state.selected_row, page = rows_of_screen > frame_lines ? rows_of_screen - frame_lines : 1;
+  const std::size_t at = state.selected_row, page = std::max<std::size_t>(room_for_rows(state, data, rows_of_screen), 1);
   switch (key) {
     case TopKey::text:
       if (text.size() == 1) press_letter(state, text[0]);
@@ -320,12 +333,13 @@ void add_quiet_series(Snapshot& interval, const Snapshot& total) {
 
 std::vector<TopLine> render(TopState& state, const TopData& data, std::size_t rows, std::size_t columns_of_screen) {
   const Layout layout = layout_of(state, data, columns_of_screen);
-  const std::size_t room = rows > frame_lines ? rows - frame_lines : 0;
+  const std::size_t room = room_for_rows(state, data, rows);
   std::vector<TopLine> lines = {
       {title_of(state, data), TopStyle::title}, summary_of(state, data), {header_of(state, layout), TopStyle::header}};
   auto body = body_of(state, data, layout, room, columns_of_screen);
   body.resize(room);
   lines.insert(lines.end(), body.begin(), body.end());
+  for (const std::string& note : notes_of(state, data, rows)) lines.push_back({note, TopStyle::plain});
   lines.push_back(alert_of(data));
   lines.push_back(bottom_of(state));
   // A screen that is too low keeps its beginning.

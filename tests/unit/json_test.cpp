@@ -29,7 +29,7 @@ TEST(Json, HoldsWhatTheContractSays) {
   EXPECT_EQ(json["coverage"]["observed"], 7);
   EXPECT_EQ(json["coverage"]["lost"], 66);
   EXPECT_EQ(json["clamped"], 10);
-  EXPECT_EQ(json["abandoned"], 12);
+  EXPECT_EQ(json["abandoned"], 23);
   for (const LossRow& loss : all_losses) EXPECT_GT(json["losses"][loss.name], 0) << loss.name;
   const auto& one = json["series"][0];
   EXPECT_EQ(one["pid"], 17);

@@ -93,10 +93,14 @@ TEST(Page, TellsWhatWasLostAndWhatCameLate) {
   Snapshot s = snapshot({series("a", {5})});
   s.losses.gap = 3;
   s.attached_late = {{17, "x<", "/y", second_ns}};
+  s.abandoned_cnt = 1;
+  s.clamped_cnt = 2;
   const std::string page = page_of(of({s}));
   EXPECT_NE(page.find("25.00 % of what was seen; 1 process attached late"), std::string::npos);
   EXPECT_NE(page.find("lost: gap 3 (overwritten before they were fetched)"), std::string::npos);
   EXPECT_NE(page.find("counted from 1.00s on: x&lt; (17), /y"), std::string::npos);
+  EXPECT_NE(page.find("<p>1 wait abandoned: left by longjmp, they never ended</p>"), std::string::npos);
+  EXPECT_NE(page.find("<p>2 waits counted as 0 ns: their clock went backwards</p>"), std::string::npos);
 }
 
 TEST(Page, DrawsAHundredKeysAndListsAll) {

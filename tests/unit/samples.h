@@ -100,7 +100,7 @@ inline Snapshot with_losses() {
               .unfollowed = 9,
               .ring_full = 10};
   s.clamped_cnt = 10;
-  s.abandoned_cnt = 12;
+  s.abandoned_cnt = 23;  // of which 11 have ended after all
   s.attached_late = {{17, "server", "/opt/plugins/" + std::string(90, 'p') + ".so", 1'500'000'000}};
   return s;
 }

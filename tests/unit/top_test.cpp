@@ -94,6 +94,13 @@ TEST(Top, LossesAndItsTargetsEnd) {
   expect_golden("top_ended.txt", screen({}, data));
 }
 
+TEST(Top, ALowScreenHasRowsRatherThanNotes) {
+  const TopData data = data_of(with_losses());
+  EXPECT_NE(screen({}, data, 9).find("longjmp"), std::string::npos);
+  EXPECT_EQ(screen({}, data, 8).find("longjmp"), std::string::npos);
+  EXPECT_NE(screen({}, data, 8).find("a.key.that"), std::string::npos);
+}
+
 TEST(Top, HasAsManyLinesAsTheWindowAndNoneIsWider) {
   for (const Snapshot& s :
        {of_one_process(), of_two_processes(), with_nasty_keys(), with_losses(), of_extremes(), of_many(100), snapshot({})}) {

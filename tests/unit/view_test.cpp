@@ -39,6 +39,14 @@ TEST(Table, NastyKeys) { expect_golden("table_nasty.txt", table(with_nasty_keys(
 TEST(Table, NastyNames) { expect_golden("table_nasty_names.txt", table(with_nasty_names())); }
 TEST(Table, Bars) { expect_golden("table_bars.txt", table(of_one_process(), {.bars = true})); }
 TEST(Table, Losses) { expect_golden("table_losses.txt", table(with_losses())); }
+TEST(Table, WaitsThatEndedAfterAllAreNotAbandoned) {
+  Snapshot s = of_one_process();
+  s.abandoned_cnt = 3;
+  s.losses.stale = 2;
+  EXPECT_NE(table(s).find("\n  1 wait abandoned: left by longjmp"), std::string::npos) << table(s);
+  s.losses.stale = 4;  // in an interval: they had been taken for abandoned before it
+  EXPECT_EQ(table(s).find("longjmp"), std::string::npos) << table(s);
+}
 TEST(Table, WhatIsNotVerified) {
   expect_golden("table_unverified.txt", table(with_unverified()));
   Snapshot nothing = snapshot({});

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+//
+// What is to be known of waits although nothing was lost.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "src/model/snapshot.h"
+
+namespace waitprobe {
+
+// "1 wait", "2 waits".
+std::string waits(std::uint64_t count);
+
+// Of clocks that went backwards, and of waits that never ended. Lines of 80 columns at the most.
+std::vector<std::string> note_lines(const Snapshot& snapshot);
+
+}  // namespace waitprobe
