@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // Waits that are left by longjmp, and those that must not be taken for them, for longjmp_test.py: jumps KIND NUMBER [stay].
-// Prints how many waits have ended by key, and how many were left; with "stay", it then goes on until its standard input ends.
+// Prints how many waits have ended by key, and how many were left; with "stay", it then does what its standard input says.
 #include <unistd.h>
 
 #include <cstdio>
@@ -140,6 +140,21 @@ void print_truth() {
   std::fflush(stdout);
 }
 
+char** arguments;
+
+void leave_again() { run(arguments[1], std::atol(arguments[2])); }
+
+// By bytes: w, a wait of another thread; l, others are left as before; o, one is open from now on.
+void stay() {
+  for (char byte; read(STDIN_FILENO, &byte, 1) > 0;) {
+    if (byte == 'w') std::thread(jumps::wait_elsewhere).join();
+    if (byte == 'l') leave_again();
+    std::puts("done");
+    std::fflush(stdout);
+    if (byte == 'o') jumps::wait_around(stay);
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -151,9 +166,6 @@ int main(int argc, char** argv) {
   ended["jumps.elsewhere"] = 1'000;
   print_truth();
   if (argc == 3) return 0;
-  for (char byte; read(STDIN_FILENO, &byte, 1) > 0;) {
-    std::thread(jumps::wait_elsewhere).join();
-    std::puts("waited");
-    std::fflush(stdout);
-  }
+  arguments = argv;
+  stay();
 }

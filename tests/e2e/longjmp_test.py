@@ -3,9 +3,11 @@
 
 import json
 import os
+import signal
+import tempfile
 
 import harness
-from harness import TOOL, Hist, Program, TestCase, built, run, wait_until
+from harness import TOOL, Hist, Program, TestCase, armed_word, built, run, wait_until
 
 JUMPS = built("waitprobe-jumps")
 TRACKED = {"WAITPROBE_TRACK": "1"}
@@ -21,8 +23,8 @@ def truth_of(text):
 
 
 class Counted(TestCase):
-    def counted(self, kind, number):
-        tool = self.started(Hist("--", JUMPS, kind, str(number)))
+    def counted(self, kind, number, *options):
+        tool = self.started(Hist(*options, "--", JUMPS, kind, str(number)))
         self.assertEqual(tool.wait(), 0, tool)
         snapshot = tool.last()
         truth = truth_of(tool.out)
@@ -42,6 +44,24 @@ class Counted(TestCase):
             with self.subTest(kind=kind):
                 self.assertEqual(self.counted(kind, number), (0, 0))
 
+    # How many were left is not known of a program that ends: there are no tracepoints then that would tell.
+    def test_they_lose_nothing_of_what_is_told_wait_by_wait(self):
+        for kind, number in [("one-place", 20_000), ("many-places", 100_000), ("inside-others", 3_000), ("handlers", 3_000),
+                             ("never-stopped", 20_000), *MUST_BE_EXACT]:
+            with self.subTest(kind=kind):
+                self.counted(kind, number, "--per-event")
+
+    # Stacks that look as if they were one: what ends after all is lost, and is told of as that alone.
+    def test_those_that_end_after_all_are_losses(self):
+        ran = run(TOOL, "hist", "--json", "--", JUMPS, "fibres", "6000")
+        snapshot, truth = json.loads(ran.out.splitlines()[-1]), truth_of(ran.out)
+        stale = snapshot["losses"]["stale"]
+        self.assertGreater(stale, 0)
+        self.assertEqual(snapshot["coverage"], {"observed": sum(truth["keys"].values()) - stale, "lost": stale})
+        text = run(TOOL, "hist", "--", JUMPS, "fibres", "6000")
+        self.assertIn("lost: stale", text.out)
+        self.assertNotIn("longjmp", text.out)
+
     # Of 20,000 blocks of one thread, and those of others behind them.
     def test_waits_that_are_never_stopped_hide_no_others(self):
         self.assertEqual(self.counted("never-stopped", 600_000), (0, 0))
@@ -54,6 +74,20 @@ class Counted(TestCase):
         self.assertNotIn("thread", ran.out)
 
 
+class Recorded(TestCase):
+    def test_a_recording_keeps_how_many_there_were(self):
+        with tempfile.TemporaryDirectory() as folder:
+            file, page = os.path.join(folder, "recording"), os.path.join(folder, "page.html")
+            recorded = run(TOOL, "record", "-o", file, "--", JUMPS, "one-place", "20000")
+            self.assertEqual(recorded.process.returncode, 0, recorded)
+            line = "19999 waits abandoned: left by longjmp, they never ended"
+            self.assertIn(line, run(TOOL, "report", file).out)
+            self.assertEqual(json.loads(run(TOOL, "report", "--json", file).out.splitlines()[-1])["abandoned"], 19_999)
+            run(TOOL, "report", "--html", page, file)
+            with open(page, encoding="utf-8") as text:
+                self.assertIn(line, text.read())
+
+
 class Staying(Program):
     def __init__(self, kind, number, env=None):
         child_in, self.stdin_fd = os.pipe()
@@ -61,10 +95,19 @@ class Staying(Program):
         os.close(child_in)
         wait_until(lambda: '{"left"' in self.out or self.process.poll() is not None, "the waits were left")
 
+    def do(self, what):
+        before = self.out.count("done")
+        os.write(self.stdin_fd, what)
+        wait_until(lambda: self.out.count("done") > before, "it has done so")
+
     def wait_once(self):
-        before = self.out.count("waited")
-        os.write(self.stdin_fd, b"w")
-        wait_until(lambda: self.out.count("waited") > before, "it has waited")
+        self.do(b"w")
+
+    def leave_again(self):
+        self.do(b"l")
+
+    def open_one(self):
+        self.do(b"o")
 
     def kill(self):
         super().kill()
@@ -93,7 +136,64 @@ class AttachedLate(TestCase):
         self.assertEqual(tool.counts(), {"jumps.elsewhere": 1})
 
 
+    def test_those_that_are_left_from_then_on_are_told_of(self):
+        for options in ([], ["--per-event"]):
+            with self.subTest(options=options):
+                target = self.started(Staying("one-place", 20_000))
+                tool = self.started(Hist("-p", target.pid, *options))
+                target.leave_again()
+                target.wait_once()
+                self.assertEqual(tool.stop(), 0, tool)
+                self.assertEqual(tool.last().get("abandoned"), 19_999)
+                self.assertEqual(tool.counts(), {"jumps.elsewhere": 1})
+                self.assert_all_seen(tool.last())
+
+
+# How many of those that were left may be listed as open: of one place the last, of others what fills the blocks that a start looks at.
+LISTED_AT_MOST = {("one-place", 20_000): 1, ("many-places", 1_000): 5 * 31, ("many-places", 100_000): 5 * 31, ("ever-higher", 3_000): 1,
+                  ("inside-others", 3_000): 5 * 31, ("handlers", 3_000): 31, ("exceptions", 1_000): 0, ("coroutines", 1_000): 0,
+                  ("fibres", 1_000): 0}
+
+
 class Stuck(TestCase):
+    def test_few_of_those_that_were_left_are_listed_and_no_others(self):
+        for (kind, number), at_most in LISTED_AT_MOST.items():
+            with self.subTest(kind=kind, number=number):
+                target = self.started(Staying(kind, number, TRACKED))
+                found, _ = self.stuck(target)
+                self.assertLessEqual(len(found["open"]), at_most, [wait["key"] for wait in found["open"]])
+                self.assertTrue(all(wait["key"].startswith("jumps.left.") for wait in found["open"]), found)
+                self.assertNotIn("crowded", found)
+                target.kill()
+
+    def test_one_that_is_open_stays_so_among_those_that_are_left(self):
+        for kind, number in (("one-place", 20_000), ("many-places", 100_000), ("inside-others", 3_000), ("never-stopped", 20_000)):
+            with self.subTest(kind=kind):
+                target = self.started(Staying(kind, number, TRACKED))
+                target.open_one()
+                target.leave_again()
+                found, _ = self.stuck(target)
+                self.assertEqual([wait["key"] for wait in found["open"]].count("jumps.around"), 1)
+                target.kill()
+
+    # Who looks later sees what was left open while somebody listened, and says that there may be more.
+    def test_those_that_are_left_while_watch_listens(self):
+        target = self.started(Staying("one-place", 20_000))
+        found, status = self.stuck(target)
+        self.assertEqual((found["open"], found["untracked"], status), ([], [target.pid], 4))
+        watch = self.started(Program([TOOL, "stuck", "--watch", "-i", "0.05", "--json", "--older", "0", "-p", target.pid]))
+        wait_until(lambda: armed_word(target.pid), "it listens")
+        target.leave_again()
+        seen = watch.out.count("\n")
+        wait_until(lambda: watch.out.count("\n") > seen + 1, "it has looked again")
+        watch.signal(signal.SIGINT)
+        self.assertIn(watch.wait(), (0, 3, 4), watch)
+        looks = [json.loads(line) for line in watch.out.splitlines()]
+        self.assertEqual(max(len(look["open"]) for look in looks), 1)
+        found, _ = self.stuck(target)
+        self.assertLessEqual(len(found["open"]), 1)
+        self.assertEqual(found["untracked"], [target.pid])
+
     def stuck(self, target):
         ran = run(TOOL, "stuck", "--json", "--older", "0", "-p", target.pid)
         return json.loads(ran.out), ran.process.returncode
