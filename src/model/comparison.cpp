@@ -304,7 +304,7 @@ ComparedKey compare_key(const KeyId& id, const Side& a, const Side& b, double er
 }
 
 ComparedSide describe(const History& history) {
-  return {history.columns.size(), history.total.elapsed_ns, history.total.coverage()};
+  return {history.columns.size(), history.total.elapsed_ns, history.total.coverage(), history.total.never_ended_cnt()};
 }
 
 double change_of_total(const ComparedKey& key) {

@@ -82,6 +82,7 @@ struct ComparedSide {
   std::size_t batches = 0;
   std::uint64_t elapsed_ns = 0;
   Coverage coverage;
+  std::uint64_t never_ended_cnt = 0;  // waits that are in no figure, since they were abandoned
 
   // Nothing is told of noise then, whatever is on the other side.
   bool has_too_few() const { return batches < least_batches; }

@@ -108,12 +108,15 @@ struct Snapshot {
   std::uint64_t left_out_cnt = 0;           // waits in series that keep_keys() left out: seen, though not here
   Losses losses;                            // of any key: what was lost has none
   std::uint64_t clamped_cnt = 0;            // waits whose clock went backwards, counted with a duration of 0
-  std::uint64_t abandoned_cnt = 0;          // waits that never ended, since a longjmp or so has left their guards
+  std::uint64_t abandoned_cnt = 0;          // waits that were taken for such as a longjmp or so has left, which never end
   std::vector<AttachedLate> attached_late;  // in order of elapsed_ns
   std::vector<Unverified> unverified;       // of an interval: those that had not ended before it
   bool has_pytorch = false;                 // in a target: of its waits, only those that have a counter can be seen
 
   Coverage coverage() const;
+
+  // Those that were abandoned: without those that have ended after all, which are losses.
+  std::uint64_t never_ended_cnt() const { return abandoned_cnt > losses.stale ? abandoned_cnt - losses.stale : 0; }
 
   // Whether all waits of all targets are in the series or among the losses: none was attached late, and of each it was read
   // that its guards are armed.

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "src/view/escape.h"
+#include "src/view/note_lines.h"
 #include "src/view/units.h"
 
 namespace waitprobe {
@@ -82,6 +83,7 @@ void print_side(std::ostream& out, const char* name, const std::string& what, co
   out << "   " << side.batches << (side.batches == 1 ? " batch of " : " batches of ") << format_duration(length_ns);
   if (side.coverage.lost != 0) out << ", " << side.coverage.lost << " waits were lost: count/s and total/s are too low";
   out << '\n';
+  if (side.never_ended_cnt != 0) out << "   " << abandoned_text(side.never_ended_cnt) << '\n';
 }
 
 void print_summary(std::ostream& out, const Comparison& comparison) {

@@ -142,6 +142,7 @@ Json to_json(const ComparedSide& side) {
   Json json = {{"batches", side.batches},
                {"elapsed_ns", side.elapsed_ns},
                {"coverage", {{"observed", side.coverage.observed}, {"lost", side.coverage.lost}}}};
+  if (side.never_ended_cnt != 0) json["abandoned"] = side.never_ended_cnt;
   if (side.has_too_few()) json["too_few"] = true;
   return json;
 }

@@ -14,6 +14,9 @@ namespace waitprobe {
 // "1 wait", "2 waits".
 std::string waits(std::uint64_t count);
 
+// "12 waits abandoned: ...".
+std::string abandoned_text(std::uint64_t count);
+
 // Of clocks that went backwards, and of waits that never ended. Lines of 80 columns at the most.
 std::vector<std::string> note_lines(const Snapshot& snapshot);
 

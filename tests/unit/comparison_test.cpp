@@ -12,6 +12,7 @@
 #include <sstream>
 
 #include "src/view/comparison_lines.h"
+#include "src/view/json.h"
 #include "tests/unit/build_snapshot.h"
 #include "tests/unit/golden.h"
 
@@ -361,6 +362,17 @@ TEST(Comparison, TooFewIntervalsAreToldInTheHeading) {
   std::ostringstream out;
   print_comparison(out, of(3, 2), {"a", "b", 80, Colours::no});
   EXPECT_LT(out.str().find("Too few intervals to judge: A has 3, B has 2, and each side needs 5."), out.str().find("count/s"));
+}
+
+TEST(Comparison, WaitsThatNeverEndedAreToldOf) {
+  History b = history({snapshot({})});
+  b.total.abandoned_cnt = 9;
+  b.total.losses.stale = 2;
+  std::ostringstream out;
+  print_comparison(out, compare(b, b), {"a", "b", 80, Colours::no});
+  print_json(out, compare(b, b));
+  EXPECT_NE(out.str().find("\n   7 waits abandoned: left by longjmp, they never ended\n"), std::string::npos) << out.str();
+  EXPECT_NE(out.str().find("\"abandoned\":7"), std::string::npos);
 }
 
 TEST(Comparison, LooksAsItDid) {
