@@ -16,7 +16,7 @@
 
 #define WP_ROOT_MAGIC_ASM 0x31746f6f72707477 /* "wtproot1", as an assembler reads it */
 #define WP_ROOT_MAGIC 0x31746f6f72707477ULL
-#define WP_ABI_VERSION 2
+#define WP_ABI_VERSION 3
 
 #define WP_COUNTER_BUCKETS 1024 /* heads of the hash table of counters */
 #define WP_CHUNKS 16            /* chunk i holds WP_FIRST_CHUNK_BLOCKS << i thread blocks */
@@ -65,7 +65,7 @@ struct wp_root {
   __u32 clock;             /* enum wp_clock */
   __u32 prepared;          /* enum wp_prepared */
   __u64 chunks[WP_CHUNKS]; /* addresses of arrays of struct wp_block, 0 where not yet needed */
-  __u64 lost_memory;       /* waits that found no memory */
+  __u64 lost_memory;       /* waits that found none while there was no arena to count them in */
 };
 WP_ASSERT_SIZE(struct wp_root, 192);
 
@@ -80,8 +80,9 @@ struct wp_arena {
   __u64 lost_stale;     /* waits that ended after their slots had been taken back */
   __u64 suspect_cnt;    /* for the library: open waits whose guards may be gone */
   __u64 searched;       /* for the library: the number of the block after which to look for a free one */
+  __u64 lost_memory;    /* waits that found no memory */
 };
-WP_ASSERT_SIZE(struct wp_arena, 72);
+WP_ASSERT_SIZE(struct wp_arena, 80);
 
 /* A counter, on the heap, never freed. The argument `key` of the probes is the address of key[0], so BPF finds the rest
  * right in front of it. */
@@ -221,6 +222,21 @@ struct wp_thread_key {
 };
 WP_ASSERT_SIZE(struct wp_thread_key, 8);
 #define WP_THREAD_COPIES 16
+
+/* A copy of the library in a process: it has one arena. */
+struct wp_arena_key {
+  __u32 pid;
+  __u32 index; /* of the copy, below WP_THREAD_COPIES */
+};
+WP_ASSERT_SIZE(struct wp_arena_key, 8);
+
+struct wp_known_arena {
+  __u64 incarnation;
+  __u64 arena; /* address of struct wp_arena */
+};
+WP_ASSERT_SIZE(struct wp_known_arena, 16);
+
+#define WP_LAST_ARENAS 4096 /* processes that have ended, or whose threads have, and had lost something */
 
 /* One of them. */
 struct wp_owned_block {

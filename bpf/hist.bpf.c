@@ -10,6 +10,7 @@
 #include <bpf/usdt.bpf.h>
 
 #include "abi.h"
+#include "arenas.h"
 #include "batches.h"
 #include "owners.h"
 #include "series.h"
@@ -31,6 +32,7 @@ static __noinline int count_stop(struct pt_regs *ctx) {
   if (bpf_probe_read_user(&counter, sizeof(counter), (void *)address)) goto unreadable;
   struct wp_arena arena;
   if (bpf_probe_read_user(&arena, sizeof(arena), (void *)counter.arena)) goto unreadable;
+  remember_arena(arena.incarnation, counter.arena);
   add_wait_at(slot_of(arena.incarnation, address, bpf_get_smp_processor_id(), CURRENT), duration_ns);
   return 0;
 unreadable:
@@ -74,6 +76,7 @@ static __noinline int meet_block(struct pt_regs *ctx) {
     state->offset_ns = monotonic_offset_ns();
   }
   remember_owner(block, &head, state);
+  remember_arena(head.incarnation, head.arena);
   return 0;
 }
 
@@ -94,20 +97,25 @@ int introduce(void *ctx) {
 
 /* ---- threads that die ----------------------------------------------------------------------------------------- */
 
+static __always_inline void bring_rest(int dies) {
+  bring_own(dies);
+  keep_all_counts(bpf_get_current_pid_tgid() >> 32, dies && is_last_thread());
+}
+
 /* Tracepoints by way of perf, and not tp_btf: from 7.0 or so on a program on a tracepoint can be preempted there, and what
  * another thread would run meanwhile is passed over. Perf keeps it from being preempted. */
 
 /* A signal that may kill: of the others there are too many. */
 SEC("tp/signal/signal_deliver")
 int on_signal(struct trace_event_raw_signal_deliver *event) {
-  if (event->sa_handler == 0) bring_own(0);
+  if (event->sa_handler == 0) bring_rest(0);
   return 0;
 }
 
 /* Where exec is announced before it gives up the old memory. */
 SEC("tp/sched/sched_prepare_exec")
 int on_prepare_exec(void *ctx) {
-  bring_own(0);
+  bring_rest(0);
   return 0;
 }
 
@@ -115,7 +123,7 @@ int on_prepare_exec(void *ctx) {
 #define WP_ENTER(name)                \
   SEC("tp/syscalls/sys_enter_" #name) \
   int on_##name(void *ctx) {          \
-    bring_own(0);                     \
+    bring_rest(0);                    \
     return 0;                         \
   }
 WP_ENTER(execve)
@@ -125,7 +133,7 @@ WP_ENTER(exit_group)
 
 SEC("tp/sched/sched_process_exit")
 int on_thread_exit(void *ctx) {
-  bring_own(1);
+  bring_rest(1);
   forget_ended();
   return 0;
 }
@@ -145,6 +153,7 @@ SEC("tp_btf/sched_process_exec")
 int BPF_PROG(on_exec, struct task_struct *task, int old_tid, struct linux_binprm *program) {
   forget_own(old_tid);
   forget_own(task->pid);
+  keep_all_counts(task->tgid, 1);
   tell_of_exec(task);
   return 0;
 }

@@ -14,14 +14,6 @@ struct {
   __type(value, struct wp_owned_block);
 } threads SEC(".maps");
 
-/* What the copies of the library had lost when one of their threads ended, for the tool, which may come too late to read it. */
-struct {
-  __uint(type, BPF_MAP_TYPE_LRU_HASH);
-  __uint(max_entries, 4096);
-  __type(key, __u64); /* incarnation */
-  __type(value, struct wp_arena);
-} last_arenas SEC(".maps");
-
 /* Rounds over the blocks of a thread, for bpf_loop, which ends when they return 1. */
 struct own_blocks {
   struct wp_thread_key thread;
@@ -89,17 +81,6 @@ static __always_inline void take_handed(__u64 block, const struct head *head) {
   remember_owner(block, head, state);
 }
 
-/* What the copy has lost until now, for the tool, which may come too late to read it. Not inline: the stacks of functions that
- * call each other come to 512 bytes at most, and what follows goes deep. */
-static __noinline void keep_losses(const struct head *head) {
-  struct wp_arena arena;
-  if (!head) return; /* for the verifier */
-  if (bpf_probe_read_user(&arena, sizeof(arena), (void *)head->arena) || arena.incarnation != head->incarnation) return;
-  if (arena.lost_reentered | arena.lost_late | arena.clamped_cnt | arena.abandoned_cnt | arena.lost_stale) {
-    bpf_map_update_elem(&last_arenas, &head->incarnation, &arena, BPF_ANY);
-  }
-}
-
 /* Counts what a block still holds of a thread that dies. Others may be writing there: whoever has taken the block since the
  * thread gave it back (then it is left to them), or, when a parent is killed, its vfork child, which is not told apart. So the
  * records are copied first, and only those are claimed that were whole in the copy: bpf/abi.h says which. */
@@ -108,7 +89,6 @@ static __always_inline void take_last(const struct wp_owned_block *owned, struct
   struct wp_block_key key = owned->key;
   struct head head;
   if (read_head(block, &head) || head.incarnation != key.incarnation) return;
-  keep_losses(&head);
   __u64 end = head.written;
   int failed = head.written == head.handed || copy_ring(ring, block);
   if (read_head(block, &head) || (head.owner_tid && head.owner_tid != owned->owner_tid)) return;

@@ -50,11 +50,16 @@ static __always_inline void follow_child(__u32 from, __u32 to) {
   if (bpf_map_update_elem(&targets, &to, &yes, BPF_ANY)) __sync_fetch_and_add(&unfollowed_cnt, 1);
 }
 
+/* Whether the process of the current thread, which dies, ends with it. */
+static __always_inline int is_last_thread(void) {
+  struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+  return BPF_CORE_READ(task, signal, live.counter) == 0;
+}
+
 /* The pid of a process that has ended may be given to another. */
 static __always_inline void forget_ended(void) {
-  struct task_struct *task = (struct task_struct *)bpf_get_current_task();
   __u32 pid = bpf_get_current_pid_tgid() >> 32;
-  if (BPF_CORE_READ(task, signal, live.counter) == 0) bpf_map_delete_elem(&targets, &pid);
+  if (is_last_thread()) bpf_map_delete_elem(&targets, &pid);
 }
 
 /* The current process has started another program. */

@@ -39,16 +39,15 @@ void choose_programs(hist_bpf& skeleton, Transport transport, const KernelFeatur
   const auto& programs = skeleton.progs;
   const bool batches = transport == Transport::batches;
   bpf_program__set_autoload(programs.on_wait_stop, !batches);
-  for (bpf_program* program :
-       {programs.on_wait_batch, programs.on_wait_block, programs.claim, programs.introduce, programs.on_signal}) {
+  for (bpf_program* program : {programs.on_wait_batch, programs.on_wait_block, programs.claim, programs.introduce}) {
     bpf_program__set_autoload(program, batches);
   }
-  bpf_program__set_autoload(programs.on_prepare_exec, batches && kernel.exec_is_announced);
+  bpf_program__set_autoload(programs.on_prepare_exec, kernel.exec_is_announced);
   for (bpf_program* program : {programs.on_execve, programs.on_execveat}) {
-    bpf_program__set_autoload(program, batches && !kernel.exec_is_announced);
+    bpf_program__set_autoload(program, !kernel.exec_is_announced);
   }
   for (bpf_program* program : {programs.on_exit, programs.on_exit_group}) {
-    bpf_program__set_autoload(program, batches && !kernel.exit_is_early);
+    bpf_program__set_autoload(program, !kernel.exit_is_early);
   }
   for (bpf_program* program : {programs.on_wait_stop, programs.on_wait_batch, programs.on_wait_block}) {
     bpf_program__set_autoattach(program, false);
@@ -165,10 +164,27 @@ void HistProgram::remember_owner(std::uint32_t tid, const wp_owned_block& owned)
   }
 }
 
-std::optional<wp_arena> HistProgram::last_arena(std::uint64_t incarnation) const {
+void HistProgram::remember_arena(std::uint32_t pid, const wp_known_arena& arena) {
+  const int map = bpf_map__fd(skeleton_->maps.arenas);
+  for (wp_arena_key key = {pid, 0}; key.index < WP_THREAD_COPIES; key.index++) {
+    if (bpf_map_update_elem(map, &key, &arena, BPF_NOEXIST) == 0 || errno != EEXIST) return;
+    wp_known_arena known = {};
+    if (bpf_map_lookup_elem(map, &key, &known) == 0 && known.incarnation == arena.incarnation) return;
+  }
+}
+
+std::vector<wp_arena> HistProgram::last_arenas() const {
+  const int map = bpf_map__fd(skeleton_->maps.last_arenas);
+  std::vector<wp_arena> arenas;
+  std::uint64_t incarnation = 0;
   wp_arena arena;
-  if (bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.last_arenas), &incarnation, &arena) != 0) return std::nullopt;
-  return arena;
+  // Those that the kernel drops meanwhile may begin the round anew.
+  for (const std::uint64_t* previous = nullptr; bpf_map_get_next_key(map, previous, &incarnation) == 0;
+       previous = &incarnation) {
+    if (bpf_map_lookup_elem(map, &incarnation, &arena) == 0) arenas.push_back(arena);
+    if (arenas.size() >= 2 * WP_LAST_ARENAS) break;
+  }
+  return arenas;
 }
 
 std::uint64_t HistProgram::block_cnt() const { return skeleton_->bss->block_cnt; }

@@ -57,8 +57,11 @@ class HistProgram {
   // Says whose last records a block will hold when its thread dies: for blocks that were taken before we listened. `tid` is
   // ours for the thread that the block names in its own pid namespace.
   void remember_owner(std::uint32_t tid, const wp_owned_block& owned);
-  // What a copy of the library had lost when one of its threads ended last, if that was anything.
-  std::optional<wp_arena> last_arena(std::uint64_t incarnation) const;
+  // Says that a process has this copy of the library: for those that had waited before we listened.
+  void remember_arena(std::uint32_t pid, const wp_known_arena& arena);
+  // What copies of the library had counted when one of their threads ended last, of those where that was anything; no others
+  // than the last WP_LAST_ARENAS.
+  std::vector<wp_arena> last_arenas() const;
 
   std::uint64_t block_cnt() const;
   std::uint64_t untold_cnt() const;

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::size_t most_introduced = 4 * WP_POOL_SIZE;  // remembered; then forgotten, and introduced again
 // A process that gives itself another incarnation, or shows the root at other places, at each look.
-constexpr std::size_t most_ended = 4 * WP_BLOCKS_MAX, most_copies = 512;
+constexpr std::size_t most_ended = 4 * WP_BLOCKS_MAX, most_copies = 512, most_counts = 4 * WP_LAST_ARENAS;
 
 }  // namespace
 
@@ -28,7 +28,7 @@ void TracedCopies::add(const Copy& copy, bool is_new) {
   const auto arena = read_arena(memory, *root);
   if (!arena || arena->incarnation == traced.incarnation) return;
   // What a copy that we know has lost since it became another is ours as well.
-  become(traced, place, arena->incarnation, is_new || !is_fresh ? Counts{} : counts_of(*arena));
+  become(traced, place, *root, *arena, is_new || !is_fresh ? Counts{} : counts_of(*arena));
   if (by_batches_) remember_owners(memory, place.first, *root, *arena);
 }
 
@@ -48,37 +48,44 @@ void TracedCopies::remember_owners(const Memory& memory, std::uint32_t pid, cons
 }
 
 // From now on it is another program, or a fork, or has waited for the first time.
-void TracedCopies::become(Traced& copy, const Place& place, std::uint64_t incarnation, const Counts& base) {
-  if (copy.incarnation != 0) end(copy);
-  copy.incarnation = incarnation;
-  copy.counts = base;
+void TracedCopies::become(Traced& copy, const Place& place, const wp_root& root, const wp_arena& arena, const Counts& base) {
+  end(copy);
+  copy.incarnation = arena.incarnation;
+  counts_.try_emplace(arena.incarnation, base);
+  program_->remember_arena(place.first, {arena.incarnation, root.arena});
   copy.comm = comm_of(place.first);
   copy.process_start_ticks = start_ticks_of(place.first);
   copy.blocks = BlockReader();
-  incarnations_.insert(incarnation);
-  ended_.erase(incarnation);
+  incarnations_.insert(arena.incarnation);
+  ended_.erase(arena.incarnation);
 }
 
-// What a copy had counted when its last thread ended is known to the kernel alone.
-void TracedCopies::end(Traced& copy) {
+void TracedCopies::end(const Traced& copy) {
   if (copy.incarnation == 0) return;
-  if (const auto arena = program_->last_arena(copy.incarnation)) count(copy.counts, counts_of(*arena));
   incarnations_.erase(copy.incarnation);
   ended_.insert(copy.incarnation);
 }
 
-void TracedCopies::forget(std::uint64_t incarnation) {
-  if (!ended_.insert(incarnation).second) return;
-  Counts none;
-  if (const auto arena = program_->last_arena(incarnation)) count(none, counts_of(*arena));
-}
-
-void TracedCopies::count(Counts& known, const Counts& now) {
+void TracedCopies::count(const wp_arena& arena) {
+  Counts& known = counts_[arena.incarnation];
+  const Counts now = counts_of(arena);
   for (const auto one : all_counts) {
     const std::uint64_t later = std::max(now.*one, known.*one);
     sum_.*one += later - known.*one;
     known.*one = later;
   }
+}
+
+// What a copy had counted when its last thread ended is known to the kernel alone.
+void TracedCopies::count_last() {
+  std::set<std::uint64_t> last;
+  for (const wp_arena& arena : program_->last_arenas()) {
+    count(arena);
+    last.insert(arena.incarnation);
+  }
+  if (counts_.size() < most_counts + incarnations_.size()) return;
+  std::erase_if(counts_,
+                [&](const auto& known) { return !last.contains(known.first) && !incarnations_.contains(known.first); });
 }
 
 bool TracedCopies::look(bool last) {
@@ -94,6 +101,7 @@ bool TracedCopies::look(bool last) {
       entry = copies_.erase(entry);
     }
   }
+  count_last();
   return all_brought;
 }
 
@@ -102,12 +110,12 @@ bool TracedCopies::look_at(const Place& place, Traced& copy, bool last, std::uin
   const ProcessMemory memory(place.first);
   const auto root = read_root(memory, place.second);
   if (!root) return false;
-  if (root->lost_memory > copy.no_memory) no_memory_ += root->lost_memory - copy.no_memory;
+  if (root->lost_memory > copy.no_memory) sum_.no_memory += root->lost_memory - copy.no_memory;
   copy.no_memory = root->lost_memory;
   const auto arena = read_arena(memory, *root);
   if (!arena) return true;
-  if (arena->incarnation != copy.incarnation) become(copy, place, arena->incarnation, {});
-  count(copy.counts, counts_of(*arena));
+  if (arena->incarnation != copy.incarnation) become(copy, place, *root, *arena, {});
+  count(*arena);
   if (by_batches_) read_blocks(memory, *root, *arena, place, copy, last, blocks_left, all_brought);
   return true;
 }
@@ -170,7 +178,7 @@ void TracedCopies::make_room() {
 void TracedCopies::add_to(Snapshot& snapshot) const {
   snapshot.losses.reentered += sum_.reentered;
   snapshot.losses.late += sum_.late;
-  snapshot.losses.no_memory += no_memory_;
+  snapshot.losses.no_memory += sum_.no_memory;
   snapshot.losses.gap += gap_;
   snapshot.losses.stale += sum_.stale;
   snapshot.clamped_cnt += sum_.clamped;

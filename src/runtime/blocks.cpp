@@ -225,12 +225,6 @@ bool keep_block(wp_block& fresh) noexcept {
   return true;
 }
 
-// Never makes an arena: this may be a guard inside the mmap that makes it.
-void count(__u64 wp_arena::*what) noexcept {
-  auto* page = reinterpret_cast<wp_arena*>(__atomic_load_n(&waitprobe_root.arena, __ATOMIC_ACQUIRE));
-  __atomic_fetch_add(page != nullptr ? &(page->*what) : &waitprobe_root.lost_memory, 1U, __ATOMIC_RELAXED);
-}
-
 }  // namespace
 
 bool chunk_ready(unsigned index) noexcept { return chunk_at(index) != nullptr; }

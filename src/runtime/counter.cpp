@@ -109,7 +109,10 @@ Counter* find_counter(std::string_view key, CounterMemory from) noexcept {
   }
 }
 
-void count_no_memory() noexcept { __atomic_fetch_add(&waitprobe_root.lost_memory, 1U, __ATOMIC_RELAXED); }
+void count(__u64 wp_arena::*what) noexcept {
+  auto* page = reinterpret_cast<wp_arena*>(__atomic_load_n(&waitprobe_root.arena, __ATOMIC_ACQUIRE));
+  __atomic_fetch_add(page != nullptr ? &(page->*what) : &waitprobe_root.lost_memory, 1U, __ATOMIC_RELAXED);
+}
 
 Counter* counter_of(waitprobe_handle* handle) noexcept {
   void* known = __atomic_load_n(&handle->counter, __ATOMIC_ACQUIRE);

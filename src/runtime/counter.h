@@ -43,11 +43,15 @@ Counter* find_counter(std::string_view key, CounterMemory memory = CounterMemory
 // an executable and its plug-ins. Then the counter is looked up at each start.
 Counter* counter_of(waitprobe_handle* handle) noexcept;
 
-// A wait, or all of a key, that is not followed for want of memory.
-void count_no_memory() noexcept;
-
 // The arena of this copy, made on first use; null when there is no memory.
 wp_arena* arena() noexcept;
+
+// Raises a count of the arena; where there is none, of what found no memory. Never makes one: this may be a guard inside the
+// mmap that makes it.
+void count(__u64 wp_arena::*what) noexcept;
+
+// A wait, or all of a key, that is not followed for want of memory.
+inline void count_no_memory() noexcept { count(&wp_arena::lost_memory); }
 
 constexpr std::size_t arena_bytes = 65536;  // a page of any kernel, at the most
 

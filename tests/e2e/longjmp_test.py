@@ -15,6 +15,7 @@ TRACKED = {"WAITPROBE_TRACK": "1"}
 OPEN_AT_MOST = {
     ("one-place", 20_000): 1, ("one-place", 600_000): 1, ("many-places", 100_000): 150, ("ever-deeper", 3_000): 3_000,
     ("ever-higher", 3_000): 3_000, ("threads", 2_000): 3 * 2_000, ("inside-others", 10_000): 60, ("handlers", 5_000): 2}
+TRANSPORTS = ([], ["--per-event"])
 MUST_BE_EXACT = [("exceptions", 1_000), ("coroutines", 1_000), ("fibres", 1_000)]
 
 
@@ -33,31 +34,28 @@ class Counted(TestCase):
         return snapshot.get("abandoned", 0), truth["left"]
 
     def test_those_that_were_left_are_counted_as_abandoned_and_lose_nothing(self):
-        for (kind, number), open_at_most in OPEN_AT_MOST.items():
-            with self.subTest(kind=kind, number=number):
-                abandoned, left = self.counted(kind, number)
-                self.assertLessEqual(abandoned, left)
-                self.assertGreaterEqual(abandoned, left - open_at_most)
+        for options in TRANSPORTS:
+            for (kind, number), open_at_most in OPEN_AT_MOST.items():
+                with self.subTest(options=options, kind=kind, number=number):
+                    abandoned, left = self.counted(kind, number, *options)
+                    self.assertLessEqual(abandoned, left)
+                    self.assertGreaterEqual(abandoned, left - open_at_most)
 
     def test_those_that_end_are_exact(self):
-        for kind, number in MUST_BE_EXACT:
-            with self.subTest(kind=kind):
-                self.assertEqual(self.counted(kind, number), (0, 0))
-
-    # How many were left is not known of a program that ends: there are no tracepoints then that would tell.
-    def test_they_lose_nothing_of_what_is_told_wait_by_wait(self):
-        for kind, number in [("one-place", 20_000), ("many-places", 100_000), ("inside-others", 3_000), ("handlers", 3_000),
-                             ("never-stopped", 20_000), *MUST_BE_EXACT]:
-            with self.subTest(kind=kind):
-                self.counted(kind, number, "--per-event")
+        for options in TRANSPORTS:
+            for kind, number in MUST_BE_EXACT:
+                with self.subTest(options=options, kind=kind):
+                    self.assertEqual(self.counted(kind, number, *options), (0, 0))
 
     # Stacks that look as if they were one: what ends after all is lost, and is told of as that alone.
     def test_those_that_end_after_all_are_losses(self):
-        ran = run(TOOL, "hist", "--json", "--", JUMPS, "fibres", "6000")
-        snapshot, truth = json.loads(ran.out.splitlines()[-1]), truth_of(ran.out)
-        stale = snapshot["losses"]["stale"]
-        self.assertGreater(stale, 0)
-        self.assertEqual(snapshot["coverage"], {"observed": sum(truth["keys"].values()) - stale, "lost": stale})
+        for options in TRANSPORTS:
+            with self.subTest(options=options):
+                ran = run(TOOL, "hist", *options, "--json", "--", JUMPS, "fibres", "6000")
+                snapshot, truth = json.loads(ran.out.splitlines()[-1]), truth_of(ran.out)
+                stale = snapshot["losses"]["stale"]
+                self.assertGreater(stale, 0)
+                self.assertEqual(snapshot["coverage"], {"observed": sum(truth["keys"].values()) - stale, "lost": stale})
         text = run(TOOL, "hist", "--", JUMPS, "fibres", "6000")
         self.assertIn("lost: stale", text.out)
         self.assertNotIn("longjmp", text.out)
@@ -65,6 +63,7 @@ class Counted(TestCase):
     # Of 20,000 blocks of one thread, and those of others behind them.
     def test_waits_that_are_never_stopped_hide_no_others(self):
         self.assertEqual(self.counted("never-stopped", 600_000), (0, 0))
+        self.assertEqual(self.counted("never-stopped", 20_000, "--per-event"), (0, 0))
 
     def test_the_text_tells_of_them_and_blames_no_threads(self):
         ran = run(TOOL, "hist", "--", JUMPS, "one-place", "20000")

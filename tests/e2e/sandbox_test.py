@@ -33,14 +33,14 @@ class Sandboxed(Program):
 
 
 class Sandbox(TestCase):
-    def check(self, counts, workers, words, env=None, server=False, late=True):
-        """Attached to before and after the sandbox was entered."""
+    def check(self, counts, workers, words, env=None, server=False, late=True, options=(), kill=False):
+        """Attached to before and after the sandbox was entered. `kill`: it has ended when the tool looks at it."""
         program = self.started(Sandboxed(*words, env=env))
         if server and late:
             program.feed(1)
         if late:
             program.await_letters("s", workers)
-        tool = self.started(Hist("-f", PROGRAM))
+        tool = self.started(Hist(*options, "-f", PROGRAM))
         time.sleep(2 * TICK_S)  # by the coarse clock, what comes sooner may have come before
         if server and not late:
             program.feed(1)
@@ -49,6 +49,8 @@ class Sandbox(TestCase):
         program.await_letters("d", workers)
         self.assertEqual(program.out.count("d"), workers, f"alive: {program}")
         time.sleep(2 * TICK_S)
+        if kill:
+            program.kill()
         tool.stop()
         self.assertEqual(tool.counts(), counts, tool)
         if words[0] != "threads":
@@ -74,8 +76,11 @@ class Sandbox(TestCase):
         self.assert_all_seen(self.check({"box.wait": 4000}, 40, ["threads", 40], env={"WAITPROBE_PREPARE": "40"}))
 
     def test_what_finds_no_room_in_a_prepared_process_is_a_counted_loss(self):
-        snapshot = self.check({"box.wait": 1600}, 20, ["threads", 20], env={"WAITPROBE_PREPARE": "1"})
-        self.assertEqual(snapshot["losses"]["no_memory"], 400, snapshot["losses"])
+        for options in ((), ("--per-event",)):
+            for kill in (False, True):
+                with self.subTest(options=options, kill=kill):
+                    snapshot = self.check({"box.wait": 1600}, 20, ["threads", 20], env={"WAITPROBE_PREPARE": "1"}, options=options, kill=kill)
+                    self.assertEqual(snapshot["losses"]["no_memory"], 400, snapshot["losses"])
 
     def test_without_a_tool_own_tracking_makes_no_system_call_either(self):
         program = self.started(Sandboxed("filter", env={"WAITPROBE_TRACK": "1"}))
