@@ -64,6 +64,15 @@ const UnverifiedReason* Verification::doubt_of(const Copy& copy, const std::vect
   return copy.probes->shares_semaphore_page ? &unverified::shared_page : &unverified::word_is_zero;
 }
 
+// Of one that has ended: the kernel arms what maps the file, but for the page of another segment, and of a file that is there
+// several times.
+const UnverifiedReason* Verification::doubt_unread(const Copy& copy, const std::vector<Copy>& copies) {
+  if (copy.probes->shares_semaphore_page) return &unverified::shared_page;
+  const auto cnt = std::count_if(copies.begin(), copies.end(),
+                                 [&](const Copy& other) { return other.probes->on_disk == copy.probes->on_disk; });
+  return cnt > 1 ? &unverified::word_is_zero : nullptr;
+}
+
 bool Verification::look(std::uint32_t pid, const std::vector<Copy>& copies, std::uint64_t now_ns) {
   for (auto entry = known_.lower_bound({pid, 0}); entry != known_.end() && entry->first.first == pid;) {
     const auto is_it = [&](const Copy& copy) { return copy.root_address == entry->first.second; };
@@ -73,7 +82,7 @@ bool Verification::look(std::uint32_t pid, const std::vector<Copy>& copies, std:
   }
   bool is_late = false;
   for (const Copy& copy : copies) {
-    const auto entry = known_.try_emplace({pid, copy.root_address}).first;
+    const auto [entry, is_new] = known_.try_emplace({pid, copy.root_address});
     Known& known = entry->second;
     const UnverifiedReason* const before = known.why;
     known.words = words_of(copy);
@@ -85,7 +94,8 @@ bool Verification::look(std::uint32_t pid, const std::vector<Copy>& copies, std:
     }
     // What was read is of nobody, or of another program: this one has ended as it was known before.
     if (known.why != nullptr && !is_still_there(copy)) {
-      known.why = before;
+      known.why = is_new ? doubt_unread(copy, copies) : before;
+      known.file = copy.path;
       end(entry, now_ns);
       continue;
     }

@@ -57,6 +57,7 @@ class Verification {
 
   std::vector<std::uint64_t> words_of(const Copy& copy) const;
   static const UnverifiedReason* doubt_of(const Copy& copy, const std::vector<std::uint64_t>& words);
+  static const UnverifiedReason* doubt_unread(const Copy& copy, const std::vector<Copy>& copies);
   void end(std::map<Place, Known>::iterator entry, std::uint64_t now_ns);
 
   std::vector<std::string> probes_;
