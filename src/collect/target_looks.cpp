@@ -47,6 +47,16 @@ void TargetSession::tell_if_late(const Copy& copy, bool is_just_attached) {
   if (is_late) attached_late_.push_back({copy.pid, name_of(copy.pid), copy.path, since_ns - counting_ns_});
 }
 
+// Of a command, a look may have attached to the file while its loader was still at work: that nothing was lost is known when
+// the copy greets, so as long as it may, it is not said to be late.
+std::vector<AttachedLate> TargetSession::attached_late() const {
+  std::vector<AttachedLate> late = attached_late_;
+  if (!rendezvous_ || ended_ns_ != 0) return late;
+  const std::uint64_t now = elapsed_ns();
+  std::erase_if(late, [&](const AttachedLate& one) { return one.elapsed_ns + Rendezvous::patience_ns > now; });
+  return late;
+}
+
 void TargetSession::verify(std::uint32_t pid, const std::vector<Copy>& copies) {
   if (ended_ns_ != 0) return;
   std::vector<Copy> attached;
@@ -222,7 +232,6 @@ void TargetSession::greet(std::uint32_t pid, std::uint64_t root_address) {
     if (refused_.contains(copy.probes->on_disk)) tell_of_refused(copy);
     attached_late_.resize(late_before);
     verify(pid, *copies);
-    // A look at the process may have attached to the file while its loader was still at work: not late either.
     std::erase_if(attached_late_, [&](const AttachedLate& late) { return late.pid == pid && late.file == copy.path; });
   }
 }

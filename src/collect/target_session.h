@@ -98,7 +98,7 @@ class TargetSession {
   // Since it began to count, until it ended.
   std::uint64_t elapsed_ns() const;
 
-  const std::vector<AttachedLate>& attached_late() const { return attached_late_; }
+  std::vector<AttachedLate> attached_late() const;
 
   // Reads again that the guards of all targets are armed. To be called before each snapshot.
   void verify();
@@ -106,7 +106,7 @@ class TargetSession {
   std::vector<Unverified> unverified() const { return verification_.unverified(); }
   // Whether a target has mapped PyTorch: waits there that have no counter cannot be seen.
   bool has_pytorch() const { return finder_.has_seen_pytorch(); }
-  bool is_verified() const { return attached_late_.empty() && unverified().empty(); }
+  bool is_verified() const { return attached_late().empty() && unverified().empty(); }
 
   // What went wrong on the way and did not end the session; handed over once.
   std::vector<Error> take_warnings() { return std::exchange(warnings_, {}); }

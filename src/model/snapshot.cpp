@@ -54,7 +54,10 @@ Snapshot interval(const Snapshot& later, const Snapshot& earlier) {
   between.clamped_cnt = growth(later.clamped_cnt, earlier.clamped_cnt);
   between.abandoned_cnt = growth(later.abandoned_cnt, earlier.abandoned_cnt);
   std::copy_if(later.attached_late.begin(), later.attached_late.end(), std::back_inserter(between.attached_late),
-               [&](const AttachedLate& late) { return late.elapsed_ns > earlier.elapsed_ns; });
+               [&](const AttachedLate& late) {
+                 return std::find(earlier.attached_late.begin(), earlier.attached_late.end(), late) ==
+                        earlier.attached_late.end();
+               });
   std::copy_if(later.unverified.begin(), later.unverified.end(), std::back_inserter(between.unverified),
                [&](const Unverified& process) { return process.until_ns > earlier.elapsed_ns; });
   auto old = earlier.series.begin();

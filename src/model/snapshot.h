@@ -62,6 +62,8 @@ struct AttachedLate {
   std::string comm;              // any bytes
   std::string file;              // any bytes
   std::uint64_t elapsed_ns = 0;  // from when on it is counted, after everything else was attached
+
+  bool operator==(const AttachedLate&) const = default;
 };
 
 // A process of which it is not known that all its waits were seen: nobody has read of it that its guards are armed.

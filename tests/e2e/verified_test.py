@@ -233,6 +233,19 @@ class Commands(Built):
         ran = run(TOOL, "hist", "--", "sh", "-c", f"env -i {self.copy('other-status')}; exit 7")
         self.assertEqual(ran.process.returncode, 7, ran)
 
+    # A look attaches while the loader is still at work, and snapshots are taken before the copy greets.
+    def test_a_program_whose_loader_takes_long_is_not_late_for_a_moment(self):
+        slow = os.path.join(self.folder.name, "slow.so")
+        subprocess.run(["gcc", "-shared", "-fPIC", "-x", "c", "-", "-o", slow], check=True, encoding="ascii",
+                       input="#include <unistd.h>\n__attribute__((constructor)) static void rest(void) { usleep(300000); }\n")
+        program = os.path.join(self.folder.name, "not-static")
+        self.build(program)
+        ran = run(TOOL, "hist", "--json", "-i", "0.02", "--", program, env={"LD_PRELOAD": slow})
+        snapshots = [json.loads(line) for line in ran.out.splitlines() if line.startswith('{"waitprobe"')]
+        self.assertGreater(len(snapshots), 5, ran)
+        self.assertEqual([one for one in snapshots if "attached_late" in one or "unverified" in one], [])
+        self.assertEqual(ran.process.returncode, 0, ran)
+
     def test_everything_verified_is_status_0(self):
         ran = run(TOOL, "hist", "--", self.program)
         self.assertEqual(ran.process.returncode, 0, ran)
