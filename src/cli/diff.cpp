@@ -109,7 +109,7 @@ struct Side {
   History batches;
 };
 
-Result<Side> side_of(Recordings& recordings, const MomentSpan& wanted, const std::vector<std::string>& key_globs) {
+Result<Side> side_of(Recordings& recordings, const MomentSpan& wanted, const std::vector<KeyGlobs>& key_globs) {
   auto span = span_of(recordings, wanted);
   if (!span) return span.error();
   span->to_ns = std::min(span->to_ns, recordings.end_unix_ns() - recordings.begin_unix_ns());
@@ -124,18 +124,31 @@ Result<Side> side_of(Recordings& recordings, const MomentSpan& wanted, const std
               std::move(*batches)};
 }
 
+// Which keys can be compared: a recording of some keys says nothing of the others, which would be new, or gone.
+std::vector<KeyGlobs> common_keys(const std::vector<Recordings>& read, const KeyGlobs& wanted) {
+  std::vector<KeyGlobs> all = {wanted};
+  for (const Recordings& recordings : read) all.push_back(recordings.all().front().header.key_globs);
+  if (all.back() != all[1]) {
+    std::cerr << "waitprobe: warning: the recordings are not of the same keys (record -k): those that only one was to hold are "
+                 "left out\n";
+  }
+  return all;
+}
+
 // Both sides, of two recordings or of one.
 Result<std::vector<Side>> sides_of(const Options& options) {
-  std::vector<Side> sides;
+  std::vector<Recordings> read;
   for (const std::string& file : options.files) {
     auto recordings = read_recordings({file});
     if (!recordings) return recordings.error();
-    const std::size_t wanted = options.files.size() == 1 ? 2 : sides.size() + 1;
-    while (sides.size() < wanted) {
-      auto side = side_of(*recordings, sides.empty() ? options.a : options.b, options.key_globs);
-      if (!side) return side.error();
-      sides.push_back(std::move(*side));
-    }
+    read.push_back(std::move(*recordings));
+  }
+  const auto key_globs = common_keys(read, options.key_globs);
+  std::vector<Side> sides;
+  for (const MomentSpan& part : {options.a, options.b}) {
+    auto side = side_of(sides.empty() ? read.front() : read.back(), part, key_globs);
+    if (!side) return side.error();
+    sides.push_back(std::move(*side));
   }
   return sides;
 }
@@ -160,6 +173,9 @@ Result<int> pass_gate(const Comparison& comparison, double percent, const Compar
     if (!worst) continue;
     status = gate_is_shut;
     std::cerr << "waitprobe: gate: " << shown_key(key.key, key.key_len) << ": " << complaint(key, *worst) << "\n";
+  }
+  if (!comparison.a.is_verified() || !comparison.b.is_verified()) {
+    std::cerr << "waitprobe: gate: not all processes were verified: what they lost could not be judged\n";
   }
   if (unjudged != 0) {
     std::cerr << "waitprobe: gate: " << unjudged << " of " << comparison.keys.size()

@@ -21,8 +21,11 @@ Result<Recordings> read_recordings(const std::vector<std::string>& files);
 // Errors: nothing was recorded then, which names what was.
 Result<Span> span_of(const Recordings& recordings, const MomentSpan& wanted);
 
-// The part of the recordings in columns as long as span.interval_ns, of keys that match. Columns in which nothing was
-// recorded are left out, unless `with_gaps`. Begins the recordings again.
-Result<History> history_of(Recordings& recordings, const Span& span, const std::vector<std::string>& key_globs, bool with_gaps);
+// Patterns of keys; none: all keys.
+using KeyGlobs = std::vector<std::string>;
+
+// The part of the recordings in columns as long as span.interval_ns, of keys that all of these let pass. Columns in which
+// nothing was recorded are left out, unless `with_gaps`. Begins the recordings again.
+Result<History> history_of(Recordings& recordings, const Span& span, const std::vector<KeyGlobs>& key_globs, bool with_gaps);
 
 }  // namespace waitprobe::cli

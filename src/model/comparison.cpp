@@ -304,7 +304,9 @@ ComparedKey compare_key(const KeyId& id, const Side& a, const Side& b, double er
 }
 
 ComparedSide describe(const History& history) {
-  return {history.columns.size(), history.total.elapsed_ns, history.total.coverage(), history.total.never_ended_cnt()};
+  const Snapshot& total = history.total;
+  return {history.columns.size(),  total.elapsed_ns,    total.coverage(),
+          total.never_ended_cnt(), total.attached_late, total.unverified};
 }
 
 double change_of_total(const ComparedKey& key) {

@@ -138,15 +138,6 @@ Json to_json(const Check& check) {
 
 Json to_json(const Findings& findings);
 
-Json to_json(const ComparedSide& side) {
-  Json json = {{"batches", side.batches},
-               {"elapsed_ns", side.elapsed_ns},
-               {"coverage", {{"observed", side.coverage.observed}, {"lost", side.coverage.lost}}}};
-  if (side.never_ended_cnt != 0) json["abandoned"] = side.never_ended_cnt;
-  if (side.has_too_few()) json["too_few"] = true;
-  return json;
-}
-
 Json to_json(const Change& change) {
   Json json = {{"a", change.a}, {"b", change.b}};
   if (change.is_known) {
@@ -213,6 +204,23 @@ Json to_json(const OpenWait& wait) {
   return json;
 }
 
+// What takes "none was lost" away although nothing was.
+template <class T>
+void add_unverified(Json& json, const T& of) {
+  if (!of.attached_late.empty()) json["attached_late"] = array_of(of.attached_late);
+  if (!of.unverified.empty()) json["unverified"] = array_of(of.unverified);
+}
+
+Json to_json(const ComparedSide& side) {
+  Json json = {{"batches", side.batches},
+               {"elapsed_ns", side.elapsed_ns},
+               {"coverage", {{"observed", side.coverage.observed}, {"lost", side.coverage.lost}}}};
+  if (side.never_ended_cnt != 0) json["abandoned"] = side.never_ended_cnt;
+  add_unverified(json, side);
+  if (side.has_too_few()) json["too_few"] = true;
+  return json;
+}
+
 Json to_json(const Losses& losses) {
   Json json = Json::object();
   for (const LossRow& loss : all_losses) json[loss.name] = losses.*loss.count;
@@ -243,8 +251,7 @@ void print_json(std::ostream& out, const Snapshot& snapshot) {
   json["losses"] = to_json(snapshot.losses);
   if (snapshot.clamped_cnt != 0) json["clamped"] = snapshot.clamped_cnt;
   if (snapshot.abandoned_cnt != 0) json["abandoned"] = snapshot.abandoned_cnt;
-  if (!snapshot.attached_late.empty()) json["attached_late"] = array_of(snapshot.attached_late);
-  if (!snapshot.unverified.empty()) json["unverified"] = array_of(snapshot.unverified);
+  add_unverified(json, snapshot);
   if (snapshot.has_pytorch) json["pytorch"] = true;
   print_line(out, json);
 }
@@ -329,8 +336,7 @@ void print_json(std::ostream& out, const SlowSummary& summary) {
   Json json = {{"waitprobe", 1}, {"time_unix_ns", summary.time_unix_ns}, {"elapsed_ns", summary.elapsed_ns}};
   json["coverage"] = {{"observed", observed}, {"lost", summary.losses.sum()}};
   json["losses"] = to_json(summary.losses);
-  if (!summary.attached_late.empty()) json["attached_late"] = array_of(summary.attached_late);
-  if (!summary.unverified.empty()) json["unverified"] = array_of(summary.unverified);
+  add_unverified(json, summary);
   print_line(out, json);
 }
 

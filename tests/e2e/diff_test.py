@@ -164,11 +164,11 @@ def spread(middle):
 class Totals(Diff):
     """What a user loses is the time that is waited in a second, whatever a single wait takes."""
 
-    def made(self, name, **counts):
+    def made(self, name, keys=(), members=None, **counts):
         """A recording of so many waits of a millisecond in each of its seconds, by key."""
         seconds = max(len(count) for count in counts.values())
-        return write_recording(os.path.join(self.folder, name), "2026-11-27 22:46:00",
-                               [[waits_of(key, count[i]) for key, count in counts.items()] for i in range(seconds)])
+        intervals = [[waits_of(key, count[i]) for key, count in counts.items()] for i in range(seconds)]
+        return write_recording(os.path.join(self.folder, name), "2026-11-27 22:46:00", intervals, keys=keys, **(members or {}))
 
     def test_more_waits_of_the_same_length_are_worse(self):
         before, after = self.made("few", fsync=spread(100), other=spread(900)), self.made("many", fsync=spread(8_200), other=spread(900))
@@ -211,6 +211,31 @@ class Totals(Diff):
         refused = self.diff(few, few, "--gate", "10", "--gate-on", "p99", status=1)
         self.assertIn("cannot judge p99: no key has enough waits", refused.err)
         self.diff(few, few, "--gate", "10")
+
+    def test_processes_that_were_not_verified_are_told_of(self):
+        late = {"pid": 7, "comm": "late", "file": "/late", "elapsed_ns": 5}
+        unseen = {"pid": 8, "comm": "unseen", "file": "/unseen", "why": "ended_unseen"}
+        whole, partly = self.made("whole", other=spread(900)), self.made(
+            "partly", members={"attached_late": [late], "unverified": [unseen]}, other=spread(900))
+        heading, _ = self.diff(whole, partly).out.split("count/s", 1)
+        self.assertEqual(heading.count("not verified"), 1, heading)
+        self.assertRegex(heading, r"\nB: .*\n   20 batches of 1.00s\n   1 process not verified, \d+ attached late: what that lost is not known")
+        compared = self.compared(whole, partly)
+        self.assertNotIn("unverified", compared["a"])
+        self.assertEqual([one["comm"] for one in compared["b"]["unverified"]], ["unseen"])
+        self.assertEqual(compared["b"]["attached_late"][0], late)
+        for words in ((whole, partly), (partly, whole)):
+            self.assertIn("gate: not all processes were verified", self.diff(*words, "--gate", "10").err)
+        self.assertNotIn("verified", self.diff(whole, whole, "--gate", "10").err)
+
+    def test_keys_that_only_one_recording_was_to_hold_are_not_compared(self):
+        some = self.made("some", keys=["oth*"], other=spread(900))
+        both = self.made("both", other=spread(900), fsync=spread(2_000))
+        for words in ((some, both), (both, some)):
+            program = self.diff(*words, "--gate", "10")
+            self.assertIn("warning: the recordings are not of the same keys", program.err)
+            self.assertEqual([key["key"] for key in self.compared(*words)["keys"]], ["other"])
+        self.assertEqual(self.diff(some, some).err, "")
 
     def test_too_few_intervals_are_told_whether_there_is_a_gate_or_not(self):
         short, enough = self.made("short", other=spread(900)[:3]), self.made("enough", other=spread(900))

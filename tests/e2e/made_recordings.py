@@ -21,15 +21,15 @@ def waits_of(key, count, scale=1):
             "buckets": [{"lo_ns": lo_ns, "hi_ns": lo_ns + lo_ns // 8, "count": count}]}
 
 
-def write_recording(file, begin, intervals, interval_s=1, keys=()):
-    """`intervals`: the series of each. Returns `file`."""
+def write_recording(file, begin, intervals, interval_s=1, keys=(), **members):
+    """`intervals`: the series of each, which have these members besides. Returns `file`."""
     begin_ns, interval_ns = unix_ns(begin), int(interval_s * 10**9)
     lines = [{"waitprobe_recording": 1, "version": "0", "time_unix_ns": begin_ns, "host": "made", "boot": "", "kernel": "", "machine": "",
               "targets": ["-a"], "keys": list(keys)}]
     for i, series in enumerate(intervals):
         series = sorted((one for one in series if one["count"]), key=lambda one: one["key"])
         lines.append({"waitprobe": 1, "time_unix_ns": begin_ns + (i + 1) * interval_ns, "elapsed_ns": interval_ns, "series": series,
-                      "coverage": {"observed": sum(one["count"] for one in series), "lost": 0}, "losses": {}})
+                      "coverage": {"observed": sum(one["count"] for one in series), "lost": 0}, "losses": {}, **members})
     lines.append({"waitprobe_end": "stopped"})
     with open(file, "w", encoding="ascii") as out:
         out.writelines(json.dumps(line) + "\n" for line in lines)
