@@ -7,14 +7,14 @@
 set -euo pipefail
 
 build_packages=(
-  g++ clang cmake ninja-build pkg-config                          # compilers and build
+  clang cmake ninja-build pkg-config                              # compiler and build
   libbpf-dev bpftool systemtap-sdt-dev libelf-dev libdw-dev       # BPF, probes, ELF, stacks
   libseccomp-dev                                                  # names of system calls
   libcli11-dev nlohmann-json3-dev libncurses-dev zlib1g-dev       # command line, JSON, screen; compression in the demo
   libboost-dev                                                    # Student's t
 )
 test_packages=(
-  lld libclang-rt-dev                                             # a linker; sanitizers and the fuzzer of clang
+  g++ lld libclang-rt-dev                                         # the other compiler; a linker; clang's sanitizers and fuzzer
   libgtest-dev libgmock-dev libbenchmark-dev valgrind             # tests and benchmarks
   bpftrace linux-perf binutils gdb strace tmux python3            # other tools that the tests run
   bpfcc-tools linux-headers-amd64 trace-cmd                       # more of them; bcc compiles with a kernel's headers

@@ -78,7 +78,8 @@ constexpr std::uint32_t totals_at_once = 128;
 
 // Runs a program of type syscall.
 int run(const bpf_program* program) {
-  LIBBPF_OPTS(bpf_test_run_opts, options);
+  bpf_test_run_opts options = {};
+  options.sz = sizeof options;
   const int failed = bpf_prog_test_run_opts(bpf_program__fd(program), &options);
   return failed != 0 ? -1 : static_cast<int>(options.retval);
 }
