@@ -221,7 +221,7 @@ struct wp_thread_key {
   __u32 index;
 };
 WP_ASSERT_SIZE(struct wp_thread_key, 8);
-#define WP_THREAD_COPIES 16
+#define WP_THREAD_COPIES 64
 
 /* A copy of the library in a process: it has one arena. */
 struct wp_arena_key {

@@ -18,9 +18,9 @@ struct {
   __type(value, struct wp_known_arena);
 } arenas SEC(".maps");
 
-/* What they had counted when one of their threads ended, for the tool. */
+/* What they had counted when one of their threads ended, until the tool has taken it. */
 struct {
-  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(type, BPF_MAP_TYPE_HASH);
   __uint(max_entries, WP_LAST_ARENAS);
   __type(key, __u64); /* incarnation */
   __type(value, struct wp_arena);
@@ -30,7 +30,7 @@ static __always_inline void keep_counts(const struct wp_known_arena *known) {
   struct wp_arena arena;
   if (bpf_probe_read_user(&arena, sizeof(arena), (void *)known->arena) || arena.incarnation != known->incarnation) return;
   if (arena.lost_reentered | arena.lost_late | arena.clamped_cnt | arena.abandoned_cnt | arena.lost_stale | arena.lost_memory) {
-    bpf_map_update_elem(&last_arenas, &known->incarnation, &arena, BPF_ANY);
+    if (bpf_map_update_elem(&last_arenas, &known->incarnation, &arena, BPF_ANY)) lose_now(&losses.unreadable, 1); /* at least */
   }
 }
 
@@ -47,7 +47,8 @@ static long remember_arena_at(__u32 index, struct own_arenas *own) {
   if (known && known->incarnation == own->arena.incarnation) return 1;
   if (known && known->arena != own->arena.arena) {
     if (index < WP_THREAD_COPIES - 1) return 0;
-    keep_counts(known); /* plug-ins come and go: this one has gone, or will not be seen again */
+    keep_counts(known);
+    lose_now(&losses.unreadable, 1); /* at least, if its copy has not been closed */
   }
   if (bpf_map_update_elem(&arenas, &own->key, &own->arena, BPF_ANY))
     lose_now(&losses.unreadable, 1); /* at least: perhaps none */

@@ -26,7 +26,10 @@ struct own_blocks {
 static long remember_at(__u32 index, struct own_blocks *own) {
   own->thread.index = index;
   struct wp_owned_block *known = bpf_map_lookup_elem(&threads, &own->thread);
-  if (known && (known->key.incarnation != own->block.key.incarnation || known->key.block != own->block.key.block)) return 0;
+  if (known && (known->key.incarnation != own->block.key.incarnation || known->key.block != own->block.key.block)) {
+    if (index == WP_THREAD_COPIES - 1) lose_now(&losses.blocks_full, 1); /* at least */
+    return 0;
+  }
   if (bpf_map_update_elem(&threads, &own->thread, &own->block, BPF_ANY)) lose_now(&losses.blocks_full, 1);
   return 1;
 }

@@ -174,16 +174,13 @@ void HistProgram::remember_arena(std::uint32_t pid, const wp_known_arena& arena)
   }
 }
 
-std::vector<wp_arena> HistProgram::last_arenas() const {
+std::vector<wp_arena> HistProgram::take_last_arenas() {
   const int map = bpf_map__fd(skeleton_->maps.last_arenas);
   std::vector<wp_arena> arenas;
   std::uint64_t incarnation = 0;
   wp_arena arena;
-  // Those that the kernel drops meanwhile may begin the round anew.
-  for (const std::uint64_t* previous = nullptr; bpf_map_get_next_key(map, previous, &incarnation) == 0;
-       previous = &incarnation) {
-    if (bpf_map_lookup_elem(map, &incarnation, &arena) == 0) arenas.push_back(arena);
-    if (arenas.size() >= 2 * WP_LAST_ARENAS) break;
+  while (arenas.size() < WP_LAST_ARENAS && bpf_map_get_next_key(map, nullptr, &incarnation) == 0) {
+    if (bpf_map_lookup_and_delete_elem(map, &incarnation, &arena) == 0) arenas.push_back(arena);
   }
   return arenas;
 }

@@ -59,9 +59,9 @@ class HistProgram {
   void remember_owner(std::uint32_t tid, const wp_owned_block& owned);
   // Says that a process has this copy of the library: for those that had waited before we listened.
   void remember_arena(std::uint32_t pid, const wp_known_arena& arena);
-  // What copies of the library had counted when one of their threads ended last, of those where that was anything; no others
-  // than the last WP_LAST_ARENAS.
-  std::vector<wp_arena> last_arenas() const;
+  // What copies of the library had counted when one of their threads ended, of those where that was anything, since this was
+  // called last.
+  std::vector<wp_arena> take_last_arenas();
 
   std::uint64_t block_cnt() const;
   std::uint64_t untold_cnt() const;

@@ -78,14 +78,9 @@ void TracedCopies::count(const wp_arena& arena) {
 
 // What a copy had counted when its last thread ended is known to the kernel alone.
 void TracedCopies::count_last() {
-  std::set<std::uint64_t> last;
-  for (const wp_arena& arena : program_->last_arenas()) {
-    count(arena);
-    last.insert(arena.incarnation);
-  }
+  for (const wp_arena& arena : program_->take_last_arenas()) count(arena);
   if (counts_.size() < most_counts + incarnations_.size()) return;
-  std::erase_if(counts_,
-                [&](const auto& known) { return !last.contains(known.first) && !incarnations_.contains(known.first); });
+  std::erase_if(counts_, [&](const auto& known) { return !incarnations_.contains(known.first); });
 }
 
 bool TracedCopies::look(bool last) {
@@ -168,6 +163,7 @@ void TracedCopies::introduce(const Memory& memory, const Place& place, const Tra
 }
 
 void TracedCopies::make_room() {
+  count_last();
   if (program_->block_cnt() < crowded_ && ended_.size() < most_ended) return;
   look();
   program_->forget_blocks([&](std::uint64_t incarnation) { return ended_.contains(incarnation); });

@@ -38,7 +38,8 @@ class TracedCopies {
   // threads had not handed over. In the last look, those that cannot be brought are counted as lost.
   bool look(bool last = false);
 
-  // Takes blocks of ended processes out of the kernel's table, if that fills. To be called now and then.
+  // Takes what the kernel keeps of ended processes out of its tables: counts, and blocks if those are many. To be called now
+  // and then.
   void make_room();
 
   // Processes of which not all blocks were looked at: pid, name.
