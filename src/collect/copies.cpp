@@ -33,6 +33,12 @@ std::optional<Code> code_of(const std::vector<Mapping>& mappings, const Mapping&
                                                                                                    : Code::moved;
 }
 
+std::uint64_t code_address_of(const ProbeFile& probes, const std::optional<std::uint64_t>& root_in_file, std::uint64_t root) {
+  if (probes.sites.empty() || !root_in_file) return 0;
+  const auto code = probes.segments.to_address(probes.sites.front().offset, PF_X);
+  return code ? root - *root_in_file + *code : 0;
+}
+
 // Where a process has the file, by its code: once for each time that the loader has opened it (dlmopen). None where the code
 // was moved.
 std::set<std::uint64_t> biases_of(const std::vector<Mapping>& mappings, const FileId& file, const ProbeFile& probes) {
@@ -70,11 +76,14 @@ FileDescriptor CopyFinder::open_mapped(std::uint32_t pid, const Mapping& mapping
   if (parent_pid != 0) ways.push_back("/proc/" + std::to_string(parent_pid) + "/root" + mapping.path);
   if (!has_memory(pid)) ways.push_back(mapping.path);
   for (const std::string& way : ways) {
-    FileDescriptor file(open(way.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    // The path may lead to another file by now, such as a device that must not be opened. Only inodes compare: the device
+    // number of an overlay differs from that of its layers.
+    const FileDescriptor place(open(way.c_str(), O_PATH | O_CLOEXEC));
     struct stat status;
-    // The path may lead to another file by now. Only inodes compare: the device of an overlay differs from that of its layers.
-    if (file.ok() && fstat(file.get(), &status) == 0 && S_ISREG(status.st_mode) && status.st_ino == mapping.file.inode)
-      return file;
+    if (!place.ok() || fstat(place.get(), &status) != 0) continue;
+    if (!S_ISREG(status.st_mode) || status.st_ino != mapping.file.inode) continue;
+    FileDescriptor file(open(("/proc/self/fd/" + std::to_string(place.get())).c_str(), O_RDONLY | O_CLOEXEC));
+    if (file.ok()) return file;
   }
   return FileDescriptor();
 }
@@ -156,8 +165,9 @@ Result<std::vector<Copy>> CopyFinder::find(std::uint32_t pid) {
       const std::uint64_t root = mapping.start + (offset - mapping.offset);
       const auto address = probes->segments.to_address(offset, PF_W);
       if (!biases.empty() && (!address || !biases.contains(root - *address))) continue;
-      if (copies.size() < most_copies && roots.insert(root).second)
-        copies.push_back({pid, mapping.file, mapping.path, probes, root, *code});
+      if (copies.size() < most_copies && roots.insert(root).second) {
+        copies.push_back({pid, mapping.file, mapping.path, probes, root, *code, code_address_of(*probes, address, root)});
+      }
     }
   }
   has_seen_pytorch_ |= !copies.empty() && pytorch_in(*mappings) != nullptr;

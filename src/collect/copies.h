@@ -31,6 +31,7 @@ struct Copy {
   std::shared_ptr<const ProbeFile> probes;  // never null
   std::uint64_t root_address = 0;           // in the process
   Code code = Code::mapped;
+  std::uint64_t code_address = 0;  // of a probe, in the process; 0: not known
 };
 
 // Whether the process still has it: it may have ended since the copy was found, or run another program.

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/sysmacros.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -42,11 +43,6 @@ struct CommRecord {
   // its name follows, which ends with a 0
 };
 
-struct LostRecord {
-  perf_event_header header;
-  std::uint64_t id, cnt;
-};
-
 perf_event_attr what_to_tell() {
   perf_event_attr attributes = {};
   attributes.size = sizeof attributes;
@@ -60,6 +56,7 @@ perf_event_attr what_to_tell() {
   attributes.sample_type = PERF_SAMPLE_TID | PERF_SAMPLE_TIME;
   attributes.use_clockid = 1;
   attributes.clockid = CLOCK_MONOTONIC;
+  attributes.read_format = PERF_FORMAT_LOST;
   attributes.watermark = 1;
   attributes.wakeup_watermark = 1;
   return attributes;
@@ -93,16 +90,14 @@ MapEvent mapped(const perf_event_header& header) {
 
 void MapEvents::Free::operator()(perf_buffer* buffer) const { perf_buffer__free(buffer); }
 
-void MapEvents::on_record(Read& read, const perf_event_header* header) {
+void MapEvents::on_record(std::vector<MapEvent>& events, const perf_event_header* header) {
   if (header->type == PERF_RECORD_MMAP2) {
     MapEvent event = mapped(*header);
     // Others are the kernel's own, or belong to no file.
-    if (event.mapping.file.inode != 0) read.events.push_back(std::move(event));
+    if (event.mapping.file.inode != 0) events.push_back(std::move(event));
   } else if (header->type == PERF_RECORD_COMM && (header->misc & PERF_RECORD_MISC_COMM_EXEC) != 0) {
     const auto& record = *reinterpret_cast<const CommRecord*>(header);
-    read.events.push_back({MapEvent::Kind::program, record.pid, trailer_of(*header).time_ns, {}, text_behind(record)});
-  } else if (header->type == PERF_RECORD_LOST) {
-    read.lost_cnt += reinterpret_cast<const LostRecord*>(header)->cnt;
+    events.push_back({MapEvent::Kind::program, record.pid, trailer_of(*header).time_ns, {}, text_behind(record)});
   }
 }
 
@@ -115,7 +110,7 @@ Result<MapEvents> MapEvents::open() {
   if (!events.map_.ok()) return Error{"ask the kernel", "which files are mapped", errno_text(errno), ""};
   perf_event_attr attributes = what_to_tell();
   const auto on_any = [](void* read, int /*cpu*/, perf_event_header* record) {
-    on_record(*static_cast<Read*>(read), record);
+    on_record(*static_cast<std::vector<MapEvent>*>(read), record);
     return LIBBPF_PERF_EVENT_CONT;
   };
   events.buffer_.reset(perf_buffer__new_raw(events.map_.get(), pages, &attributes, on_any, events.read_.get(), nullptr));
@@ -123,12 +118,25 @@ Result<MapEvents> MapEvents::open() {
   return events;
 }
 
+// Read rather than taken from PERF_RECORD_LOST, which comes with the next record that finds room on that CPU.
+std::uint64_t MapEvents::lost_cnt() const {
+  std::uint64_t lost = 0;
+  for (std::size_t i = 0; i < perf_buffer__buffer_cnt(buffer_.get()); i++) {
+    struct {
+      std::uint64_t value, lost;
+    } counts;
+    const int fd = perf_buffer__buffer_fd(buffer_.get(), i);
+    if (read(fd, &counts, sizeof counts) == static_cast<ssize_t>(sizeof counts)) lost += counts.lost;
+  }
+  return lost;
+}
+
 int MapEvents::fd() const { return perf_buffer__epoll_fd(buffer_.get()); }
 
 std::vector<MapEvent> MapEvents::take() {
-  read_->events.clear();
+  read_->clear();
   perf_buffer__consume(buffer_.get());
-  std::vector<MapEvent> events = std::exchange(read_->events, {});
+  std::vector<MapEvent> events = std::exchange(*read_, {});
   // Each CPU tells for itself.
   std::stable_sort(events.begin(), events.end(), [](const MapEvent& a, const MapEvent& b) { return a.time_ns < b.time_ns; });
   return events;

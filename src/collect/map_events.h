@@ -40,21 +40,18 @@ class MapEvents {
   std::vector<MapEvent> take();
 
   // How many were lost for want of room.
-  std::uint64_t lost_cnt() const { return read_->lost_cnt; }
+  std::uint64_t lost_cnt() const;
 
  private:
-  struct Read {
-    std::vector<MapEvent> events;
-    std::uint64_t lost_cnt = 0;
-  };
   struct Free {
     void operator()(perf_buffer* buffer) const;
   };
 
-  static void on_record(Read& read, const perf_event_header* record);
+  static void on_record(std::vector<MapEvent>& events, const perf_event_header* record);
 
-  std::unique_ptr<Read> read_ = std::make_unique<Read>();  // owned, so that its address survives a move
-  FileDescriptor map_;                                     // libbpf uses it until the buffer is freed
+  // Owned, so that its address survives a move.
+  std::unique_ptr<std::vector<MapEvent>> read_ = std::make_unique<std::vector<MapEvent>>();
+  FileDescriptor map_;  // libbpf uses it until the buffer is freed
   std::unique_ptr<perf_buffer, Free> buffer_;
 };
 

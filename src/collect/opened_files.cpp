@@ -57,9 +57,12 @@ OpenedFiles::Program OpenedFiles::program_of(std::uint32_t pid) const {
   return found != programs_.end() ? found->second : Program{};
 }
 
-std::optional<std::uint64_t> OpenedFiles::found(std::uint32_t pid, const FileId& file) {
+std::optional<std::uint64_t> OpenedFiles::found(std::uint32_t pid, const FileId& file, std::uint64_t code_address) {
   const auto [first, last] = waiting_.equal_range(pid);
-  const auto entry = std::find_if(first, last, [&](const auto& waiting) { return waiting.second.mapping.file == file; });
+  const auto entry = std::find_if(first, last, [&](const auto& waiting) {
+    const Mapping& mapping = waiting.second.mapping;
+    return mapping.file == file || mapping.holds(code_address);
+  });
   if (entry == last) return std::nullopt;
   const std::uint64_t time_ns = entry->second.time_ns;
   waiting_.erase(entry);
@@ -86,7 +89,17 @@ std::vector<std::uint32_t> OpenedFiles::waiting_since(std::uint64_t time_ns) con
   return pids;
 }
 
-void OpenedFiles::give_up(std::uint32_t pid) { waiting_.erase(pid); }
+void OpenedFiles::give_up_before(std::uint64_t time_ns) {
+  for (auto entry = waiting_.begin(); entry != waiting_.end();) {
+    const auto next = std::next(entry);
+    OpenedFile& opened = entry->second;
+    if (opened.time_ns < time_ns) {
+      if (opened.probes != nullptr) ended_.push_back(std::move(opened));
+      waiting_.erase(entry);
+    }
+    entry = next;
+  }
+}
 
 std::vector<OpenedFile> OpenedFiles::take_ended() { return std::exchange(ended_, {}); }
 

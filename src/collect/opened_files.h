@@ -48,17 +48,18 @@ class OpenedFiles {
   // Whether it has been heard of.
   bool knows(std::uint32_t pid) const { return programs_.contains(pid); }
 
-  // A look has found the file in the process: when it was mapped, if that had not been asked for yet.
-  std::optional<std::uint64_t> found(std::uint32_t pid, const FileId& file);
+  // A look has found the file in the process, with its code there: when it was mapped, if that had not been asked for yet. By
+  // the address as well, since on an overlay some kernels (6.8 to 6.17) tell of the file of a layer.
+  std::optional<std::uint64_t> found(std::uint32_t pid, const FileId& file, std::uint64_t code_address);
   // The process has ended.
   void ended(std::uint32_t pid) { end_before(pid, UINT64_MAX); }
 
-  // Processes whose files have not been found, with one that was mapped before then.
+  // Processes with files that have not been found, and were mapped before then.
   std::vector<std::uint32_t> waiting_since(std::uint64_t time_ns) const;
-  // It lives, and what was mapped is no copy that can be found: nor will it be.
-  void give_up(std::uint32_t pid);
+  // What was mapped before then, and has not been found, will not be. Who had a file with probes has closed it.
+  void give_up_before(std::uint64_t time_ns);
 
-  // Of processes that have ended.
+  // Files of processes that have ended, and those that were closed.
   std::vector<OpenedFile> take_ended();
 
  private:

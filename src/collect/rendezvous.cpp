@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "src/collect/rendezvous.h"
 
+#include <poll.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -37,8 +38,7 @@ void Rendezvous::add_to(std::vector<pollfd>& waits) const {
   for (const Visitor& visitor : visitors_) waits.push_back({visitor.socket.get(), POLLIN, 0});
 }
 
-void Rendezvous::serve(const std::function<bool(std::uint32_t)>& wanted,
-                       const std::function<void(std::uint32_t, std::uint64_t)>& arrived) {
+void Rendezvous::serve(const std::function<bool(std::uint32_t)>& wanted, const Arrived& arrived) {
   for (;;) {
     FileDescriptor fresh(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (!fresh.ok()) break;
@@ -53,7 +53,10 @@ void Rendezvous::serve(const std::function<bool(std::uint32_t)>& wanted,
     const ssize_t got = recv(visitor.socket.get(), &root_address, sizeof root_address, 0);
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) return false;
     if (got == static_cast<ssize_t>(sizeof root_address)) {
-      arrived(visitor.pid, root_address);
+      arrived(visitor.pid, root_address, [&visitor] {
+        pollfd state = {visitor.socket.get(), 0, 0};
+        return poll(&state, 1, 0) == 0;  // it has closed its end otherwise
+      });
       const char attached = 1;
       (void)!send(visitor.socket.get(), &attached, 1, MSG_NOSIGNAL);
     }

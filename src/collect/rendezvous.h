@@ -31,10 +31,12 @@ class Rendezvous {
   // Adds what is to be waited for.
   void add_to(std::vector<pollfd>& waits) const;
 
+  // `waits` tells whether it still does: that it has not given up.
+  using Arrived = std::function<void(std::uint32_t pid, std::uint64_t root_address, const std::function<bool()>& waits)>;
+
   // Takes what has arrived, without waiting. Whoever is not `wanted` is sent away. `arrived` is called for each copy, and its
   // program goes on when it returns. The pid comes from the kernel; the address is what the program says.
-  void serve(const std::function<bool(std::uint32_t pid)>& wanted,
-             const std::function<void(std::uint32_t pid, std::uint64_t root_address)>& arrived);
+  void serve(const std::function<bool(std::uint32_t pid)>& wanted, const Arrived& arrived);
 
  private:
   struct Visitor {

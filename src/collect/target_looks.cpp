@@ -13,6 +13,7 @@ namespace waitprobe {
 namespace {
 
 constexpr std::size_t most_refused = 4096;  // files that are remembered; then they are told of again
+constexpr std::size_t most_late = 4096;     // more are dropped: that there are such processes is known by then
 
 }  // namespace
 
@@ -40,11 +41,17 @@ std::string TargetSession::name_of(std::uint32_t pid) const {
 
 // Whether the process had the file before it was attached to, for this process or for another.
 void TargetSession::tell_if_late(const Copy& copy, bool is_just_attached) {
-  const auto mapped_ns = opened_.found(copy.pid, copy.file);
+  const auto mapped_ns = opened_.found(copy.pid, copy.file, copy.code_address);
   if (counting_ns_ == 0) return;
   const std::uint64_t since_ns = attachments_.since_ns(*copy.probes);
   const bool is_late = mapped_ns ? since_ns > std::max(*mapped_ns, counting_ns_) : is_just_attached;
-  if (is_late) attached_late_.push_back({copy.pid, name_of(copy.pid), copy.path, since_ns - counting_ns_});
+  if (is_late) add_late({copy.pid, name_of(copy.pid), copy.path, since_ns - counting_ns_});
+}
+
+void TargetSession::add_late(AttachedLate late) {
+  const auto is_it = [&](const AttachedLate& known) { return known.pid == late.pid && known.file == late.file; };
+  if (attached_late_.size() >= most_late || std::any_of(attached_late_.begin(), attached_late_.end(), is_it)) return;
+  attached_late_.push_back(std::move(late));
 }
 
 // Of a command, a look may have attached to the file while its loader was still at work: that nothing was lost is known when
@@ -65,7 +72,7 @@ void TargetSession::verify(std::uint32_t pid, const std::vector<Copy>& copies) {
            (!only_file_ || copy.probes->on_disk == only_file_->on_disk);
   });
   const bool is_late = verification_.look(pid, attached, elapsed_ns());
-  if (is_late && counting_ns_ != 0) attached_late_.push_back({pid, comm_of(pid), attached.front().path, elapsed_ns()});
+  if (is_late && counting_ns_ != 0) add_late({pid, comm_of(pid), attached.front().path, elapsed_ns()});
 }
 
 void TargetSession::verify() {
@@ -77,14 +84,15 @@ void TargetSession::verify() {
 }
 
 // A file that is not attached to: told once, and left alone.
-void TargetSession::refuse(const Copy& copy, Error why) {
+void TargetSession::refuse(const ProbeFile& file, Error why) {
   warnings_.push_back(std::move(why));
   if (refused_.size() >= most_refused) refused_.clear();
-  refused_.insert(copy.probes->on_disk);
+  refused_.insert(file.on_disk);
 }
 
 // A process of such a file.
 void TargetSession::tell_of_refused(const Copy& copy) {
+  opened_.found(copy.pid, copy.file, copy.code_address);
   if (ended_ns_ != 0 || (only_file_ && copy.probes->on_disk != only_file_->on_disk)) return;
   const UnverifiedReason& why = copy.probes->notes == Notes::whole ? unverified::not_attached : unverified::no_notes;
   verification_.add({copy.pid, comm_of(copy.pid), copy.path, why.name});
@@ -108,7 +116,7 @@ Result<void> TargetSession::look_at(std::uint32_t pid, bool is_new) {
   for (const Copy& copy : *copies) {
     if (copy.code == Code::moved) tell_of_moved(copy);
     if (!refused_.contains(copy.probes->on_disk)) {
-      if (auto met = meet(copy, is_new); !met && check_exists(pid)) refuse(copy, met.error());
+      if (auto met = meet(copy, is_new); !met && check_exists(pid)) refuse(*copy.probes, met.error());
     }
     if (refused_.contains(copy.probes->on_disk)) tell_of_refused(copy);
   }
@@ -149,7 +157,10 @@ bool TargetSession::look_at_mapped(const MapEvent& event) {
 
 void TargetSession::take_map_events() {
   std::set<std::uint32_t> pids;
-  for (MapEvent& event : map_events_.take()) {
+  std::vector<MapEvent> events = map_events_.take();
+  // Whose they are is told there, and may not have been heard yet.
+  tracer_->processes().take_sightings([this](const wp_sighting& sighting) { look_at_sighted(sighting); });
+  for (MapEvent& event : events) {
     if (ended_ns_ != 0) continue;
     if (event.kind == MapEvent::Kind::program) {
       const bool is_target = tracer_->processes().is_target(event.pid) || opened_.knows(event.pid);
@@ -167,9 +178,7 @@ void TargetSession::take_map_events() {
 // Files of processes that ended before a look found a copy in them.
 void TargetSession::judge_ended() {
   const std::uint64_t now = now_ns();
-  for (const std::uint32_t pid : opened_.waiting_since(now > WatchList::last_ns ? now - WatchList::last_ns : 0)) {
-    opened_.give_up(pid);
-  }
+  opened_.give_up_before(now > WatchList::last_ns ? now - WatchList::last_ns : 0);
   for (const OpenedFile& opened : opened_.take_ended()) tell_of_ended(opened);
   const std::uint64_t untold = tracer_->untold_cnt() + map_events_.lost_cnt();
   if (untold != untold_cnt_) verification_.add({0, "", "", unverified::not_told.name, elapsed_ns()});
@@ -191,10 +200,9 @@ void TargetSession::tell_of_ended(const OpenedFile& opened) {
   if (probes == nullptr || attachments_.has(*probes) || refused_.contains(probes->on_disk)) return;
   const FileDescriptor file = CopyFinder::open_mapped(opened.pid, opened.mapping, opened_.program_of(opened.pid).parent_pid);
   if (!file.ok()) return;
-  if (auto attached = attachments_.attach(*probes, file, opened.mapping.path); !attached) {
-    warnings_.push_back(attached.error());
-    refused_.insert(probes->on_disk);
-  }
+  auto attached = before_.check(*probes, opened.mapping.path, warnings_);
+  if (attached) attached = attachments_.attach(*probes, file, opened.mapping.path);
+  if (!attached) refuse(*probes, attached.error());
 }
 
 void TargetSession::look_at_due(std::uint64_t now) {
@@ -213,7 +221,7 @@ void TargetSession::tell_of_hidden(std::uint32_t pid) {
 }
 
 // A copy of the library in the command, or below it, is about to begin and waits for us.
-void TargetSession::greet(std::uint32_t pid, std::uint64_t root_address) {
+void TargetSession::greet(std::uint32_t pid, std::uint64_t root_address, const std::function<bool()>& waits) {
   take_map_events();  // that it has mapped the file was told before it came
   auto copies = finder_.find(pid);
   const auto greeted = [&](const Copy& copy) { return copy.root_address == root_address; };
@@ -225,14 +233,15 @@ void TargetSession::greet(std::uint32_t pid, std::uint64_t root_address) {
   if (!copies || std::none_of(copies->begin(), copies->end(), greeted)) return tell_of_hidden(pid);
   for (const Copy& copy : *copies) {
     if (copy.root_address != root_address) continue;
-    const std::size_t late_before = attached_late_.size();
     if (!refused_.contains(copy.probes->on_disk)) {
-      if (auto met = meet(copy, true); !met && check_exists(pid)) refuse(copy, met.error());
+      if (auto met = meet(copy, true); !met && check_exists(pid)) refuse(*copy.probes, met.error());
     }
     if (refused_.contains(copy.probes->on_disk)) tell_of_refused(copy);
-    attached_late_.resize(late_before);
     verify(pid, *copies);
-    std::erase_if(attached_late_, [&](const AttachedLate& late) { return late.pid == pid && late.file == copy.path; });
+    if (!waits()) continue;
+    std::erase_if(attached_late_, [&](const AttachedLate& late) {
+      return late.pid == pid && late.file == copy.path && late.elapsed_ns + Rendezvous::patience_ns > elapsed_ns();
+    });
   }
 }
 

@@ -118,7 +118,7 @@ Result<void> TargetSession::open_pids(const std::vector<std::uint32_t>& pids) {
     std::size_t met_cnt = 0;
     for (const Copy& copy : *copies) {
       if (copy.probes->notes != Notes::whole) {
-        if (!refused_.contains(copy.probes->on_disk)) refuse(copy, untraceable_error(*copy.probes, copy.path));
+        if (!refused_.contains(copy.probes->on_disk)) refuse(*copy.probes, untraceable_error(*copy.probes, copy.path));
         tell_of_refused(copy);
         continue;
       }
@@ -204,9 +204,10 @@ TargetSession::Event TargetSession::run_until(std::uint64_t deadline_ns, int wak
     ProcessFilter& processes = tracer_->processes();
     if (rendezvous_) {
       rendezvous_->serve([&](std::uint32_t pid) { return processes.is_target(pid); },
-                         [this](std::uint32_t pid, std::uint64_t root_address) { greet(pid, root_address); });
+                         [this](std::uint32_t pid, std::uint64_t root_address, const std::function<bool()>& waits) {
+                           greet(pid, root_address, waits);
+                         });
     }
-    processes.take_sightings([this](const wp_sighting& sighting) { look_at_sighted(sighting); });
     take_map_events();
     look_at_due(now_ns());
     judge_ended();

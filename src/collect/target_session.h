@@ -131,9 +131,10 @@ class TargetSession {
   Result<void> meet(const Copy& copy, bool is_new);
   std::string name_of(std::uint32_t pid) const;  // also of one that has ended, if it was heard of
   void tell_if_late(const Copy& copy, bool is_just_attached);
+  void add_late(AttachedLate late);
   void verify(std::uint32_t pid, const std::vector<Copy>& copies);
   void tell_of_descendants();
-  void refuse(const Copy& copy, Error why);
+  void refuse(const ProbeFile& file, Error why);
   void tell_of_refused(const Copy& copy);
   void tell_of_moved(const Copy& copy);
   void tell_of_hidden(std::uint32_t pid);
@@ -144,7 +145,7 @@ class TargetSession {
   void judge_ended();
   void tell_of_ended(const OpenedFile& opened);
   void look_at_due(std::uint64_t now_ns);
-  void greet(std::uint32_t pid, std::uint64_t root_address);
+  void greet(std::uint32_t pid, std::uint64_t root_address, const std::function<bool()>& waits);
   bool targets_have_ended() const;
   void wait_for_something(std::uint64_t until_ns, int wake_fd);
 
@@ -162,10 +163,10 @@ class TargetSession {
   std::optional<Command> command_;
   std::vector<FileDescriptor> ends_;  // pidfds of the targets
   int stop_signals_;
-  std::uint64_t untold_cnt_ = 0;   // of events that found no room, those that have been told of
-  std::uint64_t counting_ns_ = 0;  // since when; 0: still attaching
-  std::uint64_t ended_ns_ = 0;     // 0: still counting
-  std::vector<AttachedLate> attached_late_;
+  std::uint64_t untold_cnt_ = 0;             // of events that found no room, those that have been told of
+  std::uint64_t counting_ns_ = 0;            // since when; 0: still attaching
+  std::uint64_t ended_ns_ = 0;               // 0: still counting
+  std::vector<AttachedLate> attached_late_;  // once for each process and file
   std::vector<Error> warnings_;
   std::set<std::pair<std::uint32_t, std::uint64_t>> moved_;  // pid and root of copies without their code: told once
   bool has_told_hidden_ = false;

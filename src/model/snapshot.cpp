@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <set>
 #include <tuple>
 
 #include "src/model/key_patterns.h"
@@ -53,11 +54,9 @@ Snapshot interval(const Snapshot& later, const Snapshot& earlier) {
   between.has_pytorch = later.has_pytorch;
   between.clamped_cnt = growth(later.clamped_cnt, earlier.clamped_cnt);
   between.abandoned_cnt = growth(later.abandoned_cnt, earlier.abandoned_cnt);
+  const std::set<AttachedLate> told(earlier.attached_late.begin(), earlier.attached_late.end());
   std::copy_if(later.attached_late.begin(), later.attached_late.end(), std::back_inserter(between.attached_late),
-               [&](const AttachedLate& late) {
-                 return std::find(earlier.attached_late.begin(), earlier.attached_late.end(), late) ==
-                        earlier.attached_late.end();
-               });
+               [&](const AttachedLate& late) { return !told.contains(late); });
   std::copy_if(later.unverified.begin(), later.unverified.end(), std::back_inserter(between.unverified),
                [&](const Unverified& process) { return process.until_ns > earlier.elapsed_ns; });
   auto old = earlier.series.begin();

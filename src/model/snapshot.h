@@ -63,7 +63,7 @@ struct AttachedLate {
   std::string file;              // any bytes
   std::uint64_t elapsed_ns = 0;  // from when on it is counted, after everything else was attached
 
-  bool operator==(const AttachedLate&) const = default;
+  auto operator<=>(const AttachedLate&) const = default;
 };
 
 // A process of which it is not known that all its waits were seen: nobody has read of it that its guards are armed.
@@ -89,7 +89,7 @@ inline constexpr UnverifiedReason not_attached = {"not attached", "a warning say
 inline constexpr UnverifiedReason no_notes = {"no notes",
                                               "the notes that tell where its probes are were stripped, or stand there twice"};
 inline constexpr UnverifiedReason moved_code = {"moved code", "it runs a copy of its code, in which there are no probes"};
-inline constexpr UnverifiedReason ended_unseen = {"ended unseen", "it ended before it could be looked at"};
+inline constexpr UnverifiedReason ended_unseen = {"ended unseen", "it ended, or closed the file, before it could be looked at"};
 inline constexpr UnverifiedReason not_told = {"not told of", "more files were mapped than there was room to tell of"};
 inline constexpr UnverifiedReason too_many_blocks = {"too many blocks",
                                                      "its copies of libwaitprobe have more than are looked at"};

@@ -91,6 +91,13 @@ class OneLiners(TestCase):
         for title, line in self.LINES.items():
             self.assertNotRegex(line, r"uprobe:|perf probe (-x|--exec)|[\"' ]p:|p:uprobes|attach_uprobe", title)
 
+    def test_none_names_a_file_of_a_process(self):
+        """bpftrace 0.17 would put the probes of all its files into that one."""
+        for title, line in self.LINES.items():
+            if "bpftrace -p" in line:
+                self.assertRegex(line, r"usdt:\*:waitprobe:", title)
+                self.assertNotIn("usdt:/", line, title)
+
     # bpftrace
 
     def assert_counts(self, title, name="count"):

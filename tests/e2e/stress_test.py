@@ -332,7 +332,8 @@ class Stress(TestCase):
             return self.started(Program(PERF))
         if kind != "bpftrace" or shutil.which("bpftrace") is None:
             return None
-        text = f"usdt:{self.program}:waitprobe:wait_stop {{ @count[str(arg0)] = count(); }} profile:hz:997 {{ @samples = count(); }}"
+        # Not by the path of the program: bpftrace would put the probe of the plug-in there as well.
+        text = f"usdt:*:waitprobe:wait_stop {{ @count[str(arg0)] = count(); }} profile:hz:997 {{ @samples = count(); }}"
         tracer = self.started(Program(["bpftrace", "-p", main_pid, "-e", text]))
         wait_until(lambda: tracer.process.poll() is not None or is_attached(tracer.pid), f"it has attached: {tracer}")
         return tracer

@@ -6,6 +6,8 @@
 //     daemon       in a child that outlives it, with a pause of 10 ms each, until a byte comes on the standard input
 //     twice        in PLUGIN, 23 times in each of two namespaces of the loader
 //     plugin       in PLUGIN instead, which it opens when a byte has come on the standard input
+//     closed       the same in a thread that ends, closes it, and lives on until the standard input ends
+//     copies       in PLUGIN0.so, PLUGIN1.so, ..., as many as there are, by one thread, and ends without telling anybody
 //     again N      and once more in its own program, started anew, N times, when a byte has come on the standard input
 //     disarm       after it has overwritten the word that arms it
 #include <dlfcn.h>
@@ -18,6 +20,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <string>
+#include <thread>
 
 #include <waitprobe/wait_counter.h>
 
@@ -33,16 +36,17 @@ int run_daemon() {
   return 0;
 }
 
-int run_twice(const char* plugin) {
-  for (int n = 0; n < 2; n++) {
-    void* library = dlmopen(LM_ID_NEWLM, plugin, RTLD_NOW | RTLD_LOCAL);
-    auto* wait = library != nullptr ? reinterpret_cast<void (*)(unsigned)>(dlsym(library, "plugin_wait")) : nullptr;
-    if (wait == nullptr) {
-      std::fprintf(stderr, "verified: cannot open %s: %s\n", plugin, dlerror());
-      return 1;
-    }
-    for (int i = 0; i < 23; i++) wait(static_cast<unsigned>(n));
+void wait_in(void* library, unsigned key) {
+  auto* wait = library != nullptr ? reinterpret_cast<void (*)(unsigned)>(dlsym(library, "plugin_wait")) : nullptr;
+  if (wait == nullptr) {
+    std::fprintf(stderr, "verified: cannot open a plug-in: %s\n", dlerror());
+    _exit(1);
   }
+  for (int i = 0; i < 23; i++) wait(key);
+}
+
+int run_twice(const char* plugin) {
+  for (unsigned n = 0; n < 2; n++) wait_in(dlmopen(LM_ID_NEWLM, plugin, RTLD_NOW | RTLD_LOCAL), n);
   // So that the tool has looked at both.
   char byte;
   return read(STDIN_FILENO, &byte, 1) >= 0 ? 0 : 1;
@@ -59,14 +63,25 @@ void run_again(const char* self, int times) {
 int run_plugin(const char* plugin) {
   char byte;
   if (read(STDIN_FILENO, &byte, 1) != 1) return 1;
-  void* library = dlopen(plugin, RTLD_NOW | RTLD_LOCAL);
-  auto* wait = library != nullptr ? reinterpret_cast<void (*)(unsigned)>(dlsym(library, "plugin_wait")) : nullptr;
-  if (wait == nullptr) {
-    std::fprintf(stderr, "verified: cannot open %s: %s\n", plugin, dlerror());
-    return 1;
-  }
-  for (int i = 0; i < 23; i++) wait(0);
+  wait_in(dlopen(plugin, RTLD_NOW | RTLD_LOCAL), 0);
   _exit(0);
+}
+
+int run_closed(const char* plugin) {
+  char byte;
+  if (read(STDIN_FILENO, &byte, 1) != 1) return 1;
+  void* library = dlopen(plugin, RTLD_NOW | RTLD_LOCAL);
+  std::thread([&] { wait_in(library, 0); }).join();
+  dlclose(library);
+  return read(STDIN_FILENO, &byte, 1) == 0 ? 0 : 1;
+}
+
+int run_copies(const std::string& plugin) {
+  for (int n = 0;; n++) {
+    const std::string file = plugin + std::to_string(n) + ".so";
+    if (access(file.c_str(), F_OK) != 0) _exit(0);
+    wait_in(dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL), 0);
+  }
 }
 
 void disarm() {
@@ -83,6 +98,8 @@ int main(int argc, char** argv) {
   if (std::strcmp(way, "daemon") == 0) return run_daemon();
   if (std::strcmp(way, "twice") == 0) return run_twice(argv[2]);
   if (std::strcmp(way, "plugin") == 0) return run_plugin(argv[2]);
+  if (std::strcmp(way, "closed") == 0) return run_closed(argv[2]);
+  if (std::strcmp(way, "copies") == 0) return run_copies(argv[2]);
   for (int i = 0; i < 23; i++) {
     if (i == 7 && std::strcmp(way, "disarm") == 0) disarm();
     wait_once();

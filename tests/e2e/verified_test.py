@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 
 import harness
 from harness import Hist, Program, TestCase, TOOL, counts_of, run, wait_until
@@ -22,6 +23,16 @@ def last_snapshot(ran):
 
 def why_of(snapshot):
     return [one["why"] for one in snapshot.get("unverified", [])]
+
+
+CLOSED = """
+#include <waitprobe/c.h>
+static waitprobe_handle handle = WAITPROBE_HANDLE("plugin.0");
+void plugin_wait(unsigned key) {
+  (void)key;
+  waitprobe_stop(waitprobe_start(&handle));
+}
+"""
 
 
 class Built(TestCase):
@@ -122,6 +133,39 @@ class EndedUnseen(Built):
                     status = tool.stop() if target == "-a" else tool.wait()
                     self.assert_told(tool, status, plugin, "plugin.0", 23)
                     self.assertNotIn("", [one["comm"] for one in tool.last().get("unverified", []) if one["file"] == plugin])
+
+    def test_a_plug_in_that_is_closed_at_once_in_a_process_that_lives_on(self):
+        program = os.path.join(self.folder.name, "closer")
+        self.build(program)
+        for turn in range(6):
+            # In C: what is inline in C++ may keep a plug-in in the process.
+            plugin = os.path.join(self.folder.name, f"closed{turn}.so")
+            subprocess.run(["gcc", "-shared", "-fPIC", "-I", os.path.join(harness.SOURCE, "include"), "-x", "c", "-", "-x", "none",
+                            harness.built("libwaitprobe.a"), "-o", plugin], check=True, encoding="ascii", input=CLOSED)
+            read_end, write_end = os.pipe()
+            closer = self.started(Program([program, "closed", plugin], stdin=read_end))
+            os.close(read_end)
+            tool = self.started(Hist("-p", closer.pid))
+            os.write(write_end, b"g")
+            time.sleep(2.5)  # until the tool gives up to look for it
+            status = tool.stop()
+            os.close(write_end)
+            self.assertEqual(closer.wait(), 0, closer)
+            self.assert_told(tool, status, plugin, "plugin.0", 23)
+
+    def test_more_copies_in_a_thread_than_are_remembered(self):
+        program = os.path.join(self.folder.name, "many")
+        self.build(program)
+        for copies in (40, 70):
+            prefix = os.path.join(self.folder.name, f"copy-{copies}-")
+            for n in range(copies):
+                shutil.copy(harness.built("workload-plugin.so"), f"{prefix}{n}.so")
+            # Without it, the C library has room for 34.
+            tool = self.started(Hist("--", program, "copies", prefix, env={"GLIBC_TUNABLES": "glibc.rtld.optional_static_tls=65536"}))
+            self.assertIn(tool.wait(), (0, NOT_VERIFIED), tool)
+            counted, lost = counts_of(tool.last())["plugin.0"], tool.last()["coverage"]["lost"]
+            self.assertEqual(lost > 0, counted < 23 * copies, tool.last())
+            self.assertEqual(counted == 23 * copies, copies == 40, tool.last())
 
     def test_a_library_that_is_loaded_before_a_program_that_names_none(self):
         for turn in range(6):
@@ -245,6 +289,15 @@ class Commands(Built):
         self.assertGreater(len(snapshots), 5, ran)
         self.assertEqual([one for one in snapshots if "attached_late" in one or "unverified" in one], [])
         self.assertEqual(ran.process.returncode, 0, ran)
+
+    # The tool stands still for longer than a copy waits for it.
+    def test_a_program_that_has_given_up_waiting_for_the_tool_is_late(self):
+        tool = self.started(Hist("--", "sh", "-c", f"sleep 0.5; exec {harness.built('waitprobe-workload')} --loop 4 --keys 1"))
+        os.kill(tool.pid, signal.SIGSTOP)
+        time.sleep(4)
+        os.kill(tool.pid, signal.SIGCONT)
+        self.assertEqual(tool.wait(), NOT_VERIFIED, tool)
+        self.assertEqual([one["comm"][:9] for one in tool.last()["attached_late"]], ["waitprobe"], tool.last())
 
     def test_everything_verified_is_status_0(self):
         ran = run(TOOL, "hist", "--", self.program)

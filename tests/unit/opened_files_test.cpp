@@ -25,9 +25,9 @@ TEST(OpenedFiles, AreForgottenWhenALookHasFoundThem) {
   OpenedFiles files;
   files.add(opened(7, 100, 50));
   files.add(opened(7, 101, 60));
-  EXPECT_EQ(files.found(7, {1, 100}), 50);
-  EXPECT_EQ(files.found(7, {1, 100}), std::nullopt);
-  EXPECT_EQ(files.found(8, {1, 101}), std::nullopt);
+  EXPECT_EQ(files.found(7, {1, 100}, 0), 50);
+  EXPECT_EQ(files.found(7, {1, 100}, 0), std::nullopt);
+  EXPECT_EQ(files.found(8, {1, 101}, 0), std::nullopt);
   files.ended(7);
   EXPECT_EQ(inodes(files.take_ended()), std::vector<std::uint64_t>{101});
   EXPECT_TRUE(files.take_ended().empty());
@@ -66,9 +66,28 @@ TEST(OpenedFiles, WaitUntilTheyAreGivenUp) {
   files.add(opened(7, 100, 50));
   files.add(opened(8, 100, 70));
   EXPECT_EQ(files.waiting_since(60), std::vector<std::uint32_t>{7});
-  files.give_up(7);
+  files.give_up_before(60);
   files.ended(7);
-  EXPECT_TRUE(files.take_ended().empty());
+  EXPECT_TRUE(files.take_ended().empty()) << "it is not known to have probes, and is no copy";
+  EXPECT_EQ(files.waiting_since(UINT64_MAX), std::vector<std::uint32_t>{8});
+}
+
+TEST(OpenedFiles, AreClosedWhereTheyHadProbesAndAreNotThere) {
+  OpenedFiles files;
+  OpenedFile closed = opened(7, 100, 50);
+  closed.probes = std::make_shared<ProbeFile>();
+  files.add(closed);
+  files.give_up_before(60);
+  EXPECT_EQ(inodes(files.take_ended()), std::vector<std::uint64_t>{100});
+}
+
+TEST(OpenedFiles, AreFoundByTheirCodeWhereTheKernelTellsOfAnotherFile) {
+  OpenedFiles files;
+  OpenedFile of_layer = opened(7, 100, 50, 0x1000);
+  of_layer.mapping.end = 0x3000;
+  files.add(of_layer);
+  EXPECT_EQ(files.found(7, {2, 900}, 0x3000), std::nullopt);
+  EXPECT_EQ(files.found(7, {2, 900}, 0x2fff), 50);
 }
 
 TEST(OpenedFiles, HaveABoundAndSayWhenItIsReached) {
@@ -76,7 +95,7 @@ TEST(OpenedFiles, HaveABoundAndSayWhenItIsReached) {
   std::uint32_t pid = 1;
   while (files.add(opened(pid, 100, 50))) pid++;
   EXPECT_GT(pid, 10'000U);
-  files.found(1, {1, 100});
+  files.found(1, {1, 100}, 0);
   EXPECT_TRUE(files.add(opened(pid, 100, 50)));
 }
 
