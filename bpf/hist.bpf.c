@@ -140,20 +140,30 @@ int on_thread_exit(void *ctx) {
 
 /* ---- processes that come --------------------------------------------------------------------------------------- */
 
+static __noinline int meet_child(struct task_struct *parent, struct task_struct *child) {
+  if (BPF_CORE_READ(parent, mm) == BPF_CORE_READ(child, mm)) bequeath(BPF_CORE_READ(parent, pid), BPF_CORE_READ(child, pid));
+  follow_child(BPF_CORE_READ(parent, tgid), BPF_CORE_READ(child, tgid));
+  return 0;
+}
+
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child) {
-  if (parent->tgid == child->tgid) return 0;
-  if (parent->mm == child->mm) bequeath(parent->pid, child->pid);
-  follow_child(parent->tgid, child->tgid);
+  if (parent->tgid != child->tgid) WP_UNDISTURBED(meet_child(parent, child));
   return 0;
 }
 
 /* Any thread may call exec, and then has the number of the first. */
+static __noinline int meet_program(struct task_struct *task, __u32 old_tid) {
+  if (!task) return 0; /* for the verifier */
+  forget_own(old_tid);
+  forget_own(BPF_CORE_READ(task, pid));
+  keep_all_counts(BPF_CORE_READ(task, tgid), 1);
+  tell_of_exec(task);
+  return 0;
+}
+
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(on_exec, struct task_struct *task, int old_tid, struct linux_binprm *program) {
-  forget_own(old_tid);
-  forget_own(task->pid);
-  keep_all_counts(task->tgid, 1);
-  tell_of_exec(task);
+  WP_UNDISTURBED(meet_program(task, old_tid));
   return 0;
 }

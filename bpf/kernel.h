@@ -78,13 +78,19 @@ static __always_inline __u64 monotonic_offset_ns(void) {
 extern void bpf_preempt_disable(void) __ksym __weak;
 extern void bpf_preempt_enable(void) __ksym __weak;
 
-/* An entry of a few instructions around one body that must not be preempted. */
-#define WP_USDT(name, body)                         \
-  SEC("usdt") int name(struct pt_regs *ctx) {       \
+/* Around one statement that must not be preempted. */
+#define WP_UNDISTURBED(statement)                   \
+  do {                                              \
     if (bpf_preempt_disable) bpf_preempt_disable(); \
-    body(ctx);                                      \
+    statement;                                      \
     if (bpf_preempt_enable) bpf_preempt_enable();   \
-    return 0;                                       \
+  } while (0)
+
+/* An entry of a few instructions around one body. */
+#define WP_USDT(name, body)                   \
+  SEC("usdt") int name(struct pt_regs *ctx) { \
+    WP_UNDISTURBED(body(ctx));                \
+    return 0;                                 \
   }
 
 #endif
