@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <string_view>
 #include <utility>
 
 namespace waitprobe {
@@ -10,6 +11,8 @@ namespace {
 
 constexpr std::size_t most_files = 32'768;
 constexpr std::size_t most_programs = 65'536;
+
+std::string_view name_in(std::string_view path) { return path.substr(path.rfind('/') + 1); }
 
 }  // namespace
 
@@ -57,12 +60,15 @@ OpenedFiles::Program OpenedFiles::program_of(std::uint32_t pid) const {
   return found != programs_.end() ? found->second : Program{};
 }
 
-std::optional<std::uint64_t> OpenedFiles::found(std::uint32_t pid, const FileId& file, std::uint64_t code_address) {
-  const auto [first, last] = waiting_.equal_range(pid);
-  const auto entry = std::find_if(first, last, [&](const auto& waiting) {
-    const Mapping& mapping = waiting.second.mapping;
-    return mapping.file == file || mapping.holds(code_address);
-  });
+std::optional<std::uint64_t> OpenedFiles::found(const Copy& copy) {
+  const auto [first, last] = waiting_.equal_range(copy.pid);
+  auto entry = std::find_if(first, last, [&](const auto& waiting) { return waiting.second.mapping.file == copy.file; });
+  if (entry == last) {
+    entry = std::find_if(first, last, [&](const auto& waiting) {
+      const Mapping& mapping = waiting.second.mapping;
+      return mapping.holds(copy.code_address) && name_in(mapping.path) == name_in(copy.path);
+    });
+  }
   if (entry == last) return std::nullopt;
   const std::uint64_t time_ns = entry->second.time_ns;
   waiting_.erase(entry);

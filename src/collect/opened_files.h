@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "src/collect/copies.h"
 #include "src/collect/probe_notes.h"
 #include "src/collect/process.h"
 
@@ -48,9 +49,9 @@ class OpenedFiles {
   // Whether it has been heard of.
   bool knows(std::uint32_t pid) const { return programs_.contains(pid); }
 
-  // A look has found the file in the process, with its code there: when it was mapped, if that had not been asked for yet. By
-  // the address as well, since on an overlay some kernels (6.8 to 6.17) tell of the file of a layer.
-  std::optional<std::uint64_t> found(std::uint32_t pid, const FileId& file, std::uint64_t code_address);
+  // A look has found a copy in its process: when its file was mapped, if that had not been asked for yet. By its address and
+  // its name if need be, since on an overlay some kernels (6.8 to 6.17) tell of the file of a layer.
+  std::optional<std::uint64_t> found(const Copy& copy);
   // The process has ended.
   void ended(std::uint32_t pid) { end_before(pid, UINT64_MAX); }
 

@@ -41,7 +41,7 @@ std::string TargetSession::name_of(std::uint32_t pid) const {
 
 // Whether the process had the file before it was attached to, for this process or for another.
 void TargetSession::tell_if_late(const Copy& copy, bool is_just_attached) {
-  const auto mapped_ns = opened_.found(copy.pid, copy.file, copy.code_address);
+  const auto mapped_ns = opened_.found(copy);
   if (counting_ns_ == 0) return;
   const std::uint64_t since_ns = attachments_.since_ns(*copy.probes);
   const bool is_late = mapped_ns ? since_ns > std::max(*mapped_ns, counting_ns_) : is_just_attached;
@@ -81,6 +81,9 @@ void TargetSession::verify() {
   for (const std::uint32_t pid : verification_.doubtful()) look_later(pid, false);
   for (const std::uint32_t pid : opened_.waiting_since(UINT64_MAX)) look_later(pid, false);
   judge_ended();
+  const std::uint64_t untold = tracer_->untold_cnt() + map_events_.lost_cnt();
+  if (untold != untold_cnt_) verification_.add({0, "", "", unverified::not_told.name, elapsed_ns()});
+  untold_cnt_ = untold;
 }
 
 // A file that is not attached to: told once, and left alone.
@@ -92,7 +95,7 @@ void TargetSession::refuse(const ProbeFile& file, Error why) {
 
 // A process of such a file.
 void TargetSession::tell_of_refused(const Copy& copy) {
-  opened_.found(copy.pid, copy.file, copy.code_address);
+  opened_.found(copy);
   if (ended_ns_ != 0 || (only_file_ && copy.probes->on_disk != only_file_->on_disk)) return;
   const UnverifiedReason& why = copy.probes->notes == Notes::whole ? unverified::not_attached : unverified::no_notes;
   verification_.add({copy.pid, comm_of(copy.pid), copy.path, why.name});
@@ -180,9 +183,6 @@ void TargetSession::judge_ended() {
   const std::uint64_t now = now_ns();
   opened_.give_up_before(now > WatchList::last_ns ? now - WatchList::last_ns : 0);
   for (const OpenedFile& opened : opened_.take_ended()) tell_of_ended(opened);
-  const std::uint64_t untold = tracer_->untold_cnt() + map_events_.lost_cnt();
-  if (untold != untold_cnt_) verification_.add({0, "", "", unverified::not_told.name, elapsed_ns()});
-  untold_cnt_ = untold;
 }
 
 // Its waits were counted if the file was attached to when it was mapped, and the kernel arms what maps it. Those of later

@@ -15,6 +15,15 @@ OpenedFile opened(std::uint32_t pid, std::uint64_t inode, std::uint64_t time_ns,
   return file;
 }
 
+Copy copy(std::uint32_t pid, const FileId& file, std::uint64_t code_address = 0, const std::string& path = "") {
+  Copy one;
+  one.pid = pid;
+  one.file = file;
+  one.code_address = code_address;
+  one.path = path;
+  return one;
+}
+
 std::vector<std::uint64_t> inodes(const std::vector<OpenedFile>& files) {
   std::vector<std::uint64_t> all;
   for (const OpenedFile& file : files) all.push_back(file.mapping.file.inode);
@@ -25,9 +34,9 @@ TEST(OpenedFiles, AreForgottenWhenALookHasFoundThem) {
   OpenedFiles files;
   files.add(opened(7, 100, 50));
   files.add(opened(7, 101, 60));
-  EXPECT_EQ(files.found(7, {1, 100}, 0), 50);
-  EXPECT_EQ(files.found(7, {1, 100}, 0), std::nullopt);
-  EXPECT_EQ(files.found(8, {1, 101}, 0), std::nullopt);
+  EXPECT_EQ(files.found(copy(7, {1, 100})), 50);
+  EXPECT_EQ(files.found(copy(7, {1, 100})), std::nullopt);
+  EXPECT_EQ(files.found(copy(8, {1, 101})), std::nullopt);
   files.ended(7);
   EXPECT_EQ(inodes(files.take_ended()), std::vector<std::uint64_t>{101});
   EXPECT_TRUE(files.take_ended().empty());
@@ -85,9 +94,11 @@ TEST(OpenedFiles, AreFoundByTheirCodeWhereTheKernelTellsOfAnotherFile) {
   OpenedFiles files;
   OpenedFile of_layer = opened(7, 100, 50, 0x1000);
   of_layer.mapping.end = 0x3000;
+  of_layer.mapping.path = "/layer/lib.so";
   files.add(of_layer);
-  EXPECT_EQ(files.found(7, {2, 900}, 0x3000), std::nullopt);
-  EXPECT_EQ(files.found(7, {2, 900}, 0x2fff), 50);
+  EXPECT_EQ(files.found(copy(7, {2, 900}, 0x3000, "/merged/lib.so")), std::nullopt);
+  EXPECT_EQ(files.found(copy(7, {2, 900}, 0x2fff, "/merged/other.so")), std::nullopt) << "it was closed, and another is there";
+  EXPECT_EQ(files.found(copy(7, {2, 900}, 0x2fff, "/merged/lib.so")), 50);
 }
 
 TEST(OpenedFiles, HaveABoundAndSayWhenItIsReached) {
@@ -95,7 +106,7 @@ TEST(OpenedFiles, HaveABoundAndSayWhenItIsReached) {
   std::uint32_t pid = 1;
   while (files.add(opened(pid, 100, 50))) pid++;
   EXPECT_GT(pid, 10'000U);
-  files.found(1, {1, 100}, 0);
+  files.found(copy(1, {1, 100}));
   EXPECT_TRUE(files.add(opened(pid, 100, 50)));
 }
 
