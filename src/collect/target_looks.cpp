@@ -71,8 +71,8 @@ void TargetSession::verify(std::uint32_t pid, const std::vector<Copy>& copies) {
     return copy.code != Code::moved && attachments_.has(*copy.probes) &&
            (!only_file_ || copy.probes->on_disk == only_file_->on_disk);
   });
-  const bool is_late = verification_.look(pid, attached, elapsed_ns());
-  if (is_late && counting_ns_ != 0) add_late({pid, comm_of(pid), attached.front().path, elapsed_ns()});
+  const bool is_late = verification_.look(pid, name_of(pid), attached, elapsed_ns());
+  if (is_late && counting_ns_ != 0) add_late({pid, name_of(pid), attached.front().path, elapsed_ns()});
 }
 
 void TargetSession::verify() {
@@ -98,7 +98,7 @@ void TargetSession::tell_of_refused(const Copy& copy) {
   opened_.found(copy);
   if (ended_ns_ != 0 || (only_file_ && copy.probes->on_disk != only_file_->on_disk)) return;
   const UnverifiedReason& why = copy.probes->notes == Notes::whole ? unverified::not_attached : unverified::no_notes;
-  verification_.add({copy.pid, comm_of(copy.pid), copy.path, why.name});
+  verification_.add({copy.pid, name_of(copy.pid), copy.path, why.name});
 }
 
 // Its waits are not counted, and nothing else comes to harm.
@@ -106,7 +106,7 @@ void TargetSession::tell_of_moved(const Copy& copy) {
   if (ended_ns_ != 0 || (only_file_ && copy.probes->on_disk != only_file_->on_disk)) return;
   if (!moved_.insert({copy.pid, copy.root_address}).second) return;
   warnings_.push_back(moved_code_error(copy));
-  verification_.add({copy.pid, comm_of(copy.pid), copy.path, unverified::moved_code.name});
+  verification_.add({copy.pid, name_of(copy.pid), copy.path, unverified::moved_code.name});
 }
 
 Result<void> TargetSession::look_at(std::uint32_t pid, bool is_new) {
@@ -213,7 +213,7 @@ void TargetSession::look_at_due(std::uint64_t now) {
 // A copy that has reported itself, and is in no file that can be seen.
 void TargetSession::tell_of_hidden(std::uint32_t pid) {
   if (ended_ns_ != 0 || !check_exists(pid)) return;
-  verification_.add({pid, comm_of(pid), "", unverified::no_notes.name});
+  verification_.add({pid, name_of(pid), "", unverified::no_notes.name});
   if (std::exchange(has_told_hidden_, true)) return;
   warnings_.push_back({"trace", describe_process(pid),
                        "it carries waitprobe, but none of its files shows where (packed, or not readable)",

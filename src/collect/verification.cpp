@@ -73,7 +73,7 @@ const UnverifiedReason* Verification::doubt_unread(const Copy& copy, const std::
   return cnt > 1 ? &unverified::word_is_zero : nullptr;
 }
 
-bool Verification::look(std::uint32_t pid, const std::vector<Copy>& copies, std::uint64_t now_ns) {
+bool Verification::look(std::uint32_t pid, const std::string& comm, const std::vector<Copy>& copies, std::uint64_t now_ns) {
   for (auto entry = known_.lower_bound({pid, 0}); entry != known_.end() && entry->first.first == pid;) {
     const auto is_it = [&](const Copy& copy) { return copy.root_address == entry->first.second; };
     const auto next = std::next(entry);
@@ -94,12 +94,12 @@ bool Verification::look(std::uint32_t pid, const std::vector<Copy>& copies, std:
     }
     // What was read is of nobody, or of another program: this one has ended as it was known before.
     if (known.why != nullptr && !is_still_there(copy)) {
-      known.why = is_new ? doubt_unread(copy, copies) : before;
-      known.file = copy.path;
+      known.why = before;
+      if (is_new) known = {doubt_unread(copy, copies), {}, 0, comm, copy.path};
       end(entry, now_ns);
       continue;
     }
-    known.comm = comm_of(pid);
+    known.comm = comm;
     known.file = copy.path;
     is_late |= before != nullptr && known.why == nullptr;
   }
@@ -130,7 +130,7 @@ void Verification::add(Unverified process) {
   others_[{process.pid, std::move(process.comm), std::move(process.file), std::move(process.why)}] = process.until_ns;
 }
 
-void Verification::end(std::uint32_t pid, std::uint64_t now_ns) { look(pid, {}, now_ns); }
+void Verification::end(std::uint32_t pid, std::uint64_t now_ns) { look(pid, "", {}, now_ns); }
 
 std::vector<std::uint32_t> Verification::doubtful() const {
   std::vector<std::uint32_t> pids;

@@ -24,9 +24,9 @@ class Verification {
   // `programs`: whose probes' semaphores are to be raised.
   explicit Verification(const std::vector<ProbeProgram>& programs);
 
-  // All copies that a process carries now of files that were attached to; others that it had are gone. Reads what of them is
-  // armed. True when one is armed that was not when it was looked at before.
-  bool look(std::uint32_t pid, const std::vector<Copy>& copies, std::uint64_t now_ns);
+  // All copies that a process of this name carries now of files that were attached to; others that it had are gone. Reads what
+  // of them is armed. True when one is armed that was not when it was looked at before.
+  bool look(std::uint32_t pid, const std::string& comm, const std::vector<Copy>& copies, std::uint64_t now_ns);
 
   // Whether it first found a copy in this file between these moments (CLOCK_MONOTONIC).
   bool has_found(std::uint32_t pid, const std::string& file, std::uint64_t since_ns, std::uint64_t until_ns) const;

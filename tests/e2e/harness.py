@@ -40,6 +40,12 @@ def wait_for_byte(fd, what, deadline_s=DEADLINE_S):
         raise AssertionError(f"{what} ended before it was ready")
 
 
+def cpu_ticks(pid):
+    """What a process has used of CPUs, in hundredths of a second."""
+    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
+        return sum(int(number) for number in stat.read().rpartition(")")[2].split()[11:13])
+
+
 def wait_until(condition, what, deadline_s=DEADLINE_S):
     """Polls a condition that nothing announces."""
     end = time.monotonic() + deadline_s

@@ -292,9 +292,14 @@ class Commands(Built):
 
     # The tool stands still for longer than a copy waits for it.
     def test_a_program_that_has_given_up_waiting_for_the_tool_is_late(self):
-        tool = self.started(Hist("--", "sh", "-c", f"sleep 0.5; exec {harness.built('waitprobe-workload')} --loop 4 --keys 1"))
+        gate = os.path.join(self.folder.name, "gate")
+        os.mkfifo(gate)
+        tool = self.started(Hist("--", "sh", "-c", f"read go <{gate}; exec {harness.built('waitprobe-workload')} --loop 4 --keys 1"))
+        command = int(subprocess.run(["pgrep", "-P", str(tool.pid)], capture_output=True, check=True).stdout)
         os.kill(tool.pid, signal.SIGSTOP)
-        time.sleep(4)
+        with open(gate, "w", encoding="ascii") as go:
+            go.write("go\n")
+        wait_until(lambda: harness.cpu_ticks(command) > 50, "it has given up, and works")
         os.kill(tool.pid, signal.SIGCONT)
         self.assertEqual(tool.wait(), NOT_VERIFIED, tool)
         self.assertEqual([one["comm"][:9] for one in tool.last()["attached_late"]], ["waitprobe"], tool.last())

@@ -19,18 +19,19 @@ Copy copy_at(std::uint64_t address, bool shares_page = false) {
 
 std::vector<std::string> doubts(const std::vector<Copy>& copies) {
   Verification verification({});
-  verification.look(nobody, copies, 1);
+  verification.look(nobody, "gone", copies, 1);
   std::vector<std::string> all;
-  for (const Unverified& one : verification.unverified()) all.push_back(one.file + ": " + one.why);
+  for (const Unverified& one : verification.unverified()) all.push_back(one.comm + ", " + one.file + ": " + one.why);
   return all;
 }
 
 TEST(Verification, VouchesForOneThatEndedUnreadWhereTheKernelArmsIt) { EXPECT_TRUE(doubts({copy_at(0x1000)}).empty()); }
 
 TEST(Verification, DoubtsOneThatEndedUnreadWhereTheKernelMayHaveArmedAnotherPage) {
-  EXPECT_EQ(doubts({copy_at(0x1000, true)}), std::vector<std::string>{std::string("/file: ") + unverified::shared_page.name});
+  EXPECT_EQ(doubts({copy_at(0x1000, true)}),
+            std::vector<std::string>{std::string("gone, /file: ") + unverified::shared_page.name});
   EXPECT_EQ(doubts({copy_at(0x1000), copy_at(0x9000)}),
-            std::vector<std::string>{std::string("/file: ") + unverified::word_is_zero.name});
+            std::vector<std::string>{std::string("gone, /file: ") + unverified::word_is_zero.name});
 }
 
 }  // namespace
