@@ -76,7 +76,10 @@ TEST(Bucket, TheKernelAgreesWithCxx) {
     std::uint64_t duration_ns, lo_ns, hi_ns;
     std::uint32_t bucket, pad;
   } question = {};
-  LIBBPF_OPTS(bpf_test_run_opts, options, .ctx_in = &question, .ctx_size_in = sizeof question);
+  bpf_test_run_opts options = {};
+  options.sz = sizeof options;
+  options.ctx_in = &question;
+  options.ctx_size_in = sizeof question;
   for (const std::uint64_t ns : telling_durations()) {
     question = {ns, 0, 0, WP_BUCKET_CNT, 0};
     ASSERT_EQ(bpf_prog_test_run_opts(bpf_program__fd(skeleton->progs.answer), &options), 0);
