@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
 // leaks KIND N: begins N waits that never end, and then others that do, whose instructions leaks_cost.py counts.
-#include <csetjmp>
 #include <cstdlib>
 #include <cstring>
 #include <thread>
@@ -9,33 +8,16 @@
 #include <waitprobe/c.h>
 #include <waitprobe/wait_counter.h>
 
+#include "tests/runtime/abandon.h"
+
 namespace {
 
-jmp_buf back;
-
-void jump_back() { std::longjmp(back, 1); }
-void (*volatile leave)() = jump_back;  // compilers must not see that it never returns
-
-__attribute__((noinline)) void go_down(long depth) {
-  if (depth > 0) {
-    go_down(depth - 1);
-    asm volatile("" ::: "memory");  // no tail call: each has a frame
-    return;
-  }
-  STATIC_SCOPED_WAIT_COUNTER(cost.left);
-  leave();
-}
-
-__attribute__((noinline)) void leave_behind(long depth) {
-  if (setjmp(back) == 0) go_down(depth);
-}
-
 void one_place(long n) {
-  for (long i = 0; i < n; i++) leave_behind(0);
+  for (long i = 0; i < n; i++) test::leave_behind(0);
 }
 
 void many_depths(long n) {
-  for (long i = 0; i < n; i++) leave_behind(i * 7919 % 50);
+  for (long i = 0; i < n; i++) test::leave_behind(static_cast<int>(i * 7919 % 50));
 }
 
 // Of guards that nobody may judge, so all of them stay open.

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""What a wait costs after a great many that were left open, in instructions: leaks_cost.py COMPILER LIBRARY INCLUDE_FOLDER.
+"""What a wait costs after a great many that were left open, in instructions: leaks_cost.py COMPILER LIBRARY SOURCE_FOLDER.
 
 The program tracks its own waits, so that its guards take the way of those that somebody listens to. Counted with callgrind, of the
 functions that wait alone: what was left before them cancels out without a second run.
@@ -31,12 +31,13 @@ def per_wait(program, kind, leaks):
             for function in ("in_same_thread", "in_other_thread", "first_of_thread")]
 
 
-def main(compiler, library, include):
+def main(compiler, library, source):
     os.environ.update(WAITPROBE_TRACK="1", WAITPROBE_CLOCK="monotonic")
     failures = []
     with tempfile.TemporaryDirectory() as folder:
         program = os.path.join(folder, "leaks")
-        run(compiler, "-std=c++20", "-O2", f"-I{include}", f"{HERE}/leaks.cpp", library, "-o", program, "-pthread")
+        run(compiler, "-std=c++20", "-O2", f"-I{source}", f"-I{source}/include", f"{HERE}/leaks.cpp", f"{source}/tests/runtime/abandon.cpp",
+            library, "-o", program, "-pthread")
         same, other, first = per_wait(program, "one-place", 0)
         print(f"instructions of a wait: {same}, in another thread {other}, the first of a thread {first}")
         if min(same, other, first) <= 0:

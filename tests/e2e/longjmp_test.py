@@ -134,9 +134,8 @@ class AttachedLate(TestCase):
         self.assertNotIn("abandoned", tool.last())
         self.assertEqual(tool.counts(), {"jumps.elsewhere": 1})
 
-
     def test_those_that_are_left_from_then_on_are_told_of(self):
-        for options in ([], ["--per-event"]):
+        for options in TRANSPORTS:
             with self.subTest(options=options):
                 target = self.started(Staying("one-place", 20_000))
                 tool = self.started(Hist("-p", target.pid, *options))
