@@ -21,8 +21,9 @@
 #define WP_COUNTER_BUCKETS 1024 /* heads of the hash table of counters */
 #define WP_CHUNKS 16            /* chunk i holds WP_FIRST_CHUNK_BLOCKS << i thread blocks */
 #define WP_FIRST_CHUNK_BLOCKS 16
-#define WP_BLOCK_SLOTS 31    /* open waits a block can hold */
-#define WP_RING_RECORDS 256U /* ended waits a block can hold */
+#define WP_BLOCK_SLOTS 31            /* open waits a block can hold */
+#define WP_RING_RECORDS 256U         /* ended waits a block can hold */
+#define WP_PATIENCE_NS 2000000000ULL /* how long a copy that begins waits for the tool that has started its program */
 
 /* The armed word: all zero means that nobody listens. `events` and `batch` are USDT semaphores, written by the kernel
  * alone; zero or not is all they say. `backends` and `self` are written by the library. The word is read as one __u64,
@@ -223,6 +224,14 @@ struct wp_thread_key {
 WP_ASSERT_SIZE(struct wp_thread_key, 8);
 #define WP_THREAD_COPIES 64
 
+/* One of them. */
+struct wp_owned_block {
+  struct wp_block_key key;
+  __u32 owner_tid; /* as the block named its owner then: another one later on means that the thread has given it back */
+  __u32 pad;
+};
+WP_ASSERT_SIZE(struct wp_owned_block, 24);
+
 /* A copy of the library in a process: it has one arena. */
 struct wp_arena_key {
   __u32 pid;
@@ -237,14 +246,6 @@ struct wp_known_arena {
 WP_ASSERT_SIZE(struct wp_known_arena, 16);
 
 #define WP_LAST_ARENAS 4096 /* processes that have ended, or whose threads have, and had lost something */
-
-/* One of them. */
-struct wp_owned_block {
-  struct wp_block_key key;
-  __u32 owner_tid; /* as the block named its owner then: another one later on means that the thread has given it back */
-  __u32 pad;
-};
-WP_ASSERT_SIZE(struct wp_owned_block, 24);
 
 /* Which waits count, by the moment they stopped: from `since` on, less than `span` later. And how that clock's units become
  * nanoseconds: units * mult >> shift. The tool writes `shift` before anything counts, and `mult` and `span` at any time. */

@@ -61,7 +61,7 @@ bool is_still_there(const Copy& copy) {
 
 const Mapping* pytorch_in(const std::vector<Mapping>& mappings) {
   const auto found = std::find_if(mappings.begin(), mappings.end(), [](const Mapping& mapping) {
-    return mapping.executable && std::string_view(mapping.path).substr(mapping.path.rfind('/') + 1).starts_with("libc10.so");
+    return mapping.executable && file_name_of(mapping.path).starts_with("libc10.so");
   });
   return found != mappings.end() ? &*found : nullptr;
 }

@@ -26,8 +26,6 @@ constexpr std::size_t most_variables = 16'384, most_files = 4, most_environ_byte
 constexpr int most_searches = 8;
 constexpr std::uint64_t share = 100;  // of a CPU, one part at the most
 
-std::string_view file_name_of(std::string_view path) { return path.substr(path.rfind('/') + 1); }
-
 // A section that is not too large to be read, or null.
 Elf_Data* data_of(Elf_Scn* scn) {
   GElf_Shdr header;

@@ -74,6 +74,17 @@ Series to_series(const wp_series_info& info) {
   return s;
 }
 
+// At the first index that is free, unless it is there already.
+template <class Key, class Value, class IsIt>
+void put_at_first(const bpf_map* map, Key key, const Value& value, const IsIt& is_it) {
+  const int fd = bpf_map__fd(map);
+  for (; key.index < WP_THREAD_COPIES; key.index++) {
+    if (bpf_map_update_elem(fd, &key, &value, BPF_NOEXIST) == 0 || errno != EEXIST) return;
+    Value known = {};
+    if (bpf_map_lookup_elem(fd, &key, &known) == 0 && is_it(known)) return;
+  }
+}
+
 constexpr std::uint32_t totals_at_once = 128;
 
 // Runs a program of type syscall.
@@ -154,24 +165,14 @@ bool HistProgram::introduce(const wp_introduction& introduction) {
 }
 
 void HistProgram::remember_owner(std::uint32_t tid, const wp_owned_block& owned) {
-  const int map = bpf_map__fd(skeleton_->maps.threads);
-  for (wp_thread_key thread = {tid, 0}; thread.index < WP_THREAD_COPIES; thread.index++) {
-    if (bpf_map_update_elem(map, &thread, &owned, BPF_NOEXIST) == 0 || errno != EEXIST) return;
-    wp_owned_block known = {};
-    if (bpf_map_lookup_elem(map, &thread, &known) == 0 && known.key.incarnation == owned.key.incarnation &&
-        known.key.block == owned.key.block) {
-      return;
-    }
-  }
+  put_at_first(skeleton_->maps.threads, wp_thread_key{tid, 0}, owned, [&](const wp_owned_block& known) {
+    return known.key.incarnation == owned.key.incarnation && known.key.block == owned.key.block;
+  });
 }
 
 void HistProgram::remember_arena(std::uint32_t pid, const wp_known_arena& arena) {
-  const int map = bpf_map__fd(skeleton_->maps.arenas);
-  for (wp_arena_key key = {pid, 0}; key.index < WP_THREAD_COPIES; key.index++) {
-    if (bpf_map_update_elem(map, &key, &arena, BPF_NOEXIST) == 0 || errno != EEXIST) return;
-    wp_known_arena known = {};
-    if (bpf_map_lookup_elem(map, &key, &known) == 0 && known.incarnation == arena.incarnation) return;
-  }
+  put_at_first(skeleton_->maps.arenas, wp_arena_key{pid, 0}, arena,
+               [&](const wp_known_arena& known) { return known.incarnation == arena.incarnation; });
 }
 
 std::vector<wp_arena> HistProgram::take_last_arenas() {

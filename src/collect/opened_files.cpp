@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <iterator>
-#include <string_view>
 #include <utility>
 
 namespace waitprobe {
@@ -11,8 +10,6 @@ namespace {
 
 constexpr std::size_t most_files = 32'768;
 constexpr std::size_t most_programs = 65'536;
-
-std::string_view name_in(std::string_view path) { return path.substr(path.rfind('/') + 1); }
 
 }  // namespace
 
@@ -66,7 +63,7 @@ std::optional<std::uint64_t> OpenedFiles::found(const Copy& copy) {
   if (entry == last) {
     entry = std::find_if(first, last, [&](const auto& waiting) {
       const Mapping& mapping = waiting.second.mapping;
-      return mapping.holds(copy.code_address) && name_in(mapping.path) == name_in(copy.path);
+      return mapping.holds(copy.code_address) && file_name_of(mapping.path) == file_name_of(copy.path);
     });
   }
   if (entry == last) return std::nullopt;

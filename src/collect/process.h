@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "src/model/result.h"
@@ -35,6 +36,9 @@ struct Mapping {
   bool holds(std::uint64_t address) const { return address >= start && address < end; }
   bool holds_offset(std::uint64_t in_file) const { return in_file >= offset && in_file - offset < end - start; }
 };
+
+// What stands behind the last slash.
+inline std::string_view file_name_of(std::string_view path) { return path.substr(path.rfind('/') + 1); }
 
 // The whole of a file below /proc, or its first bytes; nothing when it cannot be read, and errno tells why.
 std::optional<std::string> read_proc_file(const std::string& path, std::size_t most_bytes = SIZE_MAX);

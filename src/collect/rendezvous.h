@@ -19,9 +19,6 @@ namespace waitprobe {
 // Threads: one at a time.
 class Rendezvous {
  public:
-  // As long as a copy waits for the tool, at the most.
-  static constexpr std::uint64_t patience_ns = 2'000'000'000;
-
   // Opens a socket with a random name.
   static Result<Rendezvous> open();
 

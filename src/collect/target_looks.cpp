@@ -59,10 +59,11 @@ void TargetSession::add_late(AttachedLate late) {
 std::vector<AttachedLate> TargetSession::attached_late() const {
   std::vector<AttachedLate> late = attached_late_;
   if (!rendezvous_ || ended_ns_ != 0) return late;
-  const std::uint64_t now = elapsed_ns();
-  std::erase_if(late, [&](const AttachedLate& one) { return one.elapsed_ns + Rendezvous::patience_ns > now; });
+  std::erase_if(late, [this](const AttachedLate& one) { return may_greet(one); });
   return late;
 }
+
+bool TargetSession::may_greet(const AttachedLate& late) const { return late.elapsed_ns + WP_PATIENCE_NS > elapsed_ns(); }
 
 void TargetSession::verify(std::uint32_t pid, const std::vector<Copy>& copies) {
   if (ended_ns_ != 0) return;
@@ -239,9 +240,8 @@ void TargetSession::greet(std::uint32_t pid, std::uint64_t root_address, const s
     if (refused_.contains(copy.probes->on_disk)) tell_of_refused(copy);
     verify(pid, *copies);
     if (!waits()) continue;
-    std::erase_if(attached_late_, [&](const AttachedLate& late) {
-      return late.pid == pid && late.file == copy.path && late.elapsed_ns + Rendezvous::patience_ns > elapsed_ns();
-    });
+    std::erase_if(attached_late_,
+                  [&](const AttachedLate& late) { return late.pid == pid && late.file == copy.path && may_greet(late); });
   }
 }
 

@@ -132,6 +132,7 @@ class TargetSession {
   std::string name_of(std::uint32_t pid) const;  // also of one that has ended, if it was heard of
   void tell_if_late(const Copy& copy, bool is_just_attached);
   void add_late(AttachedLate late);
+  bool may_greet(const AttachedLate& late) const;
   void verify(std::uint32_t pid, const std::vector<Copy>& copies);
   void tell_of_descendants();
   void refuse(const ProbeFile& file, Error why);

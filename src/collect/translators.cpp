@@ -38,8 +38,7 @@ std::optional<std::string> translator_by_name(std::string_view name) {
 std::optional<std::string> translator_of(const std::vector<Mapping>& mappings) {
   for (const Mapping& mapping : mappings) {
     if (!mapping.executable) continue;
-    const std::string_view path = mapping.path;
-    if (auto found = translator_by_name(path.substr(path.rfind('/') + 1))) return found;
+    if (auto found = translator_by_name(file_name_of(mapping.path))) return found;
   }
   return std::nullopt;
 }

@@ -20,8 +20,6 @@
 namespace waitprobe::detail {
 namespace {
 
-constexpr std::uint64_t patience_us = 2'000'000;
-
 std::uint64_t now_us() noexcept { return monotonic_ns() / 1000; }
 
 // Connects, even if the tool has its hands full. The signals of a program that has set a timer come here too.
@@ -59,7 +57,7 @@ void meet_tool() noexcept {
 
   const int tool = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
   if (tool < 0) return;
-  const std::uint64_t deadline_us = now_us() + patience_us;
+  const std::uint64_t deadline_us = now_us() + WP_PATIENCE_NS / 1000;
   const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + length);
   if (connect_until(tool, address, size, deadline_us)) {
     const auto root = reinterpret_cast<std::uint64_t>(&waitprobe_root);
