@@ -306,14 +306,23 @@ struct wp_regs {
   __u64 reg[WP_REGS];
 };
 
-/* A process that the tool should look at: it has just started another program (incarnation 0), or has shown a block that was
- * not known. */
-struct wp_sighting {
-  __u64 incarnation;
-  __u32 pid;
-  __u32 parent_pid; /* of one that has started a program: its files are found by way of its parent when it has ended */
+/* What BPF tells the tool of a process. */
+enum wp_saw {
+  WP_SAW_BLOCK, /* it has shown a block that was not known: to be looked at */
+  WP_SAW_FORK,  /* it has begun, as a copy of its parent */
+  WP_SAW_EXEC,  /* it has started another program */
+  WP_SAW_END,   /* its last thread has ended */
 };
-WP_ASSERT_SIZE(struct wp_sighting, 16);
+struct wp_sighting {
+  __u64 incarnation; /* of the block, or 0 */
+  __u64 time_ns;     /* of bpf_ktime_get_ns(): the machine's CLOCK_MONOTONIC */
+  __u32 pid;
+  __u32 parent_pid; /* the files of one that has ended are found by way of it; 0 with a block */
+  __u32 what;       /* enum wp_saw */
+  char comm[WP_COMM_LEN];
+  __u32 unused;
+};
+WP_ASSERT_SIZE(struct wp_sighting, 48);
 
 /* A wait that took long, as slow.bpf.c tells of it; followed by a copy of the stack if that is wanted. */
 #define WP_STACK_MAX 32768 /* bytes */

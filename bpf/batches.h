@@ -159,12 +159,10 @@ static __always_inline void add_all(struct records *records, __u64 cnt, int all_
 }
 
 static __always_inline void tell_of(const struct wp_block_key *key) {
-  struct wp_sighting *sighting = bpf_ringbuf_reserve(&sightings, sizeof(*sighting), 0);
-  if (!sighting) return;
+  struct wp_sighting *sighting = sighting_of(bpf_get_current_pid_tgid() >> 32, WP_SAW_BLOCK);
+  if (!sighting) return; /* the tool's next look at all processes finds it */
   sighting->incarnation = key->incarnation;
-  sighting->pid = bpf_get_current_pid_tgid() >> 32;
-  sighting->parent_pid = 0;
-  bpf_ringbuf_submit(sighting, 0);
+  hand_sighting(sighting, 1);
 }
 
 static __always_inline struct wp_block_state *state_of(const struct wp_block_key *key, enum wp_bringer by) {

@@ -142,7 +142,7 @@ int on_thread_exit(void *ctx) {
 
 static __noinline int meet_child(struct task_struct *parent, struct task_struct *child) {
   if (BPF_CORE_READ(parent, mm) == BPF_CORE_READ(child, mm)) bequeath(BPF_CORE_READ(parent, pid), BPF_CORE_READ(child, pid));
-  follow_child(BPF_CORE_READ(parent, tgid), BPF_CORE_READ(child, tgid));
+  follow_child(parent, child);
   return 0;
 }
 

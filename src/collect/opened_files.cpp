@@ -32,24 +32,44 @@ bool OpenedFiles::add(OpenedFile opened) {
 }
 
 OpenedFiles::Program& OpenedFiles::program(std::uint32_t pid) {
+  if (programs_.size() >= most_programs) {
+    std::erase_if(programs_, [](const auto& known) { return known.second.ended_ns != UINT64_MAX; });
+  }
   // It is a help, and no more: whoever lives is asked directly.
   if (programs_.size() >= most_programs) programs_.clear();
   return programs_[pid];
 }
 
-void OpenedFiles::program_started(std::uint32_t pid, std::string comm, std::uint64_t time_ns) {
-  end_before(pid, time_ns);
-  Program& started = program(pid);
-  started.comm = std::move(comm);
-  started.since_ns = time_ns;
-}
-
-void OpenedFiles::has_parent(std::uint32_t pid, std::uint32_t parent_pid) { program(pid).parent_pid = parent_pid; }
-
 void OpenedFiles::is_there(std::uint32_t pid, std::uint32_t parent_pid, std::string comm) {
   Program& known = program(pid);
   known.parent_pid = parent_pid;
   known.comm = std::move(comm);
+}
+
+// What is heard of late may be of a process that had the number before.
+void OpenedFiles::program_started(std::uint32_t pid, std::string comm, std::uint64_t time_ns) {
+  end_before(pid, time_ns);
+  Program& started = program(pid);
+  if (time_ns < started.since_ns) return;
+  started.comm = std::move(comm);
+  started.since_ns = time_ns;
+}
+
+void OpenedFiles::process_began(std::uint32_t pid, std::uint32_t parent_pid, std::string comm, std::uint64_t time_ns) {
+  end_before(pid, time_ns);
+  program(pid) = {std::move(comm), time_ns, UINT64_MAX, parent_pid};
+}
+
+void OpenedFiles::process_ended(std::uint32_t pid, std::string comm, std::uint64_t time_ns) {
+  end_before(pid, time_ns);
+  Program& ended = program(pid);
+  ended.comm = std::move(comm);
+  ended.ended_ns = time_ns;
+}
+
+bool OpenedFiles::knows(std::uint32_t pid, std::uint64_t time_ns) const {
+  const auto found = programs_.find(pid);
+  return found != programs_.end() && time_ns <= found->second.ended_ns;
 }
 
 OpenedFiles::Program OpenedFiles::program_of(std::uint32_t pid) const {

@@ -35,25 +35,26 @@ class OpenedFiles {
 
   // What the process ran before has ended with this.
   void program_started(std::uint32_t pid, std::string comm, std::uint64_t time_ns);
-  void has_parent(std::uint32_t pid, std::uint32_t parent_pid);
-  // A target from before the session began.
   void is_there(std::uint32_t pid, std::uint32_t parent_pid, std::string comm);
+  void process_began(std::uint32_t pid, std::uint32_t parent_pid, std::string comm, std::uint64_t time_ns);
+  void process_ended(std::uint32_t pid, std::string comm, std::uint64_t time_ns);
 
   struct Program {
     std::string comm;
     std::uint64_t since_ns = 0;
+    std::uint64_t ended_ns = UINT64_MAX;
     std::uint32_t parent_pid = 0;
   };
   // What a process runs, or ran when it ended; empty and 0 where that is not known.
   Program program_of(std::uint32_t pid) const;
-  // Whether it has been heard of.
-  bool knows(std::uint32_t pid) const { return programs_.contains(pid); }
+  // Whether the process that had the number then has been heard of.
+  bool knows(std::uint32_t pid, std::uint64_t time_ns) const;
 
   // A look has found a copy in its process: when its file was mapped, if that had not been asked for yet. By its address and
   // its name if need be, since on an overlay some kernels (6.8 to 6.17) tell of the file of a layer.
   std::optional<std::uint64_t> found(const Copy& copy);
-  // The process has ended.
-  void ended(std::uint32_t pid) { end_before(pid, UINT64_MAX); }
+  // A look has found nobody there any more.
+  void is_gone(std::uint32_t pid) { end_before(pid, UINT64_MAX); }
 
   // Processes with files that have not been found, and were mapped before then.
   std::vector<std::uint32_t> waiting_since(std::uint64_t time_ns) const;

@@ -2,6 +2,7 @@
 //
 // Of TargetSession: what a look at a process finds, and what comes of it.
 #include <algorithm>
+#include <cstring>
 #include <iterator>
 #include <set>
 
@@ -35,8 +36,7 @@ Result<void> TargetSession::meet(const Copy& copy, bool is_new) {
 
 std::string TargetSession::name_of(std::uint32_t pid) const {
   std::string comm = comm_of(pid);
-  if (comm.empty()) comm = opened_.program_of(pid).comm;
-  return comm.empty() ? verification_.comm(pid) : comm;
+  return comm.empty() ? opened_.program_of(pid).comm : comm;
 }
 
 // Whether the process had the file before it was attached to, for this process or for another.
@@ -113,7 +113,7 @@ void TargetSession::tell_of_moved(const Copy& copy) {
 Result<void> TargetSession::look_at(std::uint32_t pid, bool is_new) {
   const auto copies = finder_.find(pid);
   if (!copies || (copies->empty() && !has_memory(pid))) {
-    opened_.ended(pid);
+    opened_.is_gone(pid);
     if (ended_ns_ == 0) verification_.end(pid, elapsed_ns());
     return copies ? Result<void>() : copies.error();
   }
@@ -133,18 +133,25 @@ void TargetSession::look_later(std::uint32_t pid, bool is_new) {
   if (!look_at(pid, is_new)) watches_.remove(pid);
 }
 
-// A process that has started a program, or shows a block that was not known: a fork, if not the process itself.
 void TargetSession::look_at_sighted(const wp_sighting& sighting) {
-  if (sighting.incarnation == 0) return opened_.has_parent(sighting.pid, sighting.parent_pid);
-  if (tracer_->knows(sighting.incarnation)) return;
+  const std::string comm(sighting.comm, strnlen(sighting.comm, sizeof sighting.comm));
+  if (sighting.what == WP_SAW_FORK) opened_.process_began(sighting.pid, sighting.parent_pid, comm, sighting.time_ns);
+  if (sighting.what == WP_SAW_EXEC) opened_.is_there(sighting.pid, sighting.parent_pid, comm);
+  if (sighting.what == WP_SAW_END) opened_.process_ended(sighting.pid, comm, sighting.time_ns);
+  // A block that is not known is that of a fork, if not of the process itself.
+  if (sighting.what != WP_SAW_BLOCK || tracer_->knows(sighting.incarnation)) return;
   look_later(sighting.pid, true);
   if (!tracer_->knows(sighting.incarnation) && !has_memory(sighting.pid)) tracer_->on_lost_sight(sighting.incarnation);
 }
 
+// One that has ended is no target any more.
+bool TargetSession::is_of_target(const MapEvent& event) const {
+  return tracer_->processes().is_target(event.pid) || opened_.knows(event.pid, event.time_ns);
+}
+
 // A file that a process has mapped: whether it is to be looked at.
 bool TargetSession::look_at_mapped(const MapEvent& event) {
-  // One that has ended is no target any more.
-  if (!tracer_->processes().is_target(event.pid) && !opened_.knows(event.pid)) return false;
+  if (!is_of_target(event)) return false;
   auto probes = finder_.look_up(event.pid, event.mapping, opened_.program_of(event.pid).parent_pid);
   if (probes && *probes == nullptr) return false;
   if (only_file_ && (probes ? (*probes)->on_disk : event.mapping.file).inode != only_file_->on_disk.inode) return false;
@@ -167,8 +174,7 @@ void TargetSession::take_map_events() {
   for (MapEvent& event : events) {
     if (ended_ns_ != 0) continue;
     if (event.kind == MapEvent::Kind::program) {
-      const bool is_target = tracer_->processes().is_target(event.pid) || opened_.knows(event.pid);
-      if (is_target) opened_.program_started(event.pid, std::move(event.comm), event.time_ns);
+      if (is_of_target(event)) opened_.program_started(event.pid, std::move(event.comm), event.time_ns);
     } else if (look_at_mapped(event)) {
       pids.insert(event.pid);
     }

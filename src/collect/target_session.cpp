@@ -74,7 +74,7 @@ Result<void> TargetSession::open_command(const TargetChoice& choice) {
   if (!command) return command.error();
   command_ = std::move(*command);
   if (auto added = tracer_->processes().add_target(command_->pid()); !added) return added;
-  opened_.has_parent(command_->pid(), static_cast<std::uint32_t>(getpid()));
+  opened_.is_there(command_->pid(), static_cast<std::uint32_t>(getpid()), comm_of(command_->pid()));
   return watch_end(command_->pid());
 }
 
@@ -107,8 +107,7 @@ Result<void> TargetSession::open_pids(const std::vector<std::uint32_t>& pids) {
   for (const std::uint32_t pid : pids) {
     if (auto watched = watch_end(pid); !watched) return watched;
     if (auto added = tracer_->processes().add_target(pid); !added) return added;
-    const auto stat = stat_of(pid);
-    opened_.is_there(pid, stat ? stat->parent_pid : 0, comm_of(pid));
+    remember(pid);
     const auto copies = finder_.find(pid);
     if (!copies) return copies.error();
     if (copies->empty()) {
@@ -151,7 +150,14 @@ Result<void> TargetSession::open_file(const std::string& path) {
 
 void TargetSession::open_all() {
   watches_.forget_after_last();
+  for (const std::uint32_t pid : all_pids()) remember(pid);
   look_at_all();
+}
+
+// Those that come later are told of as they begin.
+void TargetSession::remember(std::uint32_t pid) {
+  const auto stat = stat_of(pid);
+  opened_.is_there(pid, stat ? stat->parent_pid : 0, comm_of(pid));
 }
 
 void TargetSession::look_at_all() {

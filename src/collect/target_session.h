@@ -124,6 +124,7 @@ class TargetSession {
   Result<void> open_file(const std::string& path);
   Result<void> open_command(const TargetChoice& choice);
   void open_all();
+  void remember(std::uint32_t pid);
   void look_at_all();
   Result<void> watch_end(std::uint32_t pid);
 
@@ -142,6 +143,7 @@ class TargetSession {
   void look_later(std::uint32_t pid, bool is_new);
   void look_at_sighted(const wp_sighting& sighting);
   void take_map_events();
+  bool is_of_target(const MapEvent& event) const;
   bool look_at_mapped(const MapEvent& event);
   void judge_ended();
   void tell_of_ended(const OpenedFile& opened);

@@ -114,11 +114,6 @@ bool Verification::has_found(std::uint32_t pid, const std::string& file, std::ui
   return false;
 }
 
-std::string Verification::comm(std::uint32_t pid) const {
-  const auto entry = known_.lower_bound({pid, 0});
-  return entry != known_.end() && entry->first.first == pid ? entry->second.comm : "";
-}
-
 void Verification::end(std::map<Place, Known>::iterator entry, std::uint64_t now_ns) {
   const Known& known = entry->second;
   if (known.why != nullptr) add({entry->first.first, known.comm, known.file, known.why->name, now_ns});

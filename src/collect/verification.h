@@ -31,9 +31,6 @@ class Verification {
   // Whether it first found a copy in this file between these moments (CLOCK_MONOTONIC).
   bool has_found(std::uint32_t pid, const std::string& file, std::uint64_t since_ns, std::uint64_t until_ns) const;
 
-  // What a process was called when it was looked at last; empty: it was not.
-  std::string comm(std::uint32_t pid) const;
-
   // A process that cannot be vouched for, whatever its memory says.
   void add(Unverified process);
 

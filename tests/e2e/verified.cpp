@@ -6,13 +6,15 @@
 //     daemon       in a child that outlives it, with a pause of 10 ms each, until a byte comes on the standard input
 //     twice        in PLUGIN, 23 times in each of two namespaces of the loader
 //     plugin       in PLUGIN instead, which it opens when a byte has come on the standard input
-//     closed       the same in a thread that ends, closes it, and lives on until the standard input ends
+//     child        the same in a child, after a wait of its own there
+//     closed       the same as plugin in a thread that ends, closes it, and lives on until the standard input ends
 //     copies       in PLUGIN0.so, PLUGIN1.so, ..., as many as there are, by one thread, and ends without telling anybody
 //     again N      and once more in its own program, started anew, N times, when a byte has come on the standard input
 //     disarm       after it has overwritten the word that arms it
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdint>
@@ -67,6 +69,17 @@ int run_plugin(const char* plugin) {
   _exit(0);
 }
 
+int run_child(const char* plugin) {
+  char byte;
+  if (read(STDIN_FILENO, &byte, 1) != 1) return 1;
+  const pid_t child = fork();
+  int status = 1;
+  if (child != 0) return waitpid(child, &status, 0) == child ? status : 1;
+  wait_once();
+  wait_in(dlopen(plugin, RTLD_NOW | RTLD_LOCAL), 0);
+  _exit(0);
+}
+
 int run_closed(const char* plugin) {
   char byte;
   if (read(STDIN_FILENO, &byte, 1) != 1) return 1;
@@ -98,6 +111,7 @@ int main(int argc, char** argv) {
   if (std::strcmp(way, "daemon") == 0) return run_daemon();
   if (std::strcmp(way, "twice") == 0) return run_twice(argv[2]);
   if (std::strcmp(way, "plugin") == 0) return run_plugin(argv[2]);
+  if (std::strcmp(way, "child") == 0) return run_child(argv[2]);
   if (std::strcmp(way, "closed") == 0) return run_closed(argv[2]);
   if (std::strcmp(way, "copies") == 0) return run_copies(argv[2]);
   for (int i = 0; i < 23; i++) {

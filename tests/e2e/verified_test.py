@@ -134,6 +134,33 @@ class EndedUnseen(Built):
                     self.assert_told(tool, status, plugin, "plugin.0", 23)
                     self.assertNotIn("", [one["comm"] for one in tool.last().get("unverified", []) if one["file"] == plugin])
 
+    # The tool stands still meanwhile: by the time it hears of the plug-in, nobody is there whom it could ask for a name, or
+    # whether it was to be counted.
+    def test_a_plug_in_that_a_fork_opens_before_it_ends(self):
+        program = os.path.join(self.folder.name, "forker")
+        self.build(program)
+        for target in ("--", "-a"):
+            with self.subTest(target=target):
+                plugin = shutil.copy(harness.built("workload-plugin.so"), os.path.join(self.folder.name, f"plugin-of-child{target}.so"))
+                gate = os.path.join(self.folder.name, f"gate{target}")
+                os.mkfifo(gate)
+                command = ["sh", "-c", f"exec {program} child {plugin} <{gate}"]
+                forker = None if target == "--" else self.started(Program(command))
+                tool = self.started(Hist(target, *(command if target == "--" else [])))
+                with open(gate, "w", encoding="ascii") as go:
+                    wait_until(lambda: subprocess.run(["pgrep", "-x", "forker"], capture_output=True).returncode == 0, "it is there")
+                    pid = int(subprocess.run(["pgrep", "-x", "forker"], capture_output=True, check=True).stdout)
+                    os.kill(tool.pid, signal.SIGSTOP)
+                    go.write("g")
+                wait_until(lambda: not os.path.exists(f"/proc/{pid}/exe"), "it has ended")
+                os.kill(tool.pid, signal.SIGCONT)
+                status = tool.stop() if target == "-a" else tool.wait()
+                doubts = [(one["comm"], one["why"]) for one in tool.last().get("unverified", []) if one["file"] == plugin]
+                self.assertEqual(doubts, [("forker", "ended unseen")], tool.last())
+                self.assertEqual(status, NOT_VERIFIED, tool)
+                if forker is not None:
+                    self.assertEqual(forker.wait(), 0, forker)
+
     def test_a_plug_in_that_is_closed_at_once_in_a_process_that_lives_on(self):
         program = os.path.join(self.folder.name, "closer")
         self.build(program)

@@ -37,7 +37,7 @@ TEST(OpenedFiles, AreForgottenWhenALookHasFoundThem) {
   EXPECT_EQ(files.found(copy(7, {1, 100})), 50);
   EXPECT_EQ(files.found(copy(7, {1, 100})), std::nullopt);
   EXPECT_EQ(files.found(copy(8, {1, 101})), std::nullopt);
-  files.ended(7);
+  files.is_gone(7);
   EXPECT_EQ(inodes(files.take_ended()), std::vector<std::uint64_t>{101});
   EXPECT_TRUE(files.take_ended().empty());
 }
@@ -54,17 +54,36 @@ TEST(OpenedFiles, OfTheProgramBeforeHaveEndedWithIt) {
   EXPECT_EQ(inodes(files.take_ended()), std::vector<std::uint64_t>{102}) << "heard of late";
 }
 
+TEST(OpenedFiles, BelongToTheProcessThatHadTheNumberThen) {
+  OpenedFiles files;
+  files.is_there(7, 1, "before");
+  files.process_ended(7, "renamed", 50);
+  EXPECT_EQ(files.program_of(7).comm, "renamed");
+  EXPECT_TRUE(files.knows(7, 50)) << "heard of late";
+  EXPECT_FALSE(files.knows(7, 51)) << "a stranger who has got its number";
+  EXPECT_FALSE(files.knows(8, 50));
+  files.process_began(7, 6, "next", 60);
+  EXPECT_TRUE(files.knows(7, 70));
+  files.add(opened(7, 100, 45));
+  files.add(opened(7, 101, 65));
+  EXPECT_EQ(inodes(files.take_ended()), std::vector<std::uint64_t>{100});
+  files.program_started(7, "of the one before", 48);
+  EXPECT_EQ(files.program_of(7).comm, "next");
+  files.process_ended(7, "next", 80);
+  EXPECT_EQ(inodes(files.take_ended()), std::vector<std::uint64_t>{101});
+}
+
 TEST(OpenedFiles, KnowASecondOne) {
   OpenedFiles files;
   files.add(opened(7, 100, 50, 0x1000));
   files.add(opened(7, 100, 51, 0x1000));
-  files.ended(7);
+  files.is_gone(7);
   auto ended = files.take_ended();
   ASSERT_EQ(ended.size(), 1U);
   EXPECT_FALSE(ended[0].is_second);
   files.add(opened(8, 100, 50, 0x1000));
   files.add(opened(8, 100, 51, 0x9000));
-  files.ended(8);
+  files.is_gone(8);
   ended = files.take_ended();
   ASSERT_EQ(ended.size(), 1U);
   EXPECT_TRUE(ended[0].is_second);
@@ -76,7 +95,7 @@ TEST(OpenedFiles, WaitUntilTheyAreGivenUp) {
   files.add(opened(8, 100, 70));
   EXPECT_EQ(files.waiting_since(60), std::vector<std::uint32_t>{7});
   files.give_up_before(60);
-  files.ended(7);
+  files.is_gone(7);
   EXPECT_TRUE(files.take_ended().empty()) << "it is not known to have probes, and is no copy";
   EXPECT_EQ(files.waiting_since(UINT64_MAX), std::vector<std::uint32_t>{8});
 }
