@@ -43,15 +43,22 @@ std::string TargetSession::name_of(std::uint32_t pid) const {
 void TargetSession::tell_if_late(const Copy& copy, bool is_just_attached) {
   const auto mapped_ns = opened_.found(copy);
   if (counting_ns_ == 0) return;
-  const std::uint64_t since_ns = attachments_.since_ns(*copy.probes);
-  const bool is_late = mapped_ns ? since_ns > std::max(*mapped_ns, counting_ns_) : is_just_attached;
-  if (is_late) add_late({copy.pid, name_of(copy.pid), copy.path, since_ns - counting_ns_});
+  const std::uint64_t since_ns = attachments_.since_ns(*copy.probes), had_ns = std::max(mapped_ns.value_or(0), counting_ns_);
+  if (mapped_ns ? since_ns <= had_ns : !is_just_attached) return;
+  add_late({copy.pid, name_of(copy.pid), copy.path, since_ns - counting_ns_});
+  heirs_.add({copy.pid, copy.path, had_ns, since_ns, nullptr});
 }
 
 void TargetSession::add_late(AttachedLate late) {
   const auto is_it = [&](const AttachedLate& known) { return known.pid == late.pid && known.file == late.file; };
   if (attached_late_.size() >= most_late || std::any_of(attached_late_.begin(), attached_late_.end(), is_it)) return;
   attached_late_.push_back(std::move(late));
+}
+
+void TargetSession::tell_of_heir(const Fork& heir, const Unattached& of) {
+  if (ended_ns_ != 0) return;
+  if (of.why != nullptr) return verification_.add({heir.pid, heir.comm, of.file, of.why->name, elapsed_ns()});
+  add_late({heir.pid, heir.comm, of.file, of.until_ns - counting_ns_});
 }
 
 // Of a command, a look may have attached to the file while its loader was still at work: that nothing was lost is known when
@@ -120,7 +127,7 @@ Result<void> TargetSession::look_at(std::uint32_t pid, bool is_new) {
   for (const Copy& copy : *copies) {
     if (copy.code == Code::moved) tell_of_moved(copy);
     if (!refused_.contains(copy.probes->on_disk)) {
-      if (auto met = meet(copy, is_new); !met && check_exists(pid)) refuse(*copy.probes, met.error());
+      if (auto met = meet(copy, is_new); !met && is_still_there(copy)) refuse(*copy.probes, met.error());
     }
     if (refused_.contains(copy.probes->on_disk)) tell_of_refused(copy);
   }
@@ -135,7 +142,10 @@ void TargetSession::look_later(std::uint32_t pid, bool is_new) {
 
 void TargetSession::look_at_sighted(const wp_sighting& sighting) {
   const std::string comm(sighting.comm, strnlen(sighting.comm, sizeof sighting.comm));
-  if (sighting.what == WP_SAW_FORK) opened_.process_began(sighting.pid, sighting.parent_pid, comm, sighting.time_ns);
+  if (sighting.what == WP_SAW_FORK) {
+    opened_.process_began(sighting.pid, sighting.parent_pid, comm, sighting.time_ns);
+    heirs_.process_began({sighting.pid, sighting.parent_pid, comm, sighting.time_ns});
+  }
   if (sighting.what == WP_SAW_EXEC) opened_.is_there(sighting.pid, sighting.parent_pid, comm);
   if (sighting.what == WP_SAW_END) opened_.process_ended(sighting.pid, comm, sighting.time_ns);
   // A block that is not known is that of a fork, if not of the process itself.
@@ -203,9 +213,11 @@ void TargetSession::tell_of_ended(const OpenedFile& opened) {
   const UnverifiedReason& why = is_shared                          ? unverified::shared_page
                                 : was_attached && opened.is_second ? unverified::word_is_zero
                                                                    : unverified::ended_unseen;
+  const OpenedFiles::Program program = opened_.program_of(opened.pid);
   verification_.add({opened.pid, opened.comm, opened.mapping.path, why.name, elapsed_ns()});
+  heirs_.add({opened.pid, opened.mapping.path, opened.time_ns, std::min(program.ended_ns, now_ns()), &why});
   if (probes == nullptr || attachments_.has(*probes) || refused_.contains(probes->on_disk)) return;
-  const FileDescriptor file = CopyFinder::open_mapped(opened.pid, opened.mapping, opened_.program_of(opened.pid).parent_pid);
+  const FileDescriptor file = CopyFinder::open_mapped(opened.pid, opened.mapping, program.parent_pid);
   if (!file.ok()) return;
   auto attached = before_.check(*probes, opened.mapping.path, warnings_);
   if (attached) attached = attachments_.attach(*probes, file, opened.mapping.path);
@@ -246,8 +258,12 @@ void TargetSession::greet(std::uint32_t pid, std::uint64_t root_address, const s
     if (refused_.contains(copy.probes->on_disk)) tell_of_refused(copy);
     verify(pid, *copies);
     if (!waits()) continue;
-    std::erase_if(attached_late_,
-                  [&](const AttachedLate& late) { return late.pid == pid && late.file == copy.path && may_greet(late); });
+    std::vector<std::uint32_t> greeted_pids = heirs_.take(pid, copy.path);
+    greeted_pids.push_back(pid);
+    std::erase_if(attached_late_, [&](const AttachedLate& late) {
+      return std::find(greeted_pids.begin(), greeted_pids.end(), late.pid) != greeted_pids.end() && late.file == copy.path &&
+             may_greet(late);
+    });
   }
 }
 

@@ -48,6 +48,7 @@ TargetSession::TargetSession(Tracer& tracer, int stop_signals, bool is_forced, M
       verification_(tracer.probe_programs()),
       before_(finder_, is_forced),
       map_events_(std::move(map_events)),
+      heirs_([this](const Fork& heir, const Unattached& of) { tell_of_heir(heir, of); }),
       stop_signals_(stop_signals) {}
 
 Result<std::unique_ptr<TargetSession>> TargetSession::open(const TargetChoice& choice, Tracer& tracer, int stop_signals) {

@@ -16,6 +16,7 @@
 #include "src/collect/before_attaching.h"
 #include "src/collect/command.h"
 #include "src/collect/copies.h"
+#include "src/collect/heirs.h"
 #include "src/collect/map_events.h"
 #include "src/collect/opened_files.h"
 #include "src/collect/process_filter.h"
@@ -133,6 +134,7 @@ class TargetSession {
   std::string name_of(std::uint32_t pid) const;  // also of one that has ended, if it was heard of
   void tell_if_late(const Copy& copy, bool is_just_attached);
   void add_late(AttachedLate late);
+  void tell_of_heir(const Fork& heir, const Unattached& of);
   bool may_greet(const AttachedLate& late) const;
   void verify(std::uint32_t pid, const std::vector<Copy>& copies);
   void tell_of_descendants();
@@ -160,6 +162,7 @@ class TargetSession {
   WatchList watches_;
   MapEvents map_events_;
   OpenedFiles opened_;
+  Heirs heirs_;
   std::optional<ProbeFile> only_file_;  // of -f: it is attached to, and no other
   std::uint64_t next_full_look_ns_ = UINT64_MAX;
   std::optional<Rendezvous> rendezvous_;

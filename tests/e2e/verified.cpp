@@ -7,6 +7,7 @@
 //     twice        in PLUGIN, 23 times in each of two namespaces of the loader
 //     plugin       in PLUGIN instead, which it opens when a byte has come on the standard input
 //     child        the same in a child, after a wait of its own there
+//     heir         in a child, in PLUGIN that its parent has opened, and lives on until the standard input ends
 //     closed       the same as plugin in a thread that ends, closes it, and lives on until the standard input ends
 //     copies       in PLUGIN0.so, PLUGIN1.so, ..., as many as there are, by one thread, and ends without telling anybody
 //     again N      and once more in its own program, started anew, N times, when a byte has come on the standard input
@@ -80,6 +81,22 @@ int run_child(const char* plugin) {
   _exit(0);
 }
 
+int run_heir(const char* plugin) {
+  char byte;
+  if (read(STDIN_FILENO, &byte, 1) != 1) return 1;
+  void* library = dlopen(plugin, RTLD_NOW | RTLD_LOCAL);
+  const pid_t child = fork();
+  if (child == 0) {
+    wait_in(library, 0);
+    _exit(0);
+  }
+  int status = 1;
+  if (waitpid(child, &status, 0) != child || status != 0) return 1;
+  std::puts("the child has ended");
+  std::fflush(stdout);
+  return read(STDIN_FILENO, &byte, 1) == 0 ? 0 : 1;
+}
+
 int run_closed(const char* plugin) {
   char byte;
   if (read(STDIN_FILENO, &byte, 1) != 1) return 1;
@@ -112,6 +129,7 @@ int main(int argc, char** argv) {
   if (std::strcmp(way, "twice") == 0) return run_twice(argv[2]);
   if (std::strcmp(way, "plugin") == 0) return run_plugin(argv[2]);
   if (std::strcmp(way, "child") == 0) return run_child(argv[2]);
+  if (std::strcmp(way, "heir") == 0) return run_heir(argv[2]);
   if (std::strcmp(way, "closed") == 0) return run_closed(argv[2]);
   if (std::strcmp(way, "copies") == 0) return run_copies(argv[2]);
   for (int i = 0; i < 23; i++) {

@@ -161,6 +161,24 @@ class EndedUnseen(Built):
                 if forker is not None:
                     self.assertEqual(forker.wait(), 0, forker)
 
+    def test_a_fork_that_ends_before_the_file_it_has_from_its_parent_is_attached_to(self):
+        program = os.path.join(self.folder.name, "parent")
+        self.build(program)
+        plugin = shutil.copy(harness.built("workload-plugin.so"), os.path.join(self.folder.name, "inherited.so"))
+        read_end, write_end = os.pipe()
+        parent = self.started(Program([program, "heir", plugin], stdin=read_end))
+        os.close(read_end)
+        tool = self.started(Hist("-a"))
+        os.kill(tool.pid, signal.SIGSTOP)
+        os.write(write_end, b"g")
+        wait_until(lambda: "ended" in parent.out, parent)
+        os.kill(tool.pid, signal.SIGCONT)
+        self.assertEqual(tool.stop(), NOT_VERIFIED, tool)
+        os.close(write_end)
+        self.assertEqual(parent.wait(), 0, parent)
+        late = [one["pid"] == parent.pid for one in tool.last().get("attached_late", []) if (one["comm"], one["file"]) == ("parent", plugin)]
+        self.assertEqual(sorted(late), [False, True], tool.last())
+
     def test_a_plug_in_that_is_closed_at_once_in_a_process_that_lives_on(self):
         program = os.path.join(self.folder.name, "closer")
         self.build(program)
