@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # Runs one of the bpftrace scripts beside it on a target: scripts/bt.sh TARGET SCRIPT [ARGUMENT...]
-#   -p PID    this process, until it ends; its files have to be where they were, without ':' in their paths
+#   -p PID    this process, until it ends; its files have to be where they were, without ':' in their paths, and only one may carry the probes
 #   -f FILE   every process of this program or library, now and later
 #   -a        every process that carries the probes now, and what else runs their files
 #   SCRIPT    waithist.bt, waitcount.bt, waitslow.bt, waitopen.bt, waitblame.bt, or a path; its first argument is the target
@@ -15,17 +15,23 @@ fail() {
   exit "${2:-2}"
 }
 # What bpftrace cannot trace by its pid, of which it says nothing that helps: it goes by the paths of the process's files, which it ends at the
-# first ':', and reads them under the number of the main thread.
+# first ':', and reads them under the number of the main thread. Where two files have the same probe, 0.17 puts both into one of them, one in the
+# middle of an instruction: that kills the process.
 check_process() {
-  local path
+  local path carriers=()
   if grep -q '^State:[[:blank:]]*Z' "/proc/$1/status" 2>/dev/null; then
     fail "the main thread of process $1 has ended, and bpftrace goes by that: name its program or library, -f FILE" 1
   fi
   while IFS= read -r path; do
-    if grep -zaqx wait_stop "/proc/$1/root$path" 2>/dev/null; then
+    grep -zaqx wait_stop "/proc/$1/root$path" 2>/dev/null || continue
+    if [[ $path = *:* ]]; then
       fail "bpftrace cannot trace a process by a path with ':' in it, as $path of process $1: name the file, -f FILE, which takes all processes of it" 1
     fi
-  done < <(sed -n 's,^[0-9a-f]*-[0-9a-f]* ..x[^/]*\(/.*:.*\)$,\1,p' "/proc/$1/maps" 2>/dev/null | sort -u)
+    carriers+=("$path")
+  done < <(sed -n 's,^[0-9a-f]*-[0-9a-f]* ..x[^/]*\(/.*\)$,\1,p' "/proc/$1/maps" 2>/dev/null | sort -u)
+  if [ ${#carriers[@]} -gt 1 ]; then
+    fail "bpftrace mixes up the files of process $1 that carry the probes (${carriers[*]}), which can kill it: name one, -f FILE, which takes all processes of it" 1
+  fi
 }
 is_file() { [ -f "$1" ] && [ -r "$1" ]; }
 usage="see the head of scripts/bt.sh"

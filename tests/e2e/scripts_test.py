@@ -177,7 +177,12 @@ class Launcher(TestCase):
             gone.process.stdin.write(b"mm")  # for each of its threads
             gone.process.stdin.flush()
             wait_until(lambda: "State:\tZ" in read_text(f"/proc/{gone.pid}/status"), "the main thread has ended")
-            for pid, why in ((colon.pid, f"a path with ':' in it, as {re.escape(program)} of process {colon.pid}"), (gone.pid, "the main thread of process")):
+            plugin = harness.built("workload-plugin.so")
+            two = self.started(Workload("--keys", 1, "--plugin", plugin, "--linger"))
+            two.go()
+            wait_until(lambda: f"{plugin}\n" in read_text(f"/proc/{two.pid}/maps"), "the plug-in is there")
+            both = f"the files of process {two.pid} that carry the probes [(]{re.escape(two.words[0])} {re.escape(plugin)}[)]"
+            for pid, why in ((two.pid, both), (colon.pid, f"a path with ':' in it, as {re.escape(program)} of process {colon.pid}"), (gone.pid, "the main thread of process")):
                 script = harness.run(os.path.join(SCRIPTS, "bt.sh"), "-p", pid, "waithist.bt", env=PATH)
                 self.assertEqual(script.process.returncode, 1, script)
                 self.assertRegex(script.err, f"^bt.sh: .*{why}.*-f FILE.*\n$")

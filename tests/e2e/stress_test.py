@@ -315,7 +315,7 @@ class Stress(TestCase):
             if target != "--" and (not tools or scenario["tools"] != "one"):
                 value = {"-p": [main_pid], "-f": [self.program], "-a": []}[target]
                 tools.append(self.started(Hist(target, *value, *interval)))
-        beside = self.start_beside(scenario["beside"], main_pid)
+        beside = self.start_beside(scenario["beside"])
         program.go()
         if scenario["tools"] == "one of two killed":
             # That of -- is not: its command would be nobody's.
@@ -329,14 +329,14 @@ class Stress(TestCase):
             beside.kill()
         return self.judge(scenario, tools, main_pid, program)
 
-    def start_beside(self, kind, main_pid):
+    def start_beside(self, kind):
         if kind == "perf" and self.perf.possible:
             return self.started(Program(PERF))
         if kind != "bpftrace" or shutil.which("bpftrace") is None:
             return None
-        # Not by the path of the program: bpftrace would put the probe of the plug-in there as well.
-        text = f"usdt:*:waitprobe:wait_stop {{ @count[str(arg0)] = count(); }} profile:hz:997 {{ @samples = count(); }}"
-        tracer = self.started(Program(["bpftrace", "-p", main_pid, "-e", text]))
+        # Not by the pid: bpftrace would put the probe of the plug-in into the program as well.
+        text = f"usdt:{self.program}:waitprobe:wait_stop {{ @count[str(arg0)] = count(); }} profile:hz:997 {{ @samples = count(); }}"
+        tracer = self.started(Program(["bpftrace", "-e", text]))
         wait_until(lambda: tracer.process.poll() is not None or is_attached(tracer.pid), f"it has attached: {tracer}")
         return tracer
 
