@@ -56,7 +56,7 @@ perf_event_attr what_to_tell() {
   attributes.sample_type = PERF_SAMPLE_TID | PERF_SAMPLE_TIME;
   attributes.use_clockid = 1;
   attributes.clockid = CLOCK_MONOTONIC;
-  attributes.read_format = PERF_FORMAT_LOST;
+  attributes.read_format = PERF_FORMAT_TOTAL_TIME_ENABLED | PERF_FORMAT_LOST;
   attributes.watermark = 1;
   attributes.wakeup_watermark = 1;
   return attributes;
@@ -71,6 +71,17 @@ Trailer trailer_of(const perf_event_header& record) {
 template <typename Record>
 std::string text_behind(const Record& record) {
   return reinterpret_cast<const char*>(&record + 1);
+}
+
+// As the attributes ask for.
+struct EventState {
+  std::uint64_t value, enabled_ns, lost;
+};
+
+EventState read_state(int fd) {
+  EventState state = {};
+  if (read(fd, &state, sizeof state) != static_cast<ssize_t>(sizeof state)) return {};
+  return state;
 }
 
 MapEvent mapped(const perf_event_header& header) {
@@ -122,13 +133,20 @@ Result<MapEvents> MapEvents::open() {
 std::uint64_t MapEvents::lost_cnt() const {
   std::uint64_t lost = 0;
   for (std::size_t i = 0; i < perf_buffer__buffer_cnt(buffer_.get()); i++) {
-    struct {
-      std::uint64_t value, lost;
-    } counts;
-    const int fd = perf_buffer__buffer_fd(buffer_.get(), i);
-    if (read(fd, &counts, sizeof counts) == static_cast<ssize_t>(sizeof counts)) lost += counts.lost;
+    lost += read_state(perf_buffer__buffer_fd(buffer_.get(), i)).lost;
   }
   return lost;
+}
+
+// The events of a CPU end when it is taken away, and do not begin again when it is back: their time stands still then.
+bool MapEvents::hears_all() const {
+  const std::size_t heard = perf_buffer__buffer_cnt(buffer_.get());
+  if (sysconf(_SC_NPROCESSORS_ONLN) > static_cast<long>(heard)) return false;
+  for (std::size_t i = 0; i < heard; i++) {
+    const int fd = perf_buffer__buffer_fd(buffer_.get(), i);
+    if (read_state(fd).enabled_ns == read_state(fd).enabled_ns) return false;
+  }
+  return true;
 }
 
 int MapEvents::fd() const { return perf_buffer__epoll_fd(buffer_.get()); }

@@ -41,6 +41,8 @@ class MapEvents {
 
   // How many were lost for want of room.
   std::uint64_t lost_cnt() const;
+  // False when there is a CPU that came, or was away, since open(): what happens there is not told.
+  bool hears_all() const;
 
  private:
   struct Free {

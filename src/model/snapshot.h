@@ -68,7 +68,7 @@ struct AttachedLate {
 
 // A process of which it is not known that all its waits were seen: nobody has read of it that its guards are armed.
 struct Unverified {
-  std::uint32_t pid = 0;
+  std::uint32_t pid = 0;                // 0: of any process, which may not be known
   std::string comm;                     // any bytes
   std::string file;                     // any bytes; empty: not known
   std::string why;                      // one of unverified_reasons, or that of a newer version
@@ -90,7 +90,7 @@ inline constexpr UnverifiedReason no_notes = {"no notes",
                                               "the notes that tell where its probes are were stripped, or stand there twice"};
 inline constexpr UnverifiedReason moved_code = {"moved code", "it runs a copy of its code, in which there are no probes"};
 inline constexpr UnverifiedReason ended_unseen = {"ended unseen", "it ended, or closed the file, before it could be looked at"};
-inline constexpr UnverifiedReason not_told = {"not told of", "more files were mapped than there was room to tell of"};
+inline constexpr UnverifiedReason not_told = {"not told of", "the kernel had no room to tell of all, or a CPU came online"};
 inline constexpr UnverifiedReason too_many_blocks = {"too many blocks",
                                                      "its copies of libwaitprobe have more than are looked at"};
 inline constexpr UnverifiedReason still_running = {"still running", "it was counted until the command ended"};

@@ -23,7 +23,7 @@ std::string counted(std::size_t count, const char* what) {
 std::size_t process_cnt(const std::vector<Unverified>& unverified) {
   std::set<std::uint32_t> pids;
   for (const Unverified& process : unverified) pids.insert(process.pid);
-  return pids.size();
+  return pids.size() - pids.count(0);
 }
 
 std::string with_file(const std::string& who, const std::string& file, std::size_t width) {
@@ -60,6 +60,7 @@ std::vector<Alike> put_together(const std::vector<Unverified>& unverified) {
 }
 
 std::string who(const Alike& alike) {
+  if (alike.first->pid == 0) return "not verified: that each process and file is known";
   std::string text = "not verified: " + shorten(escape(alike.first->comm), 20) + " (" + std::to_string(alike.first->pid);
   if (alike.pids.size() > 1) text += " and " + std::to_string(alike.pids.size() - 1) + " more";
   return text + ")";
@@ -69,9 +70,13 @@ std::string who(const Alike& alike) {
 
 std::string unverified_text(const std::vector<AttachedLate>& late, const std::vector<Unverified>& unverified) {
   std::string text;
-  if (!unverified.empty()) text = counted(process_cnt(unverified), "not verified");
-  if (late.empty()) return text;
-  return text.empty() ? counted(late.size(), "attached late") : text + ", " + std::to_string(late.size()) + " attached late";
+  const auto add = [&](const std::string& more) { text += (text.empty() ? "" : ", ") + more; };
+  const std::size_t cnt = process_cnt(unverified);
+  if (cnt != 0) add(counted(cnt, "not verified"));
+  if (!late.empty()) add(cnt == 0 ? counted(late.size(), "attached late") : std::to_string(late.size()) + " attached late");
+  if (std::any_of(unverified.begin(), unverified.end(), [](const Unverified& one) { return one.pid == 0; }))
+    add("not each process is known");
+  return text;
 }
 
 std::vector<std::string> unverified_lines(const std::vector<AttachedLate>& late, const std::vector<Unverified>& unverified,

@@ -289,6 +289,41 @@ class NotArmed(Built):
         self.assertIn("another ABI", why_of(last_snapshot(ran)), ran)
 
 
+class Cpus(TestCase):
+    """Which files are mapped is asked of each CPU that is there."""
+
+    CPU = "/sys/devices/system/cpu/cpu1/online"
+
+    @classmethod
+    def put(cls, state):
+        with open(cls.CPU, "w", encoding="ascii") as file:
+            file.write(state)
+
+    def setUp(self):
+        super().setUp()
+        try:
+            self.put("0")
+        except OSError as error:
+            self.skipTest(f"no CPU can be taken away here: {error}")
+        self.addCleanup(self.put, "1")
+
+    def assert_not_told(self, tool):
+        self.assertEqual(tool.stop(), NOT_VERIFIED, tool)
+        self.assertEqual([(one["pid"], one["why"]) for one in tool.last()["unverified"] if one["pid"] == 0], [(0, "not told of")])
+
+    def test_one_that_comes_later_is_not_heard(self):
+        tool = self.started(Hist("-a"))
+        self.put("1")
+        self.assert_not_told(tool)
+
+    def test_one_that_was_away_is_not_heard(self):
+        self.put("1")
+        tool = self.started(Hist("-a"))
+        self.put("0")
+        self.put("1")
+        self.assert_not_told(tool)
+
+
 class Daemons(Built):
     def test_what_the_command_leaves_behind(self):
         read_end, write_end = os.pipe()
