@@ -45,7 +45,7 @@ std::set<std::uint64_t> biases_of(const std::vector<Mapping>& mappings, const Fi
   std::set<std::uint64_t> biases;
   for (const Mapping& mapping : mappings) {
     const bool is_code = mapping.executable && mapping.file == file;
-    if (const auto bias = is_code ? probes.segments.bias_of_code(mapping) : std::nullopt) biases.insert(*bias);
+    if (const auto bias = is_code ? probes.segments.load_bias(mapping, PF_X) : std::nullopt) biases.insert(*bias);
   }
   return biases;
 }

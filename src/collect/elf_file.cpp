@@ -38,10 +38,10 @@ std::optional<std::uint64_t> ElfSegments::to_address(std::uint64_t offset, std::
   return std::nullopt;
 }
 
-std::optional<std::uint64_t> ElfSegments::bias_of_code(const Mapping& mapping) const {
+std::optional<std::uint64_t> ElfSegments::load_bias(const Mapping& mapping, std::uint32_t flags) const {
   const auto page = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
   for (const GElf_Phdr& load : loads) {
-    if ((load.p_flags & PF_X) == 0 || mapping.offset < load.p_offset / page * page ||
+    if ((load.p_flags & flags) != flags || mapping.offset < load.p_offset / page * page ||
         mapping.offset >= load.p_offset + load.p_filesz) {
       continue;
     }
@@ -70,15 +70,6 @@ ElfSegments load_segments(Elf* elf) {
       segments.loads.push_back(header);
   }
   return segments;
-}
-
-std::optional<std::uint64_t> load_bias(Elf* elf, const Mapping& mapping) {
-  const auto page = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
-  for (const GElf_Phdr& load : load_segments(elf).loads) {
-    if (mapping.offset < load.p_offset / page * page || mapping.offset >= load.p_offset + load.p_filesz) continue;
-    return mapping.start - (load.p_vaddr - load.p_offset + mapping.offset);
-  }
-  return std::nullopt;
 }
 
 }  // namespace waitprobe

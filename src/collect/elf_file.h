@@ -40,17 +40,14 @@ struct ElfSegments {
   // (PF_...).
   std::optional<std::uint64_t> to_address(std::uint64_t offset, std::uint32_t flags) const;
 
-  // What has to be added to the addresses that the file speaks of, by one of its executable mappings.
-  std::optional<std::uint64_t> bias_of_code(const Mapping& mapping) const;
+  // What has to be added to the addresses that the file speaks of, by one of its mappings; nothing when that is of no segment
+  // of which the loader needs all these flags (PF_...).
+  std::optional<std::uint64_t> load_bias(const Mapping& mapping, std::uint32_t flags = 0) const;
 
   // Whether more than one segment that is mapped writable shows the page of the file that holds this offset.
   bool shares_writable_page(std::uint64_t offset) const;
 };
 
 ElfSegments load_segments(Elf* elf);
-
-// What has to be added to the addresses that the file speaks of, by one of its mappings; nothing when the mapping is of no
-// segment.
-std::optional<std::uint64_t> load_bias(Elf* elf, const Mapping& mapping);
 
 }  // namespace waitprobe

@@ -89,7 +89,7 @@ std::vector<std::uint64_t> find_places(std::uint32_t pid, const FileId& executab
     const ElfHandle elf = open_elf(file.get());
     if (elf == nullptr) continue;
     const auto address = environ_in(elf.get());
-    const auto bias = load_bias(elf.get(), mapping);
+    const auto bias = load_segments(elf.get()).load_bias(mapping);
     if (address && bias) places.push_back(*address + *bias);
   }
   return places;

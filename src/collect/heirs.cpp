@@ -7,7 +7,7 @@ namespace waitprobe {
 namespace {
 
 constexpr std::size_t most_forks = 16'384;
-constexpr std::size_t most_unattached = 4096;  // of more, the heirs are not told: that there are such processes is known by then
+constexpr std::size_t most_unattached = 4096;  // more are dropped: that there are such is known by then
 
 bool inherits(const Fork& fork, const Unattached& from) {
   return fork.parent_pid == from.pid && fork.time_ns >= from.from_ns && fork.time_ns < from.until_ns;

@@ -55,7 +55,7 @@ Session open_session(const std::vector<Module>& modules) {
   dwfl_report_begin(session.get());
   for (const Module& module : modules) {
     const ElfHandle elf = open_elf(module.file->get());
-    const auto bias = elf != nullptr ? load_bias(elf.get(), module.mapping) : std::nullopt;
+    const auto bias = elf != nullptr ? load_segments(elf.get()).load_bias(module.mapping) : std::nullopt;
     if (!bias) continue;
     const int file = dup(module.file->get());  // which is the session's from here on
     if (file < 0) continue;

@@ -90,7 +90,8 @@ void TargetSession::verify() {
   for (const std::uint32_t pid : opened_.waiting_since(UINT64_MAX)) look_later(pid, false);
   judge_ended();
   const std::uint64_t untold = tracer_->untold_cnt() + map_events_.lost_cnt();
-  if (untold != untold_cnt_ || !map_events_.hears_all()) verification_.add({0, "", "", unverified::not_told.name, elapsed_ns()});
+  if (untold != untold_cnt_ || !map_events_.hears_all())
+    verification_.add({0, "", "", unverified::not_told.name, elapsed_ns()});
   untold_cnt_ = untold;
 }
 

@@ -9,18 +9,15 @@
 //   that it may lie between two kinds of waits (Woodruff, "Confidence intervals for medians and other position measures",
 //   Journal of the American Statistical Association 47, 1952).
 // - Batches that follow each other may be alike. Their correlation, corrected for its bias in short series (Kendall, "Note on
-// bias in the
-//   estimation of autocorrelation", Biometrika 41, 1954), leaves fewer that say something of their own, as in an
+//   bias in the estimation of autocorrelation", Biometrika 41, 1954), leaves fewer that say something of their own, as in an
 //   autoregressive process of first order; so many count for the variance and for Student's t.
 // - The bounds of both sides become those of their ratio by the method of variance estimates recovery (Zou and Donner,
-// "Construction
-//   of confidence limits about effect measures", Statistics in Medicine 27, 2008).
+//   "Construction of confidence limits about effect measures", Statistics in Medicine 27, 2008).
 // - Where one side has no waits of a key, or hardly any, there is no ratio. Then the difference of the totals has to be more
-// than
-//   the noise of the batches, and it must not be by chance that all the batches with waits are on one side: Fisher's exact
-//   test.
+//   than the noise of the batches, and it must not be by chance that all the batches with waits are on one side: Fisher's
+//   exact test.
 // - All intervals of a comparison hold at once: each is so wide that the chances to miss add up to one in a hundred
-// (Bonferroni).
+//   (Bonferroni).
 #pragma once
 
 #include <cstddef>

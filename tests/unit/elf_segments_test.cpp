@@ -44,9 +44,9 @@ TEST(ElfSegments, FindWhereTheFileIsLoadedByItsCode) {
   Mapping code;
   code.start = 0x7f0000002000;
   code.offset = 0x1000;
-  EXPECT_EQ(as_lld().bias_of_code(code), 0x7f0000002000U - 0x202000U);
+  EXPECT_EQ(as_lld().load_bias(code, PF_X), 0x7f0000002000U - 0x202000U);
   code.offset = 0x3000;
-  EXPECT_EQ(as_lld().bias_of_code(code), std::nullopt);
+  EXPECT_EQ(as_lld().load_bias(code, PF_X), std::nullopt);
 }
 
 }  // namespace

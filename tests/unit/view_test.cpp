@@ -53,8 +53,9 @@ TEST(Table, WhatIsNotVerified) {
   nothing.unverified = {{21, "worker", "/srv/worker", unverified::word_is_zero.name}};
   EXPECT_TRUE(table(nothing).starts_with("no waits in 2.00s; 1 process not verified\n")) << table(nothing);
   nothing.unverified = {{0, "", "", unverified::not_told.name}};
-  EXPECT_TRUE(table(nothing).starts_with("no waits in 2.00s; not each process is known\n"
-                                         "not verified: that each process and file is known\n  not told of: "))
+  EXPECT_TRUE(
+      table(nothing).starts_with("no waits in 2.00s; not each process is known\n"
+                                 "not verified: that each process and file is known\n  not told of: "))
       << table(nothing);
 }
 TEST(Table, Nothing) { expect_golden("table_nothing.txt", table(snapshot({}))); }
