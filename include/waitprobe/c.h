@@ -12,7 +12,8 @@
  *
  * Threads: a handle may be used by any number of threads at once. A wait may be stopped by another thread than the one that
  *   started it, but only once.
- * Signal handlers: may wait, on handles that have been armed before: the first armed wait of a handle allocates.
+ * Signal handlers: may wait, on handles that have been armed before: the first armed wait of a handle allocates, and so may
+ *   the first one after a backend was registered, which its factory is asked at.
  * Errors: none. A wait that cannot be followed (no memory) is counted, and waitprobe_start returns null.
  */
 #ifndef WAITPROBE_C_H
