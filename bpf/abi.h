@@ -306,23 +306,13 @@ struct wp_regs {
   __u64 reg[WP_REGS];
 };
 
-/* What BPF tells the tool of a process. */
-enum wp_saw {
-  WP_SAW_BLOCK, /* it has shown a block that was not known: to be looked at */
-  WP_SAW_FORK,  /* it has begun, as a copy of its parent */
-  WP_SAW_EXEC,  /* it has started another program */
-  WP_SAW_END,   /* its last thread has ended */
-};
+/* A process that has shown a block which was not known: the tool is to look at it. */
 struct wp_sighting {
-  __u64 incarnation; /* of the block, or 0 */
-  __u64 time_ns;     /* of bpf_ktime_get_ns(): the machine's CLOCK_MONOTONIC */
+  __u64 incarnation;
   __u32 pid;
-  __u32 parent_pid; /* the files of one that has ended are found by way of it; 0 with a block */
-  __u32 what;       /* enum wp_saw */
-  char comm[WP_COMM_LEN];
   __u32 unused;
 };
-WP_ASSERT_SIZE(struct wp_sighting, 48);
+WP_ASSERT_SIZE(struct wp_sighting, 16);
 
 /* A wait that took long, as slow.bpf.c tells of it; followed by a copy of the stack if that is wanted. */
 #define WP_STACK_MAX 32768 /* bytes */

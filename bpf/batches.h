@@ -22,6 +22,12 @@ struct {
  * entry. */
 const struct wp_block_state new_block = {
     .next = WP_NEXT_UNKNOWN, .offset_ns = WP_OFFSET_UNKNOWN, .slots = {[0 ... WP_SLOT_CACHE - 1] = ~0ULL}};
+struct {
+  __uint(type, BPF_MAP_TYPE_RINGBUF);
+  __uint(max_entries, 1 << 18);
+} sightings SEC(".maps");
+__u64 untold_cnt; /* sightings for which there was no room */
+
 struct wp_claim claimed;
 __u64 block_cnt; /* entries of `blocks` */
 
@@ -159,10 +165,15 @@ static __always_inline void add_all(struct records *records, __u64 cnt, int all_
 }
 
 static __always_inline void tell_of(const struct wp_block_key *key) {
-  struct wp_sighting *sighting = sighting_of(bpf_get_current_pid_tgid() >> 32, WP_SAW_BLOCK);
-  if (!sighting) return; /* the tool's next look at all processes finds it */
+  struct wp_sighting *sighting = bpf_ringbuf_reserve(&sightings, sizeof(*sighting), 0);
+  if (!sighting) {
+    __sync_fetch_and_add(&untold_cnt, 1);
+    return;
+  }
   sighting->incarnation = key->incarnation;
-  hand_sighting(sighting, 1);
+  sighting->pid = bpf_get_current_pid_tgid() >> 32;
+  sighting->unused = 0;
+  bpf_ringbuf_submit(sighting, 0);
 }
 
 static __always_inline struct wp_block_state *state_of(const struct wp_block_key *key, enum wp_bringer by) {

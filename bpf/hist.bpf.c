@@ -142,7 +142,7 @@ int on_thread_exit(void *ctx) {
 
 static __noinline int meet_child(struct task_struct *parent, struct task_struct *child) {
   if (BPF_CORE_READ(parent, mm) == BPF_CORE_READ(child, mm)) bequeath(BPF_CORE_READ(parent, pid), BPF_CORE_READ(child, pid));
-  follow_child(parent, child);
+  follow_child(BPF_CORE_READ(parent, tgid), BPF_CORE_READ(child, tgid));
   return 0;
 }
 
@@ -158,7 +158,6 @@ static __noinline int meet_program(struct task_struct *task, __u32 old_tid) {
   forget_own(old_tid);
   forget_own(BPF_CORE_READ(task, pid));
   keep_all_counts(BPF_CORE_READ(task, tgid), 1);
-  tell_of_exec(task);
   return 0;
 }
 

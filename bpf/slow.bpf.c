@@ -102,12 +102,6 @@ int on_thread_exit(void *ctx) {
 
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child) {
-  if (parent->tgid != child->tgid) WP_UNDISTURBED(follow_child(parent, child));
-  return 0;
-}
-
-SEC("tp_btf/sched_process_exec")
-int BPF_PROG(on_exec, struct task_struct *task, int old_tid, struct linux_binprm *program) {
-  WP_UNDISTURBED(tell_of_exec(task));
+  if (parent->tgid != child->tgid) WP_UNDISTURBED(follow_child(parent->tgid, child->tgid));
   return 0;
 }

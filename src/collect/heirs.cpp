@@ -7,7 +7,7 @@ namespace waitprobe {
 namespace {
 
 constexpr std::size_t most_forks = 16'384;
-constexpr std::size_t most_unattached = 4096;  // more are dropped: that there are such is known by then
+constexpr std::size_t most_unattached = 4096;
 
 bool inherits(const Fork& fork, const Unattached& from) {
   return fork.parent_pid == from.pid && fork.time_ns >= from.from_ns && fork.time_ns < from.until_ns;
@@ -17,41 +17,46 @@ bool inherits(const Fork& fork, const Unattached& from) {
 
 void Heirs::pass_on(const Unattached& one, const Fork& fork) {
   tell_(fork, one);
-  heirs_.emplace_back(one.pid, fork.pid);
-  add({fork.pid, one.file, fork.time_ns, one.until_ns, one.why});
+  add({fork.pid, one.file, one.id, fork.time_ns, std::min(fork.until_ns, one.attached_ns), one.attached_ns, one.why});
 }
 
-void Heirs::add(Unattached one) {
-  const auto is_it = [&](const Unattached& known) {
-    return known.pid == one.pid && known.file == one.file && known.from_ns <= one.from_ns && known.until_ns >= one.until_ns;
-  };
-  if (unattached_.size() >= most_unattached || std::any_of(unattached_.begin(), unattached_.end(), is_it)) return;
+bool Heirs::add(Unattached one) {
+  if (unattached_.size() >= most_unattached) return false;
   unattached_.push_back(one);
-  for (const Fork& fork : forks_) {
+  for (const auto& [pid, fork] : forks_) {
     if (inherits(fork, one)) pass_on(one, fork);
   }
+  return one.from_ns > forgotten_ns_;
 }
 
+void Heirs::end(std::uint32_t pid, std::uint64_t time_ns) {
+  for (Unattached& one : unattached_) {
+    if (one.pid == pid) one.until_ns = std::min(one.until_ns, time_ns);
+  }
+  const auto fork = forks_.find(pid);
+  if (fork != forks_.end()) fork->second.until_ns = std::min(fork->second.until_ns, time_ns);
+}
+
+void Heirs::program_started(std::uint32_t pid, std::uint64_t time_ns) { end(pid, time_ns); }
+
 void Heirs::process_began(Fork fork) {
+  end(fork.pid, fork.time_ns);
+  std::erase_if(unattached_, [&](const Unattached& one) { return one.until_ns <= fork.time_ns; });
   for (std::size_t i = 0, known = unattached_.size(); i < known; i++) {
     if (inherits(fork, unattached_[i])) pass_on(Unattached(unattached_[i]), fork);
   }
-  forks_.push_back(std::move(fork));
-  if (forks_.size() > most_forks) forks_.pop_front();
+  order_.emplace_back(fork.pid, fork.time_ns);
+  forks_.insert_or_assign(fork.pid, std::move(fork));
+  if (order_.size() <= most_forks) return;
+  const auto [pid, time_ns] = order_.front();
+  order_.pop_front();
+  forgotten_ns_ = time_ns;
+  const auto oldest = forks_.find(pid);
+  if (oldest != forks_.end() && oldest->second.time_ns == time_ns) forks_.erase(oldest);
 }
 
-std::vector<std::uint32_t> Heirs::take(std::uint32_t pid, const std::string& file) {
-  std::vector<std::uint32_t> pids = {pid};
-  for (std::size_t i = 0; i < pids.size(); i++) {
-    for (const auto& [parent, child] : heirs_) {
-      if (parent == pids[i] && std::find(pids.begin(), pids.end(), child) == pids.end()) pids.push_back(child);
-    }
-  }
-  std::erase_if(unattached_, [&](const Unattached& one) {
-    return one.file == file && std::find(pids.begin(), pids.end(), one.pid) != pids.end();
-  });
-  pids.erase(pids.begin());
-  return pids;
+void Heirs::forget(std::uint64_t id) {
+  std::erase_if(unattached_, [&](const Unattached& one) { return one.id == id; });
 }
 
 }  // namespace waitprobe

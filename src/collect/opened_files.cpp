@@ -9,7 +9,8 @@ namespace waitprobe {
 namespace {
 
 constexpr std::size_t most_files = 32'768;
-constexpr std::size_t most_programs = 65'536;
+constexpr std::size_t most_programs = 262'144;
+constexpr std::uint64_t kept_ns = 2'000'000'000;  // of processes that have ended: some of what they did may not have been read
 
 }  // namespace
 
@@ -18,58 +19,55 @@ bool OpenedFiles::add(OpenedFile opened) {
   for (auto entry = first; entry != last; ++entry) {
     const Mapping &known = entry->second.mapping, &now = opened.mapping;
     if (known.file != now.file) continue;
-    if (known.offset == now.offset && known.start != now.start) entry->second.is_second = true;
+    if (known.offset == now.offset) (known.start != now.start ? entry->second.is_second : entry->second.is_again) = true;
     return true;
   }
   if (waiting_.size() + ended_.size() >= most_files) return false;
-  // CPUs tell each for itself: that another program had started may have been heard first.
-  if (opened.time_ns < program_of(opened.pid).since_ns) {
-    ended_.push_back(std::move(opened));
-  } else {
-    waiting_.emplace(opened.pid, std::move(opened));
-  }
+  waiting_.emplace(opened.pid, std::move(opened));
   return true;
 }
 
-OpenedFiles::Program& OpenedFiles::program(std::uint32_t pid) {
-  if (programs_.size() >= most_programs) {
-    std::erase_if(programs_, [](const auto& known) { return known.second.ended_ns != UINT64_MAX; });
+// Nothing of a process comes after the end of its last thread.
+void OpenedFiles::forget_ended(std::uint64_t now_ns) {
+  std::erase_if(programs_, [&](const auto& entry) {
+    const auto& [pid, known] = entry;
+    return known.thread_ended_ns != 0 && known.thread_ended_ns + kept_ns < now_ns && !has_memory(pid);
+  });
+}
+
+bool OpenedFiles::is_there(std::uint32_t pid, std::uint32_t parent_pid, std::string comm, std::uint64_t since_ns) {
+  end_before(pid, since_ns);
+  programs_.erase(pid);
+  if (programs_.size() >= next_forgetting_) {
+    forget_ended(since_ns);
+    next_forgetting_ = programs_.size() + most_programs / 4;
   }
-  // It is a help, and no more: whoever lives is asked directly.
-  if (programs_.size() >= most_programs) programs_.clear();
-  return programs_[pid];
+  if (programs_.size() >= most_programs) return false;
+  programs_[pid] = {std::move(comm), since_ns, 0, parent_pid};
+  return true;
 }
 
-void OpenedFiles::is_there(std::uint32_t pid, std::uint32_t parent_pid, std::string comm) {
-  Program& known = program(pid);
-  known.parent_pid = parent_pid;
-  known.comm = std::move(comm);
+void OpenedFiles::is_another(std::uint32_t pid, std::uint64_t time_ns) {
+  end_before(pid, time_ns);
+  programs_.erase(pid);
 }
 
-// What is heard of late may be of a process that had the number before.
 void OpenedFiles::program_started(std::uint32_t pid, std::string comm, std::uint64_t time_ns) {
   end_before(pid, time_ns);
-  Program& started = program(pid);
-  if (time_ns < started.since_ns) return;
-  started.comm = std::move(comm);
-  started.since_ns = time_ns;
+  const auto known = programs_.find(pid);
+  if (known == programs_.end()) return;
+  known->second.comm = std::move(comm);
+  known->second.since_ns = time_ns;
 }
 
-void OpenedFiles::process_began(std::uint32_t pid, std::uint32_t parent_pid, std::string comm, std::uint64_t time_ns) {
-  end_before(pid, time_ns);
-  program(pid) = {std::move(comm), time_ns, UINT64_MAX, parent_pid};
+void OpenedFiles::is_named(std::uint32_t pid, std::string comm) {
+  const auto known = programs_.find(pid);
+  if (known != programs_.end()) known->second.comm = std::move(comm);
 }
 
-void OpenedFiles::process_ended(std::uint32_t pid, std::string comm, std::uint64_t time_ns) {
-  end_before(pid, time_ns);
-  Program& ended = program(pid);
-  ended.comm = std::move(comm);
-  ended.ended_ns = time_ns;
-}
-
-bool OpenedFiles::knows(std::uint32_t pid, std::uint64_t time_ns) const {
-  const auto found = programs_.find(pid);
-  return found != programs_.end() && time_ns <= found->second.ended_ns;
+void OpenedFiles::thread_ended(std::uint32_t pid, std::uint64_t time_ns) {
+  const auto known = programs_.find(pid);
+  if (known != programs_.end()) known->second.thread_ended_ns = time_ns;
 }
 
 OpenedFiles::Program OpenedFiles::program_of(std::uint32_t pid) const {
@@ -77,7 +75,7 @@ OpenedFiles::Program OpenedFiles::program_of(std::uint32_t pid) const {
   return found != programs_.end() ? found->second : Program{};
 }
 
-std::optional<std::uint64_t> OpenedFiles::found(const Copy& copy) {
+std::optional<OpenedFile> OpenedFiles::found(const Copy& copy) {
   const auto [first, last] = waiting_.equal_range(copy.pid);
   auto entry = std::find_if(first, last, [&](const auto& waiting) { return waiting.second.mapping.file == copy.file; });
   if (entry == last) {
@@ -87,9 +85,9 @@ std::optional<std::uint64_t> OpenedFiles::found(const Copy& copy) {
     });
   }
   if (entry == last) return std::nullopt;
-  const std::uint64_t time_ns = entry->second.time_ns;
+  OpenedFile opened = std::move(entry->second);
   waiting_.erase(entry);
-  return time_ns;
+  return opened;
 }
 
 void OpenedFiles::end_before(std::uint32_t pid, std::uint64_t time_ns) {
@@ -97,10 +95,18 @@ void OpenedFiles::end_before(std::uint32_t pid, std::uint64_t time_ns) {
   for (auto entry = first; entry != last;) {
     const auto next = std::next(entry);
     if (entry->second.time_ns < time_ns) {
+      entry->second.ended_ns = std::min(entry->second.ended_ns, time_ns);
       ended_.push_back(std::move(entry->second));
       waiting_.erase(entry);
     }
     entry = next;
+  }
+}
+
+void OpenedFiles::looked_at(std::uint32_t pid, std::uint64_t time_ns) {
+  const auto [first, last] = waiting_.equal_range(pid);
+  for (auto entry = first; entry != last; ++entry) {
+    if (entry->second.time_ns < time_ns) entry->second.ended_ns = std::min(entry->second.ended_ns, time_ns);
   }
 }
 

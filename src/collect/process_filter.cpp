@@ -15,6 +15,7 @@ Result<ProcessFilter> ProcessFilter::open(const bpf_map* targets, const bpf_map*
   ProcessFilter filter;
   filter.targets_fd_ = bpf_map__fd(targets);
   filter.filters_ = filters;
+  if (sightings == nullptr) return filter;
   filter.sightings_.reset(ring_buffer__new(bpf_map__fd(sightings), on_sighting, filter.taker_.get(), nullptr));
   if (filter.sightings_ == nullptr) return Error{"map", "memory of the BPF programs", errno_text(errno), ""};
   return filter;
@@ -42,7 +43,7 @@ std::vector<std::uint32_t> ProcessFilter::targets() const {
   return pids;
 }
 
-int ProcessFilter::sightings_fd() const { return ring_buffer__epoll_fd(sightings_.get()); }
+int ProcessFilter::sightings_fd() const { return sightings_ ? ring_buffer__epoll_fd(sightings_.get()) : -1; }
 
 int ProcessFilter::on_sighting(void* taker, void* data, std::size_t size) {
   if (size >= sizeof(wp_sighting)) (*static_cast<Taker*>(taker))(*static_cast<wp_sighting*>(data));
@@ -50,6 +51,7 @@ int ProcessFilter::on_sighting(void* taker, void* data, std::size_t size) {
 }
 
 void ProcessFilter::take_sightings(const std::function<void(const wp_sighting&)>& look) {
+  if (!sightings_) return;
   *taker_ = look;
   ring_buffer__consume(sightings_.get());
 }

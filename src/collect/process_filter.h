@@ -19,7 +19,7 @@ namespace waitprobe {
 // Threads: one at a time. Lifetime: the maps must outlive it.
 class ProcessFilter {
  public:
-  // `filters`: only targets count; otherwise every process does.
+  // `sightings`: null where there are none. `filters`: only targets count; otherwise every process does.
   static Result<ProcessFilter> open(const bpf_map* targets, const bpf_map* sightings, bool filters);
 
   // REQUIRES: it filters.
@@ -28,7 +28,9 @@ class ProcessFilter {
   // Those that have not ended. None where it does not filter.
   std::vector<std::uint32_t> targets() const;
 
-  // Readable when there are processes to look at, which take_sightings() hands over.
+  bool filters() const { return filters_; }
+
+  // Readable when there are processes to look at, which take_sightings() hands over; -1: never.
   int sightings_fd() const;
   void take_sightings(const std::function<void(const wp_sighting&)>& look);
 

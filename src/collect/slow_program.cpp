@@ -48,7 +48,7 @@ Result<SlowProgram> SlowProgram::load(const wp_config& config, std::uint64_t min
   if (const int failed = slow_bpf__load(skeleton); failed != 0) return load_error(-failed, log.text());
   if (auto attached = attach_to_kernel(*skeleton->skeleton, log); !attached) return attached.error();
 
-  auto processes = ProcessFilter::open(skeleton->maps.targets, skeleton->maps.sightings, config.filter_targets != 0);
+  auto processes = ProcessFilter::open(skeleton->maps.targets, nullptr, config.filter_targets != 0);
   if (!processes) return processes.error();
   program.processes_ = std::move(*processes);
   program.waits_.reset(ring_buffer__new(bpf_map__fd(skeleton->maps.waits), on_wait, program.taker_.get(), nullptr));
@@ -87,7 +87,5 @@ Losses SlowProgram::losses() const {
   losses.unfollowed = skeleton_->bss->unfollowed_cnt;
   return losses;
 }
-
-std::uint64_t SlowProgram::untold_cnt() const { return skeleton_->bss->untold_cnt; }
 
 }  // namespace waitprobe

@@ -38,7 +38,6 @@ class SlowProgram {
   bool take(const std::function<void(const wp_slow_wait&, const std::uint8_t* stack)>& show);
 
   Losses losses() const;
-  std::uint64_t untold_cnt() const;
 
  private:
   struct DestroySkeleton {

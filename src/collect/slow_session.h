@@ -41,7 +41,6 @@ class SlowSession : private Tracer {
   std::vector<ProbeProgram> probe_programs() const override { return program_.probe_programs(); }
   ProcessFilter& processes() override { return program_.processes(); }
   void on_copy(const Copy& copy, bool is_new) override;
-  std::uint64_t untold_cnt() const override { return program_.untold_cnt(); }
   int fd() const override { return program_.fd(); }
   bool serve() override;
 

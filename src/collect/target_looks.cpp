@@ -2,7 +2,6 @@
 //
 // Of TargetSession: what a look at a process finds, and what comes of it.
 #include <algorithm>
-#include <cstring>
 #include <iterator>
 #include <set>
 
@@ -35,42 +34,78 @@ Result<void> TargetSession::meet(const Copy& copy, bool is_new) {
 }
 
 std::string TargetSession::name_of(std::uint32_t pid) const {
-  std::string comm = comm_of(pid);
-  return comm.empty() ? opened_.program_of(pid).comm : comm;
+  std::string comm = opened_.program_of(pid).comm;
+  return comm.empty() ? comm_of(pid) : comm;
 }
+
+void TargetSession::tell_of_unheard() { verification_.add({0, "", "", unverified::not_told.name, elapsed_ns()}); }
 
 // Whether the process had the file before it was attached to, for this process or for another.
 void TargetSession::tell_if_late(const Copy& copy, bool is_just_attached) {
-  const auto mapped_ns = opened_.found(copy);
+  const auto mapped = opened_.found(copy);
   if (counting_ns_ == 0) return;
-  const std::uint64_t since_ns = attachments_.since_ns(*copy.probes), had_ns = std::max(mapped_ns.value_or(0), counting_ns_);
-  if (mapped_ns ? since_ns <= had_ns : !is_just_attached) return;
-  add_late({copy.pid, name_of(copy.pid), copy.path, since_ns - counting_ns_});
-  heirs_.add({copy.pid, copy.path, had_ns, since_ns, nullptr});
+  const std::uint64_t since_ns = attachments_.since_ns(*copy.probes);
+  const std::uint64_t had_ns = std::max(mapped ? mapped->time_ns : 0, counting_ns_);
+  if (mapped) settle_earlier(copy, mapped->time_ns);
+  if (mapped ? since_ns <= had_ns : !is_just_attached) return;
+  const bool is_first = !mapped || (!mapped->is_second && !mapped->is_again);
+  const std::uint64_t id = ++late_cnt_;
+  add_late({{copy.pid, name_of(copy.pid), copy.path, since_ns - counting_ns_},
+            id,
+            is_first ? copy.root_address : 0,
+            mapped ? mapped->time_ns : 0});
+  if (!heirs_.add({copy.pid, copy.path, id, had_ns, since_ns, since_ns, nullptr})) tell_of_unheard();
 }
 
-void TargetSession::add_late(AttachedLate late) {
-  const auto is_it = [&](const AttachedLate& known) { return known.pid == late.pid && known.file == late.file; };
-  if (attached_late_.size() >= most_late || std::any_of(attached_late_.begin(), attached_late_.end(), is_it)) return;
-  attached_late_.push_back(std::move(late));
+// Of a copy that was at the place before this was mapped there, nothing will be forgiven. One may have been found before it was
+// heard when it was mapped.
+void TargetSession::settle_earlier(const Copy& copy, std::uint64_t mapped_ns) {
+  for (LateCopy& known : late_copies_) {
+    if (known.late.pid != copy.pid || known.root_address != copy.root_address) continue;
+    const bool is_it = known.mapped_ns == 0 && mapped_ns < known.late.elapsed_ns + counting_ns_;
+    if (is_it) known.mapped_ns = mapped_ns;
+    if (known.mapped_ns < mapped_ns) known.root_address = 0;
+  }
+}
+
+void TargetSession::add_late(LateCopy copy) {
+  const auto is_it = [&](const LateCopy& known) {
+    return known.late.pid == copy.late.pid && known.late.file == copy.late.file && known.id == copy.id;
+  };
+  if (late_copies_.size() >= most_late || std::any_of(late_copies_.begin(), late_copies_.end(), is_it)) return;
+  late_copies_.push_back(std::move(copy));
 }
 
 void TargetSession::tell_of_heir(const Fork& heir, const Unattached& of) {
   if (ended_ns_ != 0) return;
   if (of.why != nullptr) return verification_.add({heir.pid, heir.comm, of.file, of.why->name, elapsed_ns()});
-  add_late({heir.pid, heir.comm, of.file, of.until_ns - counting_ns_});
+  add_late({{heir.pid, heir.comm, of.file, of.attached_ns - counting_ns_}, of.id, 0, 0});
 }
 
 // Of a command, a look may have attached to the file while its loader was still at work: that nothing was lost is known when
 // the copy greets, so as long as it may, it is not said to be late.
 std::vector<AttachedLate> TargetSession::attached_late() const {
-  std::vector<AttachedLate> late = attached_late_;
-  if (!rendezvous_ || ended_ns_ != 0) return late;
-  std::erase_if(late, [this](const AttachedLate& one) { return may_greet(one); });
-  return late;
+  const bool may_greet = rendezvous_ && ended_ns_ == 0;
+  std::vector<AttachedLate> all;
+  for (const LateCopy& copy : late_copies_) {
+    const auto is_it = [&](const AttachedLate& known) { return known.pid == copy.late.pid && known.file == copy.late.file; };
+    if (may_greet && copy.late.elapsed_ns + WP_PATIENCE_NS > elapsed_ns()) continue;
+    if (std::none_of(all.begin(), all.end(), is_it)) all.push_back(copy.late);
+  }
+  return all;
 }
 
-bool TargetSession::may_greet(const AttachedLate& late) const { return late.elapsed_ns + WP_PATIENCE_NS > elapsed_ns(); }
+// It waits at its beginning: what was attached since its program started was in time for it, and for its forks until now.
+void TargetSession::forgive(const Copy& copy) {
+  const std::uint64_t began_ns = opened_.program_of(copy.pid).since_ns;
+  std::set<std::uint64_t> ids;
+  for (const LateCopy& one : late_copies_) {
+    const bool is_it = one.late.pid == copy.pid && one.root_address == copy.root_address;
+    if (is_it && one.late.elapsed_ns + counting_ns_ >= began_ns) ids.insert(one.id);
+  }
+  for (const std::uint64_t id : ids) heirs_.forget(id);
+  std::erase_if(late_copies_, [&](const LateCopy& one) { return ids.contains(one.id); });
+}
 
 void TargetSession::verify(std::uint32_t pid, const std::vector<Copy>& copies) {
   if (ended_ns_ != 0) return;
@@ -80,18 +115,17 @@ void TargetSession::verify(std::uint32_t pid, const std::vector<Copy>& copies) {
            (!only_file_ || copy.probes->on_disk == only_file_->on_disk);
   });
   const bool is_late = verification_.look(pid, name_of(pid), attached, elapsed_ns());
-  if (is_late && counting_ns_ != 0) add_late({pid, name_of(pid), attached.front().path, elapsed_ns()});
+  if (is_late && counting_ns_ != 0) add_late({{pid, name_of(pid), attached.front().path, elapsed_ns()}, 0, 0, 0});
 }
 
 void TargetSession::verify() {
   if (ended_ns_ != 0) return;
-  take_map_events();
+  take_events();
   for (const std::uint32_t pid : verification_.doubtful()) look_later(pid, false);
   for (const std::uint32_t pid : opened_.waiting_since(UINT64_MAX)) look_later(pid, false);
   judge_ended();
-  const std::uint64_t untold = tracer_->untold_cnt() + map_events_.lost_cnt();
-  if (untold != untold_cnt_ || !map_events_.hears_all())
-    verification_.add({0, "", "", unverified::not_told.name, elapsed_ns()});
+  const std::uint64_t untold = tracer_->untold_cnt() + events_.lost_cnt();
+  if (untold != untold_cnt_ || !events_.hears_all()) tell_of_unheard();
   untold_cnt_ = untold;
 }
 
@@ -119,6 +153,7 @@ void TargetSession::tell_of_moved(const Copy& copy) {
 }
 
 Result<void> TargetSession::look_at(std::uint32_t pid, bool is_new) {
+  const std::uint64_t began_ns = now_ns();
   const auto copies = finder_.find(pid);
   if (!copies || (copies->empty() && !has_memory(pid))) {
     opened_.is_gone(pid);
@@ -132,6 +167,7 @@ Result<void> TargetSession::look_at(std::uint32_t pid, bool is_new) {
     }
     if (refused_.contains(copy.probes->on_disk)) tell_of_refused(copy);
   }
+  opened_.looked_at(pid, began_ns);
   verify(pid, *copies);
   return {};
 }
@@ -141,28 +177,28 @@ void TargetSession::look_later(std::uint32_t pid, bool is_new) {
   if (!look_at(pid, is_new)) watches_.remove(pid);
 }
 
+// A process that shows a block that was not known: a fork, if not the process itself.
 void TargetSession::look_at_sighted(const wp_sighting& sighting) {
-  const std::string comm(sighting.comm, strnlen(sighting.comm, sizeof sighting.comm));
-  if (sighting.what == WP_SAW_FORK) {
-    opened_.process_began(sighting.pid, sighting.parent_pid, comm, sighting.time_ns);
-    heirs_.process_began({sighting.pid, sighting.parent_pid, comm, sighting.time_ns});
-  }
-  if (sighting.what == WP_SAW_EXEC) opened_.is_there(sighting.pid, sighting.parent_pid, comm);
-  if (sighting.what == WP_SAW_END) opened_.process_ended(sighting.pid, comm, sighting.time_ns);
-  // A block that is not known is that of a fork, if not of the process itself.
-  if (sighting.what != WP_SAW_BLOCK || tracer_->knows(sighting.incarnation)) return;
+  if (tracer_->knows(sighting.incarnation)) return;
   look_later(sighting.pid, true);
   if (!tracer_->knows(sighting.incarnation) && !has_memory(sighting.pid)) tracer_->on_lost_sight(sighting.incarnation);
 }
 
-// One that has ended is no target any more.
-bool TargetSession::is_of_target(const MapEvent& event) const {
-  return tracer_->processes().is_target(event.pid) || opened_.knows(event.pid, event.time_ns);
+// Those that have ended are followed too: what they did may be heard of later.
+bool TargetSession::follows(std::uint32_t pid) const { return !tracer_->processes().filters() || opened_.knows(pid); }
+
+void TargetSession::follow_fork(const ProcessEvent& event) {
+  if (command_ && event.pid == command_->pid()) return;  // ours
+  const bool is_target = command_ ? opened_.knows(event.parent_pid) : !tracer_->processes().filters();
+  if (!is_target) return opened_.is_another(event.pid, event.time_ns);
+  const std::string comm = opened_.program_of(event.parent_pid).comm;
+  heirs_.process_began({event.pid, event.parent_pid, comm, event.time_ns});
+  if (!opened_.is_there(event.pid, event.parent_pid, comm, event.time_ns)) tell_of_unheard();
 }
 
 // A file that a process has mapped: whether it is to be looked at.
-bool TargetSession::look_at_mapped(const MapEvent& event) {
-  if (!is_of_target(event)) return false;
+bool TargetSession::look_at_mapped(const ProcessEvent& event) {
+  if (!follows(event.pid)) return false;
   auto probes = finder_.look_up(event.pid, event.mapping, opened_.program_of(event.pid).parent_pid);
   if (probes && *probes == nullptr) return false;
   if (only_file_ && (probes ? (*probes)->on_disk : event.mapping.file).inode != only_file_->on_disk.inode) return false;
@@ -177,19 +213,23 @@ bool TargetSession::look_at_mapped(const MapEvent& event) {
   return true;
 }
 
-void TargetSession::take_map_events() {
+void TargetSession::follow_program(const ProcessEvent& event) {
+  heirs_.program_started(event.pid, event.time_ns);
+  opened_.program_started(event.pid, event.comm, event.time_ns);
+}
+
+void TargetSession::take_events() {
+  using Kind = ProcessEvent::Kind;
   std::set<std::uint32_t> pids;
-  std::vector<MapEvent> events = map_events_.take();
-  // Whose they are is told there, and may not have been heard yet.
-  tracer_->processes().take_sightings([this](const wp_sighting& sighting) { look_at_sighted(sighting); });
-  for (MapEvent& event : events) {
+  for (const ProcessEvent& event : events_.take()) {
     if (ended_ns_ != 0) continue;
-    if (event.kind == MapEvent::Kind::program) {
-      if (is_of_target(event)) opened_.program_started(event.pid, std::move(event.comm), event.time_ns);
-    } else if (look_at_mapped(event)) {
-      pids.insert(event.pid);
-    }
+    if (event.kind == Kind::file && look_at_mapped(event)) pids.insert(event.pid);
+    if (event.kind == Kind::fork) follow_fork(event);
+    if (event.kind == Kind::program) follow_program(event);
+    if (event.kind == Kind::name) opened_.is_named(event.pid, event.comm);
+    if (event.kind == Kind::end) opened_.thread_ended(event.pid, event.time_ns);
   }
+  tracer_->processes().take_sightings([this](const wp_sighting& sighting) { look_at_sighted(sighting); });
   for (const std::uint32_t pid : pids) {
     watches_.add(pid, now_ns());
     look_later(pid, true);
@@ -214,11 +254,18 @@ void TargetSession::tell_of_ended(const OpenedFile& opened) {
   const UnverifiedReason& why = is_shared                          ? unverified::shared_page
                                 : was_attached && opened.is_second ? unverified::word_is_zero
                                                                    : unverified::ended_unseen;
-  const OpenedFiles::Program program = opened_.program_of(opened.pid);
   verification_.add({opened.pid, opened.comm, opened.mapping.path, why.name, elapsed_ns()});
-  heirs_.add({opened.pid, opened.mapping.path, opened.time_ns, std::min(program.ended_ns, now_ns()), &why});
+  attach_for_later(opened);
+  const std::uint64_t attached_ns = probes != nullptr && !was_attached ? attachments_.since_ns(*probes) : UINT64_MAX;
+  if (!heirs_.add(
+          {opened.pid, opened.mapping.path, 0, opened.time_ns, std::min(opened.ended_ns, attached_ns), attached_ns, &why}))
+    tell_of_unheard();
+}
+
+void TargetSession::attach_for_later(const OpenedFile& opened) {
+  const ProbeFile* const probes = opened.probes.get();
   if (probes == nullptr || attachments_.has(*probes) || refused_.contains(probes->on_disk)) return;
-  const FileDescriptor file = CopyFinder::open_mapped(opened.pid, opened.mapping, program.parent_pid);
+  const FileDescriptor file = CopyFinder::open_mapped(opened.pid, opened.mapping, opened_.program_of(opened.pid).parent_pid);
   if (!file.ok()) return;
   auto attached = before_.check(*probes, opened.mapping.path, warnings_);
   if (attached) attached = attachments_.attach(*probes, file, opened.mapping.path);
@@ -242,7 +289,7 @@ void TargetSession::tell_of_hidden(std::uint32_t pid) {
 
 // A copy of the library in the command, or below it, is about to begin and waits for us.
 void TargetSession::greet(std::uint32_t pid, std::uint64_t root_address, const std::function<bool()>& waits) {
-  take_map_events();  // that it has mapped the file was told before it came
+  take_events();  // that it has mapped the file was told before it came
   auto copies = finder_.find(pid);
   const auto greeted = [&](const Copy& copy) { return copy.root_address == root_address; };
   if (copies && std::none_of(copies->begin(), copies->end(), greeted)) {
@@ -254,17 +301,11 @@ void TargetSession::greet(std::uint32_t pid, std::uint64_t root_address, const s
   for (const Copy& copy : *copies) {
     if (copy.root_address != root_address) continue;
     if (!refused_.contains(copy.probes->on_disk)) {
-      if (auto met = meet(copy, true); !met && check_exists(pid)) refuse(*copy.probes, met.error());
+      if (auto met = meet(copy, true); !met && is_still_there(copy)) refuse(*copy.probes, met.error());
     }
     if (refused_.contains(copy.probes->on_disk)) tell_of_refused(copy);
     verify(pid, *copies);
-    if (!waits()) continue;
-    std::vector<std::uint32_t> greeted_pids = heirs_.take(pid, copy.path);
-    greeted_pids.push_back(pid);
-    std::erase_if(attached_late_, [&](const AttachedLate& late) {
-      return std::find(greeted_pids.begin(), greeted_pids.end(), late.pid) != greeted_pids.end() && late.file == copy.path &&
-             may_greet(late);
-    });
+    if (waits()) forgive(copy);
   }
 }
 

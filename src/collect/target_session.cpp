@@ -42,19 +42,19 @@ Result<void> TargetSession::check(const TargetChoice& choice) {
   return {};
 }
 
-TargetSession::TargetSession(Tracer& tracer, int stop_signals, bool is_forced, MapEvents map_events)
+TargetSession::TargetSession(Tracer& tracer, int stop_signals, bool is_forced, ProcessEvents events)
     : tracer_(&tracer),
       attachments_(tracer.probe_programs()),
       verification_(tracer.probe_programs()),
       before_(finder_, is_forced),
-      map_events_(std::move(map_events)),
+      events_(std::move(events)),
       heirs_([this](const Fork& heir, const Unattached& of) { tell_of_heir(heir, of); }),
       stop_signals_(stop_signals) {}
 
 Result<std::unique_ptr<TargetSession>> TargetSession::open(const TargetChoice& choice, Tracer& tracer, int stop_signals) {
-  auto map_events = MapEvents::open();
-  if (!map_events) return map_events.error();
-  std::unique_ptr<TargetSession> session(new TargetSession(tracer, stop_signals, choice.is_forced, std::move(*map_events)));
+  auto events = ProcessEvents::open();
+  if (!events) return events.error();
+  std::unique_ptr<TargetSession> session(new TargetSession(tracer, stop_signals, choice.is_forced, std::move(*events)));
   if (auto opened = session->open_targets(choice); !opened) return opened.error();
   return session;
 }
@@ -189,13 +189,14 @@ void TargetSession::wait_for_something(std::uint64_t until_ns, int wake_fd) {
                                {wake_fd, POLLIN, 0},
                                {tracer_->fd(), POLLIN, 0},
                                {tracer_->processes().sightings_fd(), POLLIN, 0},
-                               {map_events_.fd(), POLLIN, 0}};
+                               {events_.fd(), POLLIN, 0}};
   if (rendezvous_) rendezvous_->add_to(waits);
   for (const FileDescriptor& end : ends_) {
     if (!is_readable(end.get())) waits.push_back({end.get(), POLLIN, 0});
   }
   const std::uint64_t now = now_ns();
-  const std::uint64_t wake_ns = std::min({until_ns, tracer_->next_ns(), watches_.next_ns(), next_full_look_ns_});
+  const std::uint64_t wake_ns =
+      std::min({until_ns, tracer_->next_ns(), watches_.next_ns(), next_full_look_ns_, events_.next_ns()});
   timespec patience = {3600, 0};
   if (wake_ns <= now) {
     patience = {0, 0};
@@ -215,7 +216,7 @@ TargetSession::Event TargetSession::run_until(std::uint64_t deadline_ns, int wak
                            greet(pid, root_address, waits);
                          });
     }
-    take_map_events();
+    take_events();
     look_at_due(now_ns());
     judge_ended();
     const bool served = tracer_->serve();

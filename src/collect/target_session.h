@@ -17,7 +17,7 @@
 #include "src/collect/command.h"
 #include "src/collect/copies.h"
 #include "src/collect/heirs.h"
-#include "src/collect/map_events.h"
+#include "src/collect/process_events.h"
 #include "src/collect/opened_files.h"
 #include "src/collect/process_filter.h"
 #include "src/collect/rendezvous.h"
@@ -53,7 +53,7 @@ class Tracer {
   // A copy of the library whose file is attached to; the same one may come again. `is_new` says that it has begun since the
   // session did.
   virtual void on_copy(const Copy& copy, bool is_new) = 0;
-  // How many programs have started of which the kernel could not tell.
+  // How many processes the session should have looked at, and was not told of for want of room.
   virtual std::uint64_t untold_cnt() const { return 0; }
   // An incarnation that was sighted: whether it belongs to a copy that has come, and that its process has ended before it
   // could.
@@ -118,7 +118,7 @@ class TargetSession {
   Command* command() { return command_ ? &*command_ : nullptr; }
 
  private:
-  TargetSession(Tracer& tracer, int stop_signals, bool is_forced, MapEvents map_events);
+  TargetSession(Tracer& tracer, int stop_signals, bool is_forced, ProcessEvents events);
 
   Result<void> open_targets(const TargetChoice& choice);
   Result<void> open_pids(const std::vector<std::uint32_t>& pids);
@@ -133,9 +133,16 @@ class TargetSession {
   Result<void> meet(const Copy& copy, bool is_new);
   std::string name_of(std::uint32_t pid) const;  // also of one that has ended, if it was heard of
   void tell_if_late(const Copy& copy, bool is_just_attached);
-  void add_late(AttachedLate late);
+  struct LateCopy {
+    AttachedLate late;
+    std::uint64_t id = 0;            // of the copy that was found late, and of the forks that have it from there
+    std::uint64_t root_address = 0;  // 0: whatever greets there, this one was late
+    std::uint64_t mapped_ns = 0;     // 0: not heard of yet
+  };
+  void settle_earlier(const Copy& copy, std::uint64_t mapped_ns);
+  void add_late(LateCopy copy);
   void tell_of_heir(const Fork& heir, const Unattached& of);
-  bool may_greet(const AttachedLate& late) const;
+  void forgive(const Copy& copy);
   void verify(std::uint32_t pid, const std::vector<Copy>& copies);
   void tell_of_descendants();
   void refuse(const ProbeFile& file, Error why);
@@ -144,11 +151,15 @@ class TargetSession {
   void tell_of_hidden(std::uint32_t pid);
   void look_later(std::uint32_t pid, bool is_new);
   void look_at_sighted(const wp_sighting& sighting);
-  void take_map_events();
-  bool is_of_target(const MapEvent& event) const;
-  bool look_at_mapped(const MapEvent& event);
+  void take_events();
+  bool follows(std::uint32_t pid) const;
+  void follow_fork(const ProcessEvent& event);
+  void follow_program(const ProcessEvent& event);
+  bool look_at_mapped(const ProcessEvent& event);
   void judge_ended();
   void tell_of_ended(const OpenedFile& opened);
+  void attach_for_later(const OpenedFile& opened);
+  void tell_of_unheard();
   void look_at_due(std::uint64_t now_ns);
   void greet(std::uint32_t pid, std::uint64_t root_address, const std::function<bool()>& waits);
   bool targets_have_ended() const;
@@ -160,7 +171,7 @@ class TargetSession {
   CopyFinder finder_;
   BeforeAttaching before_;
   WatchList watches_;
-  MapEvents map_events_;
+  ProcessEvents events_;
   OpenedFiles opened_;
   Heirs heirs_;
   std::optional<ProbeFile> only_file_;  // of -f: it is attached to, and no other
@@ -169,10 +180,11 @@ class TargetSession {
   std::optional<Command> command_;
   std::vector<FileDescriptor> ends_;  // pidfds of the targets
   int stop_signals_;
-  std::uint64_t untold_cnt_ = 0;             // of events that found no room, those that have been told of
-  std::uint64_t counting_ns_ = 0;            // since when; 0: still attaching
-  std::uint64_t ended_ns_ = 0;               // 0: still counting
-  std::vector<AttachedLate> attached_late_;  // once for each process and file
+  std::uint64_t untold_cnt_ = 0;   // of events that found no room, those that have been told of
+  std::uint64_t counting_ns_ = 0;  // since when; 0: still attaching
+  std::uint64_t ended_ns_ = 0;     // 0: still counting
+  std::vector<LateCopy> late_copies_;
+  std::uint64_t late_cnt_ = 0;
   std::vector<Error> warnings_;
   std::set<std::pair<std::uint32_t, std::uint64_t>> moved_;  // pid and root of copies without their code: told once
   bool has_told_hidden_ = false;

@@ -9,6 +9,7 @@
 //     child        the same in a child, after a wait of its own there
 //     heir         in a child, in PLUGIN that its parent has opened, and lives on until the standard input ends
 //     closed       the same as plugin in a thread that ends, closes it, and lives on until the standard input ends
+//     reopened     in PLUGIN, which it closes, and once more in it when it has opened it again; only then may it greet a tool
 //     copies       in PLUGIN0.so, PLUGIN1.so, ..., as many as there are, by one thread, and ends without telling anybody
 //     again N      and once more in its own program, started anew, N times, when a byte has come on the standard input
 //     disarm       after it has overwritten the word that arms it
@@ -106,6 +107,18 @@ int run_closed(const char* plugin) {
   return read(STDIN_FILENO, &byte, 1) == 0 ? 0 : 1;
 }
 
+int run_reopened(const char* plugin) {
+  const char* const tool = getenv("WAITPROBE_ATTACH");
+  const std::string kept = tool != nullptr ? tool : "";
+  unsetenv("WAITPROBE_ATTACH");
+  void* library = dlopen(plugin, RTLD_NOW | RTLD_LOCAL);
+  std::thread([&] { wait_in(library, 0); }).join();
+  dlclose(library);
+  setenv("WAITPROBE_ATTACH", kept.c_str(), 1);
+  wait_in(dlopen(plugin, RTLD_NOW | RTLD_LOCAL), 0);
+  return 0;
+}
+
 int run_copies(const std::string& plugin) {
   for (int n = 0;; n++) {
     const std::string file = plugin + std::to_string(n) + ".so";
@@ -131,6 +144,7 @@ int main(int argc, char** argv) {
   if (std::strcmp(way, "child") == 0) return run_child(argv[2]);
   if (std::strcmp(way, "heir") == 0) return run_heir(argv[2]);
   if (std::strcmp(way, "closed") == 0) return run_closed(argv[2]);
+  if (std::strcmp(way, "reopened") == 0) return run_reopened(argv[2]);
   if (std::strcmp(way, "copies") == 0) return run_copies(argv[2]);
   for (int i = 0; i < 23; i++) {
     if (i == 7 && std::strcmp(way, "disarm") == 0) disarm();

@@ -34,9 +34,9 @@ TEST(OpenedFiles, AreForgottenWhenALookHasFoundThem) {
   OpenedFiles files;
   files.add(opened(7, 100, 50));
   files.add(opened(7, 101, 60));
-  EXPECT_EQ(files.found(copy(7, {1, 100})), 50);
-  EXPECT_EQ(files.found(copy(7, {1, 100})), std::nullopt);
-  EXPECT_EQ(files.found(copy(8, {1, 101})), std::nullopt);
+  EXPECT_EQ(files.found(copy(7, {1, 100})).value().time_ns, 50);
+  EXPECT_FALSE(files.found(copy(7, {1, 100})));
+  EXPECT_FALSE(files.found(copy(8, {1, 101})));
   files.is_gone(7);
   EXPECT_EQ(inodes(files.take_ended()), std::vector<std::uint64_t>{101});
   EXPECT_TRUE(files.take_ended().empty());
@@ -44,33 +44,46 @@ TEST(OpenedFiles, AreForgottenWhenALookHasFoundThem) {
 
 TEST(OpenedFiles, OfTheProgramBeforeHaveEndedWithIt) {
   OpenedFiles files;
+  files.is_there(7, 1, "first");
   files.add(opened(7, 100, 50));
   files.program_started(7, "next", 55);
   files.add(opened(7, 101, 60));
-  EXPECT_EQ(inodes(files.take_ended()), std::vector<std::uint64_t>{100});
+  const auto ended = files.take_ended();
+  EXPECT_EQ(inodes(ended), std::vector<std::uint64_t>{100});
+  EXPECT_EQ(ended.at(0).ended_ns, 55U);
   EXPECT_EQ(files.waiting_since(UINT64_MAX), std::vector<std::uint32_t>{7});
   EXPECT_EQ(files.program_of(7).comm, "next");
-  files.add(opened(7, 102, 54));
-  EXPECT_EQ(inodes(files.take_ended()), std::vector<std::uint64_t>{102}) << "heard of late";
+  files.is_named(7, "renamed");
+  EXPECT_EQ(files.program_of(7).comm, "renamed");
 }
 
-TEST(OpenedFiles, BelongToTheProcessThatHadTheNumberThen) {
+TEST(OpenedFiles, BelongToTheProcessThatHasTheNumber) {
   OpenedFiles files;
   files.is_there(7, 1, "before");
-  files.process_ended(7, "renamed", 50);
-  EXPECT_EQ(files.program_of(7).comm, "renamed");
-  EXPECT_TRUE(files.knows(7, 50)) << "heard of late";
-  EXPECT_FALSE(files.knows(7, 51)) << "a stranger who has got its number";
-  EXPECT_FALSE(files.knows(8, 50));
-  files.process_began(7, 6, "next", 60);
-  EXPECT_TRUE(files.knows(7, 70));
   files.add(opened(7, 100, 45));
-  files.add(opened(7, 101, 65));
+  files.thread_ended(7, 50);
+  EXPECT_TRUE(files.knows(7)) << "what it did may be heard of later";
+  EXPECT_FALSE(files.knows(8));
+  files.is_there(7, 6, "next", 60);
   EXPECT_EQ(inodes(files.take_ended()), std::vector<std::uint64_t>{100});
-  files.program_started(7, "of the one before", 48);
-  EXPECT_EQ(files.program_of(7).comm, "next");
-  files.process_ended(7, "next", 80);
+  files.add(opened(7, 101, 65));
+  files.is_another(7, 70);
+  EXPECT_FALSE(files.knows(7));
   EXPECT_EQ(inodes(files.take_ended()), std::vector<std::uint64_t>{101});
+}
+
+TEST(OpenedFiles, AreNoMoreThereWhenALookDoesNotFindThem) {
+  OpenedFiles files;
+  OpenedFile closed = opened(7, 100, 50);
+  closed.probes = std::make_shared<ProbeFile>();
+  files.add(closed);
+  files.looked_at(7, 50);
+  files.looked_at(7, 55);
+  files.looked_at(7, 58);
+  files.give_up_before(60);
+  const auto ended = files.take_ended();
+  ASSERT_EQ(ended.size(), 1U);
+  EXPECT_EQ(ended[0].ended_ns, 55U);
 }
 
 TEST(OpenedFiles, KnowASecondOne) {
@@ -81,6 +94,7 @@ TEST(OpenedFiles, KnowASecondOne) {
   auto ended = files.take_ended();
   ASSERT_EQ(ended.size(), 1U);
   EXPECT_FALSE(ended[0].is_second);
+  EXPECT_TRUE(ended[0].is_again);
   files.add(opened(8, 100, 50, 0x1000));
   files.add(opened(8, 100, 51, 0x9000));
   files.is_gone(8);
@@ -115,9 +129,9 @@ TEST(OpenedFiles, AreFoundByTheirCodeWhereTheKernelTellsOfAnotherFile) {
   of_layer.mapping.end = 0x3000;
   of_layer.mapping.path = "/layer/lib.so";
   files.add(of_layer);
-  EXPECT_EQ(files.found(copy(7, {2, 900}, 0x3000, "/merged/lib.so")), std::nullopt);
-  EXPECT_EQ(files.found(copy(7, {2, 900}, 0x2fff, "/merged/other.so")), std::nullopt) << "it was closed, and another is there";
-  EXPECT_EQ(files.found(copy(7, {2, 900}, 0x2fff, "/merged/lib.so")), 50);
+  EXPECT_FALSE(files.found(copy(7, {2, 900}, 0x3000, "/merged/lib.so")));
+  EXPECT_FALSE(files.found(copy(7, {2, 900}, 0x2fff, "/merged/other.so"))) << "it was closed, and another is there";
+  EXPECT_EQ(files.found(copy(7, {2, 900}, 0x2fff, "/merged/lib.so")).value().time_ns, 50);
 }
 
 TEST(OpenedFiles, HaveABoundAndSayWhenItIsReached) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "src/collect/map_events.h"
+#include "src/collect/process_events.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -12,10 +12,16 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 #include <utility>
+
+#include "src/collect/clock.h"
 
 namespace waitprobe {
 namespace {
+
+// The kernel tells of threads too, and wakes the tool for each: it looks so often at the most.
+constexpr std::uint64_t pause_ns = 2'000'000;
 
 // Of each CPU: about 1,700 records. More would have to be allowed first (kernel.perf_event_mlock_kb).
 constexpr std::size_t pages = 64;
@@ -35,6 +41,14 @@ struct MappedRecord {
   std::uint64_t inode, generation;
   std::uint32_t prot, flags;
   // its path follows, which ends with a 0
+};
+
+// Of a fork and of an end, of threads too. The parent is the process that has forked.
+struct TaskRecord {
+  perf_event_header header;
+  std::uint32_t pid, parent_pid;
+  std::uint32_t tid, parent_tid;
+  std::uint64_t time_ns;
 };
 
 struct CommRecord {
@@ -84,9 +98,13 @@ EventState read_state(int fd) {
   return state;
 }
 
-MapEvent mapped(const perf_event_header& header) {
+ProcessEvent event_of(ProcessEvent::Kind kind, const perf_event_header& header, std::uint32_t pid) {
+  return {kind, pid, trailer_of(header).time_ns, {}, "", 0};
+}
+
+ProcessEvent mapped(const perf_event_header& header) {
   const auto& record = reinterpret_cast<const MappedRecord&>(header);
-  MapEvent event{MapEvent::Kind::file, record.pid, trailer_of(header).time_ns, {}, ""};
+  ProcessEvent event = event_of(ProcessEvent::Kind::file, header, record.pid);
   event.mapping.start = record.address;
   event.mapping.end = record.address + record.bytes;
   event.mapping.offset = record.offset;
@@ -99,29 +117,46 @@ MapEvent mapped(const perf_event_header& header) {
 
 }  // namespace
 
-void MapEvents::Free::operator()(perf_buffer* buffer) const { perf_buffer__free(buffer); }
+void ProcessEvents::Free::operator()(perf_buffer* buffer) const { perf_buffer__free(buffer); }
 
-void MapEvents::on_record(std::vector<MapEvent>& events, const perf_event_header* header) {
+void ProcessEvents::on_record(Read& read, const perf_event_header* header) {
+  using Kind = ProcessEvent::Kind;
+  read.has_any = true;
   if (header->type == PERF_RECORD_MMAP2) {
-    MapEvent event = mapped(*header);
+    ProcessEvent event = mapped(*header);
     // Others are the kernel's own, or belong to no file.
-    if (event.mapping.file.inode != 0) events.push_back(std::move(event));
-  } else if (header->type == PERF_RECORD_COMM && (header->misc & PERF_RECORD_MISC_COMM_EXEC) != 0) {
+    if (event.mapping.file.inode == 0) return;
+    read.events.push_back(std::move(event));
+  } else if (header->type == PERF_RECORD_COMM) {
     const auto& record = *reinterpret_cast<const CommRecord*>(header);
-    events.push_back({MapEvent::Kind::program, record.pid, trailer_of(*header).time_ns, {}, text_behind(record)});
+    const bool is_exec = (header->misc & PERF_RECORD_MISC_COMM_EXEC) != 0;
+    if (!is_exec && record.pid != record.tid) return;
+    read.events.push_back(event_of(is_exec ? Kind::program : Kind::name, *header, record.pid));
+    read.events.back().comm = text_behind(record);
+    if (!is_exec) return;
+  } else if (header->type == PERF_RECORD_FORK) {
+    const auto& record = *reinterpret_cast<const TaskRecord*>(header);
+    if (record.pid == record.parent_pid) return;  // a thread
+    read.events.push_back(event_of(Kind::fork, *header, record.pid));
+    read.events.back().parent_pid = record.parent_pid;
+    return;
+  } else if (header->type == PERF_RECORD_EXIT) {
+    read.events.push_back(event_of(Kind::end, *header, reinterpret_cast<const TaskRecord*>(header)->pid));
+    return;
   }
+  read.only_threads = false;
 }
 
-Result<MapEvents> MapEvents::open() {
-  MapEvents events;
+Result<ProcessEvents> ProcessEvents::open() {
+  ProcessEvents events;
   // libbpf reads the rings by way of a map; nothing else uses that.
   const int cpus = libbpf_num_possible_cpus();
-  events.map_ = FileDescriptor(bpf_map_create(BPF_MAP_TYPE_PERF_EVENT_ARRAY, "map_events", sizeof(std::uint32_t),
+  events.map_ = FileDescriptor(bpf_map_create(BPF_MAP_TYPE_PERF_EVENT_ARRAY, "events", sizeof(std::uint32_t),
                                               sizeof(std::uint32_t), static_cast<std::uint32_t>(std::max(cpus, 1)), nullptr));
   if (!events.map_.ok()) return Error{"ask the kernel", "which files are mapped", errno_text(errno), ""};
   perf_event_attr attributes = what_to_tell();
   const auto on_any = [](void* read, int /*cpu*/, perf_event_header* record) {
-    on_record(*static_cast<std::vector<MapEvent>*>(read), record);
+    on_record(*static_cast<Read*>(read), record);
     return LIBBPF_PERF_EVENT_CONT;
   };
   events.buffer_.reset(perf_buffer__new_raw(events.map_.get(), pages, &attributes, on_any, events.read_.get(), nullptr));
@@ -130,7 +165,7 @@ Result<MapEvents> MapEvents::open() {
 }
 
 // Read rather than taken from PERF_RECORD_LOST, which comes with the next record that finds room on that CPU.
-std::uint64_t MapEvents::lost_cnt() const {
+std::uint64_t ProcessEvents::lost_cnt() const {
   std::uint64_t lost = 0;
   for (std::size_t i = 0; i < perf_buffer__buffer_cnt(buffer_.get()); i++) {
     lost += read_state(perf_buffer__buffer_fd(buffer_.get(), i)).lost;
@@ -139,7 +174,7 @@ std::uint64_t MapEvents::lost_cnt() const {
 }
 
 // The events of a CPU end when it is taken away, and do not begin again when it is back: their time stands still then.
-bool MapEvents::hears_all() const {
+bool ProcessEvents::hears_all() const {
   const std::size_t heard = perf_buffer__buffer_cnt(buffer_.get());
   if (sysconf(_SC_NPROCESSORS_ONLN) > static_cast<long>(heard)) return false;
   for (std::size_t i = 0; i < heard; i++) {
@@ -149,14 +184,24 @@ bool MapEvents::hears_all() const {
   return true;
 }
 
-int MapEvents::fd() const { return perf_buffer__epoll_fd(buffer_.get()); }
+int ProcessEvents::fd() const { return is_quiet_ ? -1 : perf_buffer__epoll_fd(buffer_.get()); }
 
-std::vector<MapEvent> MapEvents::take() {
-  read_->clear();
+// The rings of the CPUs are read one after the other: what is later than the first reading may follow something that another
+// CPU told after its ring was read. It is kept for the next time.
+std::vector<ProcessEvent> ProcessEvents::take() {
+  const std::uint64_t until_ns = now_ns();
+  read_->has_any = false;
+  read_->only_threads = true;
   perf_buffer__consume(buffer_.get());
-  std::vector<MapEvent> events = std::exchange(*read_, {});
-  // Each CPU tells for itself.
-  std::stable_sort(events.begin(), events.end(), [](const MapEvent& a, const MapEvent& b) { return a.time_ns < b.time_ns; });
+  std::vector<ProcessEvent>& kept = read_->events;
+  std::stable_sort(kept.begin(), kept.end(),
+                   [](const ProcessEvent& a, const ProcessEvent& b) { return a.time_ns < b.time_ns; });
+  const auto later =
+      std::find_if(kept.begin(), kept.end(), [&](const ProcessEvent& event) { return event.time_ns > until_ns; });
+  std::vector<ProcessEvent> events(std::make_move_iterator(kept.begin()), std::make_move_iterator(later));
+  kept.erase(kept.begin(), later);
+  is_quiet_ = read_->has_any && read_->only_threads && kept.empty();
+  next_ns_ = !kept.empty() ? until_ns : is_quiet_ ? until_ns + pause_ns : UINT64_MAX;
   return events;
 }
 
