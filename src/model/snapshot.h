@@ -90,7 +90,7 @@ inline constexpr UnverifiedReason no_notes = {"no notes",
                                               "the notes that tell where its probes are were stripped, or stand there twice"};
 inline constexpr UnverifiedReason moved_code = {"moved code", "it runs a copy of its code, in which there are no probes"};
 inline constexpr UnverifiedReason ended_unseen = {"ended unseen", "it ended, or closed the file, before it could be looked at"};
-inline constexpr UnverifiedReason not_told = {"not told of", "the kernel had no room to tell of all, or a CPU came or went"};
+inline constexpr UnverifiedReason not_told = {"not told of", "there was no room to tell of all, or a CPU came or went"};
 inline constexpr UnverifiedReason too_many_blocks = {"too many blocks",
                                                      "its copies of libwaitprobe have more than are looked at"};
 inline constexpr UnverifiedReason still_running = {"still running", "it was counted until the command ended"};
