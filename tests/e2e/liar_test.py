@@ -17,6 +17,7 @@ from harness import Hist, Program, TestCase, Workload, counts_of, run
 from slow_test import Slow
 
 LIES = ("wild-counters", "null-counters", "huge-counts", "wild-chunks", "endless-chunks", "counter-ring", "many-blocks", "open-slots")
+NOT_VERIFIED = 4  # exit status
 MOST_SECONDS = 10
 MOST_OPEN = 65_536  # waits that stuck takes of a process
 MOST_KIB = 300 * 1024
@@ -44,7 +45,8 @@ class Liars(TestCase):
             self.assertEqual(len(json.loads(stuck.out)["open"]), MOST_OPEN)
         liar.process.stdin.close()
         liar.wait()
-        self.assertEqual(tool.wait(), 0, tool)
+        # Where it shows more copies than there was room to tell of, that is said.
+        self.assertIn(tool.wait(), (0, NOT_VERIFIED) if name == "many-blocks" else (0,), tool)
         if not harness.SANITIZED:  # which takes twenty times as long for the JSON of all those waits
             self.assertLess(time.monotonic() - began, MOST_SECONDS)
         counts = {}
