@@ -121,7 +121,7 @@ class OneLiners(TestCase):
     def test_one_process(self):
         other = self.workload()
         workload = self.workload("--linger")
-        tracer = self.attached("One process, whichever of its files carry the probes", workload)
+        tracer = self.attached("One process, whichever of its files carries the probes", workload)
         for program in (other, workload):
             program.go()
         other.wait()
