@@ -22,14 +22,14 @@ struct {
  * entry. */
 const struct wp_block_state new_block = {
     .next = WP_NEXT_UNKNOWN, .offset_ns = WP_OFFSET_UNKNOWN, .slots = {[0 ... WP_SLOT_CACHE - 1] = ~0ULL}};
+struct wp_claim claimed;
+__u64 block_cnt; /* entries of `blocks` */
+
 struct {
   __uint(type, BPF_MAP_TYPE_RINGBUF);
   __uint(max_entries, 1 << 18);
 } sightings SEC(".maps");
 __u64 untold_cnt; /* sightings for which there was no room */
-
-struct wp_claim claimed;
-__u64 block_cnt; /* entries of `blocks` */
 
 /* Where records stand while they are added up: whole rings, read at once, since each read costs as much as several records.
  * Whoever uses one owns it until then, preempted or not, which per-CPU memory would not see to. */

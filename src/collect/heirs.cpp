@@ -37,8 +37,6 @@ void Heirs::end(std::uint32_t pid, std::uint64_t time_ns) {
   if (fork != forks_.end()) fork->second.until_ns = std::min(fork->second.until_ns, time_ns);
 }
 
-void Heirs::program_started(std::uint32_t pid, std::uint64_t time_ns) { end(pid, time_ns); }
-
 void Heirs::process_began(Fork fork) {
   end(fork.pid, fork.time_ns);
   std::erase_if(unattached_, [&](const Unattached& one) { return one.until_ns <= fork.time_ns; });

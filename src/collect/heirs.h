@@ -49,13 +49,13 @@ class Heirs {
   bool add(Unattached one);
 
   void process_began(Fork fork);
-  void program_started(std::uint32_t pid, std::uint64_t time_ns);
+  // It runs another program, or its number is that of another process.
+  void end(std::uint32_t pid, std::uint64_t time_ns);
 
   // A copy has lost nothing after all, nor have its heirs.
   void forget(std::uint64_t id);
 
  private:
-  void end(std::uint32_t pid, std::uint64_t time_ns);
   void pass_on(const Unattached& one, const Fork& fork);
 
   Tell tell_;

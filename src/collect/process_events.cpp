@@ -164,24 +164,20 @@ Result<ProcessEvents> ProcessEvents::open() {
   return events;
 }
 
-// Read rather than taken from PERF_RECORD_LOST, which comes with the next record that finds room on that CPU.
-std::uint64_t ProcessEvents::lost_cnt() const {
-  std::uint64_t lost = 0;
-  for (std::size_t i = 0; i < perf_buffer__buffer_cnt(buffer_.get()); i++) {
-    lost += read_state(perf_buffer__buffer_fd(buffer_.get(), i)).lost;
-  }
-  return lost;
-}
-
+// What was lost is read rather than taken from PERF_RECORD_LOST, which comes with the next record that finds room on that CPU.
 // The events of a CPU end when it is taken away, and do not begin again when it is back: their time stands still then.
-bool ProcessEvents::hears_all() const {
+bool ProcessEvents::missed_any() {
   const std::size_t heard = perf_buffer__buffer_cnt(buffer_.get());
-  if (sysconf(_SC_NPROCESSORS_ONLN) > static_cast<long>(heard)) return false;
+  bool is_deaf = sysconf(_SC_NPROCESSORS_ONLN) > static_cast<long>(heard);
+  std::uint64_t lost_cnt = 0;
   for (std::size_t i = 0; i < heard; i++) {
     const int fd = perf_buffer__buffer_fd(buffer_.get(), i);
-    if (read_state(fd).enabled_ns == read_state(fd).enabled_ns) return false;
+    const std::uint64_t before_ns = read_state(fd).enabled_ns;
+    const EventState state = read_state(fd);
+    is_deaf |= state.enabled_ns == before_ns;
+    lost_cnt += state.lost;
   }
-  return true;
+  return std::exchange(lost_cnt_, lost_cnt) != lost_cnt || is_deaf;
 }
 
 int ProcessEvents::fd() const { return is_quiet_ ? -1 : perf_buffer__epoll_fd(buffer_.get()); }

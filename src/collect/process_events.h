@@ -49,10 +49,9 @@ class ProcessEvents {
   // What has happened since the last call, in the order of time, whichever CPU it was on.
   std::vector<ProcessEvent> take();
 
-  // How many were lost for want of room.
-  std::uint64_t lost_cnt() const;
-  // False when there is a CPU that came, or was away, since open(): what happens there is not told.
-  bool hears_all() const;
+  // Whether more were lost for want of room since it was asked last, or there is a CPU that came, or was away, since open():
+  // what happens there is not told.
+  bool missed_any();
 
  private:
   struct Free {
@@ -74,6 +73,7 @@ class ProcessEvents {
   std::unique_ptr<perf_buffer, Free> buffer_;
   std::uint64_t next_ns_ = UINT64_MAX;
   bool is_quiet_ = false;  // until then
+  std::uint64_t lost_cnt_ = 0;
 };
 
 }  // namespace waitprobe

@@ -87,10 +87,10 @@ void TargetSession::tell_of_heir(const Fork& heir, const Unattached& of) {
 std::vector<AttachedLate> TargetSession::attached_late() const {
   const bool may_greet = rendezvous_ && ended_ns_ == 0;
   std::vector<AttachedLate> all;
+  std::set<std::pair<std::uint32_t, std::string>> listed;
   for (const LateCopy& copy : late_copies_) {
-    const auto is_it = [&](const AttachedLate& known) { return known.pid == copy.late.pid && known.file == copy.late.file; };
     if (may_greet && copy.late.elapsed_ns + WP_PATIENCE_NS > elapsed_ns()) continue;
-    if (std::none_of(all.begin(), all.end(), is_it)) all.push_back(copy.late);
+    if (listed.insert({copy.late.pid, copy.late.file}).second) all.push_back(copy.late);
   }
   return all;
 }
@@ -124,9 +124,9 @@ void TargetSession::verify() {
   for (const std::uint32_t pid : verification_.doubtful()) look_later(pid, false);
   for (const std::uint32_t pid : opened_.waiting_since(UINT64_MAX)) look_later(pid, false);
   judge_ended();
-  const std::uint64_t untold = tracer_->untold_cnt() + events_.lost_cnt();
-  if (untold != untold_cnt_ || !events_.hears_all()) tell_of_unheard();
-  untold_cnt_ = untold;
+  const bool missed_events = events_.missed_any();
+  if (missed_events || tracer_->untold_cnt() != untold_cnt_) tell_of_unheard();
+  untold_cnt_ = tracer_->untold_cnt();
 }
 
 // A file that is not attached to: told once, and left alone.
@@ -199,13 +199,13 @@ void TargetSession::follow_fork(const ProcessEvent& event) {
 // A file that a process has mapped: whether it is to be looked at.
 bool TargetSession::look_at_mapped(const ProcessEvent& event) {
   if (!follows(event.pid)) return false;
-  auto probes = finder_.look_up(event.pid, event.mapping, opened_.program_of(event.pid).parent_pid);
+  const OpenedFiles::Program program = opened_.program_of(event.pid);
+  auto probes = finder_.look_up(event.pid, event.mapping, program.parent_pid);
   if (probes && *probes == nullptr) return false;
   if (only_file_ && (probes ? (*probes)->on_disk : event.mapping.file).inode != only_file_->on_disk.inode) return false;
   std::string comm = name_of(event.pid);
   // A look may have found what this tells of before it was heard.
-  const std::uint64_t since_ns = opened_.program_of(event.pid).since_ns;
-  const bool is_second = verification_.has_found(event.pid, event.mapping.path, since_ns, event.time_ns);
+  const bool is_second = verification_.has_found(event.pid, event.mapping.path, program.since_ns, event.time_ns);
   const OpenedFile opened{event.pid, comm, event.mapping, event.time_ns, probes.value_or(nullptr), is_second};
   if (!opened_.add(opened)) {
     verification_.add({event.pid, comm, event.mapping.path, unverified::ended_unseen.name, elapsed_ns()});
@@ -214,7 +214,7 @@ bool TargetSession::look_at_mapped(const ProcessEvent& event) {
 }
 
 void TargetSession::follow_program(const ProcessEvent& event) {
-  heirs_.program_started(event.pid, event.time_ns);
+  heirs_.end(event.pid, event.time_ns);
   opened_.program_started(event.pid, event.comm, event.time_ns);
 }
 

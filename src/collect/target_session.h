@@ -17,8 +17,8 @@
 #include "src/collect/command.h"
 #include "src/collect/copies.h"
 #include "src/collect/heirs.h"
-#include "src/collect/process_events.h"
 #include "src/collect/opened_files.h"
+#include "src/collect/process_events.h"
 #include "src/collect/process_filter.h"
 #include "src/collect/rendezvous.h"
 #include "src/collect/verification.h"
@@ -118,6 +118,13 @@ class TargetSession {
   Command* command() { return command_ ? &*command_ : nullptr; }
 
  private:
+  struct LateCopy {
+    AttachedLate late;
+    std::uint64_t id = 0;            // of the copy that was found late, and of the forks that have it from there
+    std::uint64_t root_address = 0;  // 0: whatever greets there, this one was late
+    std::uint64_t mapped_ns = 0;     // 0: not heard of yet
+  };
+
   TargetSession(Tracer& tracer, int stop_signals, bool is_forced, ProcessEvents events);
 
   Result<void> open_targets(const TargetChoice& choice);
@@ -133,12 +140,6 @@ class TargetSession {
   Result<void> meet(const Copy& copy, bool is_new);
   std::string name_of(std::uint32_t pid) const;  // also of one that has ended, if it was heard of
   void tell_if_late(const Copy& copy, bool is_just_attached);
-  struct LateCopy {
-    AttachedLate late;
-    std::uint64_t id = 0;            // of the copy that was found late, and of the forks that have it from there
-    std::uint64_t root_address = 0;  // 0: whatever greets there, this one was late
-    std::uint64_t mapped_ns = 0;     // 0: not heard of yet
-  };
   void settle_earlier(const Copy& copy, std::uint64_t mapped_ns);
   void add_late(LateCopy copy);
   void tell_of_heir(const Fork& heir, const Unattached& of);
@@ -180,7 +181,7 @@ class TargetSession {
   std::optional<Command> command_;
   std::vector<FileDescriptor> ends_;  // pidfds of the targets
   int stop_signals_;
-  std::uint64_t untold_cnt_ = 0;   // of events that found no room, those that have been told of
+  std::uint64_t untold_cnt_ = 0;   // of the tracer's, those that have been told of
   std::uint64_t counting_ns_ = 0;  // since when; 0: still attaching
   std::uint64_t ended_ns_ = 0;     // 0: still counting
   std::vector<LateCopy> late_copies_;

@@ -15,9 +15,9 @@ import unittest
 import harness
 from harness import Hist, Program, TestCase, Workload, counts_of, run
 from slow_test import Slow
+from verified_test import NOT_VERIFIED
 
 LIES = ("wild-counters", "null-counters", "huge-counts", "wild-chunks", "endless-chunks", "counter-ring", "many-blocks", "open-slots")
-NOT_VERIFIED = 4  # exit status
 MOST_SECONDS = 10
 MOST_OPEN = 65_536  # waits that stuck takes of a process
 MOST_KIB = 300 * 1024

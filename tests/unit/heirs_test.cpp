@@ -51,13 +51,13 @@ TEST_F(HeirsTest, OutliveTheirParent) {
 TEST_F(HeirsTest, EndWithTheirProgram) {
   fork(71, 7, 51);
   fork(72, 7, 51);
-  heirs_.program_started(71, 52);
+  heirs_.end(71, 52);
   fork(710, 71, 53);
   add(7, "a.so", 1, 50, 60, 60);
   EXPECT_EQ(told_, (Told{{71, "a.so"}, {72, "a.so"}}));
-  heirs_.program_started(72, 54);
+  heirs_.end(72, 54);
   fork(720, 72, 55);
-  heirs_.program_started(7, 56);
+  heirs_.end(7, 56);
   fork(73, 7, 57);
   EXPECT_EQ(told_.size(), 2U);
 }
