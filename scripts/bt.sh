@@ -9,7 +9,9 @@
 # As root. Ends on Ctrl-C. -a needs `waitprobe` (in PATH or in build/) to find the files. Exit status: that of bpftrace, or 2 for wrong usage.
 set -euo pipefail
 
-here=$(dirname "$(realpath "$0")")
+# Nothing is asked for by $(...) before bpftrace runs: bash may lose a Ctrl-C that comes meanwhile.
+read -r here < <(realpath "$0")
+here=${here%/*}
 fail() {
   echo "bt.sh: $1" >&2
   exit "${2:-2}"
@@ -47,7 +49,7 @@ case ${1:-} in
     ;;
   -f)
     is_file "${2:-}" || fail "cannot read '${2:-}'; name a program or library: -f FILE" 1
-    files=("$(realpath "$2")")
+    mapfile -t -d '' files < <(realpath -z -- "$2")
     shift 2
     ;;
   -a) shift ;;
@@ -58,23 +60,27 @@ script=$1
 shift
 [ -f "$script" ] || script=$here/$script
 is_file "$script" || fail "there is no script '$script'; $usage" 1
-if [ "$(basename "$script")" = waitslow.bt ] && ! [[ ${1:-} =~ ^(1us|10us|100us|1ms|10ms|100ms|1s)$ ]]; then
+if [ "${script##*/}" = waitslow.bt ] && ! [[ ${1:-} =~ ^(1us|10us|100us|1ms|10ms|100ms|1s)$ ]]; then
   fail "waitslow.bt takes a threshold: 1us, 10us, 100us, 1ms, 10ms, 100ms or 1s, and not '${1:-}'"
 fi
-[ "$(id -u)" -eq 0 ] || fail "bpftrace attaches for root only: run it with sudo" 1
+[ $EUID -eq 0 ] || fail "bpftrace attaches for root only: run it with sudo" 1
 command -v bpftrace >/dev/null || fail "there is no bpftrace: apt-get install bpftrace" 1
 
 if [ ${#options[@]} -gt 0 ]; then
   exec bpftrace "${options[@]}" "$script" '*' "$@"
 fi
 if [ ${#files[@]} -eq 0 ]; then
-  tool=$(command -v waitprobe || echo "$here/../build/waitprobe")
-  [ -f "$tool" ] || fail "-a needs waitprobe, which is neither in PATH nor in build/: run scripts/build.sh" 1
-  definitions=$("$tool" tracefs -a) || exit 1
-  mapfile -t files < <(sed -n 's,^p:waitprobe/wait_stop \(.*\):0x.*,\1,p' <<<"$definitions")
+  tool=waitprobe
+  command -v waitprobe >/dev/null || tool=$here/../build/waitprobe
+  type -P "$tool" >/dev/null || fail "-a needs waitprobe, which is neither in PATH nor in build/: run scripts/build.sh" 1
+  mapfile -t definitions < <("$tool" tracefs -a)
+  wait $! || exit 1
+  for definition in "${definitions[@]}"; do
+    [[ ! $definition =~ ^p:waitprobe/wait_stop\ (.*):0x ]] || files+=("${BASH_REMATCH[1]}")
+  done
 fi
 
-work=$(TMPDIR=/tmp mktemp -d)
+read -r work < <(TMPDIR=/tmp mktemp -d)
 child=''
 # shellcheck disable=SC2317  # it is called: by the trap
 cleanup() {
@@ -82,6 +88,8 @@ cleanup() {
   rm -rf "$work"
 }
 trap cleanup EXIT
+stopped=''
+trap 'stopped=1' INT TERM HUP
 # The script with an attach point for each file in the place of the one for $1. The files go by names of ours: theirs are other people's, and
 # would be read as a part of the script.
 points=()
@@ -89,7 +97,7 @@ for file in "${files[@]}"; do
   points+=("usdt:$work/${#points[@]}:")
   ln -s "$file" "$work/$((${#points[@]} - 1))"
 done
-expanded=$work/$(basename "$script") found=''
+expanded=$work/${script##*/} found=''
 while IFS= read -r line || [ -n "$line" ]; do
   # shellcheck disable=SC2016  # $1 is bpftrace's
   if [[ $line =~ ^[[:blank:]]*'usdt:$1:'(.*)$ ]]; then
@@ -102,18 +110,15 @@ while IFS= read -r line || [ -n "$line" ]; do
 done <"$script" >"$expanded"
 [ -n "$found" ] || fail "no line of $script begins with usdt:\$1:, which stands for the target" 1
 
-# What runs in the background begins with SIGINT ignored, so it is told until it hears.
-stopped=''
-trap 'stopped=1' INT TERM HUP
+# What runs in the background begins with SIGINT ignored, so it is told until it hears; once a second, since a second signal, once it has heard the
+# first, would keep it from printing. Without `wait`: a signal that comes right before it would be seen when bpftrace has ended, and not before.
+# Nothing ever comes from the pipe.
 bpftrace "$expanded" '*' "$@" <&0 &
 child=$!
+exec {pause}<> <(:)
 while kill -0 "$child" 2>/dev/null; do
-  if [ -n "$stopped" ]; then
-    kill -INT "$child" 2>/dev/null || true
-    sleep 1 # a second signal, once it has heard the first, would keep it from printing
-  else
-    wait "$child" || true
-  fi
+  [ -z "$stopped" ] || kill -INT "$child" 2>/dev/null || true
+  read -r -t "${stopped:-0.1}" -u "$pause" || true
 done
 wait "$child" && status=0 || status=$?
 child=''

@@ -13,7 +13,8 @@
 # some, which is told. Keys longer than 4,000 bytes come out wrong. Exit status: 0 done, 1 failed, 2 wrong usage; that of CMD is not told.
 set -euo pipefail
 
-here=$(dirname "$(realpath "$0")")
+# Nothing is asked for by $(...) before perf runs: bash may lose a Ctrl-C that comes meanwhile.
+read -r here < <(realpath "$0")
 fail() {
   echo "perf-waits.sh: $1" >&2
   exit "${2:-2}"
@@ -33,22 +34,25 @@ done
 shift $((OPTIND - 1))
 if [ -n "$pid" ] && [ -n "$file${1:-}" ]; then fail "there is more than one target; $usage"; fi
 [ -n "$pid$file${1:-}" ] || fail "there is no target; $usage"
-[ "$(id -u)" -eq 0 ] || fail "events are made by root only: run it with sudo" 1
+[ $EUID -eq 0 ] || fail "events are made by root only: run it with sudo" 1
 command -v perf >/dev/null || fail "there is no perf: apt-get install linux-perf" 1
-tool=$(command -v waitprobe || echo "$here/../build/waitprobe")
-[ -f "$tool" ] || fail "waitprobe is neither in PATH nor in build/: run scripts/build.sh" 1
+tool=waitprobe
+command -v waitprobe >/dev/null || tool=${here%/*}/../build/waitprobe
+type -P "$tool" >/dev/null || fail "waitprobe is neither in PATH nor in build/: run scripts/build.sh" 1
 if [ $# -gt 0 ]; then
-  command=$(type -P -- "$1") || fail "there is no program '$1'" 1
+  IFS= read -r command < <(type -P -- "$1") || fail "there is no program '$1'" 1
   file=${file:-$command}
 fi
 events=/sys/kernel/tracing/uprobe_events
 [ -e $events ] || fail "tracefs is not mounted: mount -t tracefs tracefs /sys/kernel/tracing" 1
 
 # A name that no key can guess, so that none can pass for an event.
-group=waitprobe_perf_$(od -An -N8 -tx8 /dev/urandom | tr -d ' ')
+printf -v group 'waitprobe_perf_%08x%08x' "$SRANDOM" "$SRANDOM"
 if [ -n "$pid" ]; then target=(-p "$pid"); else target=(-f "$file"); fi
-definitions=$("$tool" tracefs "${target[@]}" --group "$group") || exit 1
-work=$(mktemp -d) recorder=''
+mapfile -t definitions < <("$tool" tracefs "${target[@]}" --group "$group")
+wait $! || exit 1
+read -r work < <(mktemp -d)
+recorder=''
 cleanup() {
   [ -z "$recorder" ] || kill -INT "$recorder" 2>/dev/null || true
   [ -z "$recorder" ] || wait "$recorder" 2>/dev/null || true
@@ -58,10 +62,10 @@ cleanup() {
 trap cleanup EXIT
 stopped=''
 trap 'stopped=1' INT TERM HUP
-while IFS= read -r definition; do # each in a write of its own: the kernel takes what is cut in two for two
+for definition in "${definitions[@]}"; do # each in a write of its own: the kernel takes what is cut in two for two
   [[ $definition != "p:$group/wait_stop "* ]] || echo "$definition" >>$events ||
     fail "the kernel does not take the events; waitprobe doctor ${target[*]} tells why" 1
-done <<<"$definitions"
+done
 
 if [ -n "$pid" ]; then whom=(-p "$pid"); elif [ $# -gt 0 ]; then whom=(); else whom=(-a); fi
 if [ $# -gt 0 ]; then
@@ -76,14 +80,12 @@ fi
 # perf's own 512 KiB for each CPU hold 7 ms of waits that do nothing else, and perf sleeps longer than that on a busy machine.
 perf record -q -m 4M -e "$group:wait_stop" -o "$work/data" "${whom[@]}" ${1:+-- "$@"} <&0 2>"$work/errors" &
 recorder=$!
-# Told to end, perf ends the recording, and we go on with what it has. It begins with SIGINT ignored, so it is told until it hears.
+# Told to end, perf ends the recording, and we go on with what it has. It begins with SIGINT ignored, so it is told until it hears. Without `wait`: a
+# signal that comes right before it would be seen when perf has ended, and not before. Nothing ever comes from the pipe.
+exec {pause}<> <(:)
 while kill -0 "$recorder" 2>/dev/null; do
-  if [ -n "$stopped" ]; then
-    kill -INT "$recorder" 2>/dev/null || true
-    sleep 0.1
-  else
-    wait "$recorder" || true
-  fi
+  [ -z "$stopped" ] || kill -INT "$recorder" 2>/dev/null || true
+  read -r -t 0.1 -u "$pause" || true
 done
 recorder=''
 trap '' INT TERM HUP
