@@ -26,7 +26,15 @@ endfunction()
 function(waitprobe_quick_to_build target)
   target_compile_options(${target} PRIVATE "$<$<CONFIG:RelWithDebInfo>:-g1;${ARGN}>")
   if(CMAKE_CXX_COMPILER_ID STREQUAL Clang AND NOT WAITPROBE_BUILD_TESTS)
-    target_precompile_headers(${target} PRIVATE <algorithm> <array> <charconv> <filesystem> <fstream> <functional> <iostream>
-      <map> <memory> <optional> <set> <sstream> <string> <variant> <vector>)
+    # Targets with the same options share theirs.
+    string(MAKE_C_IDENTIFIER "waitprobe_precompiled${ARGN}" owner)
+    get_property(from GLOBAL PROPERTY ${owner})
+    if(from)
+      target_precompile_headers(${target} REUSE_FROM ${from})
+    else()
+      set_property(GLOBAL PROPERTY ${owner} ${target})
+      target_precompile_headers(${target} PRIVATE <algorithm> <array> <charconv> <filesystem> <fstream> <functional> <iostream>
+        <map> <memory> <optional> <set> <sstream> <string> <variant> <vector>)
+    endif()
   endif()
 endfunction()
