@@ -58,8 +58,7 @@ class Printer {
     summary_.time_unix_ns = clock_ns(CLOCK_REALTIME);
     summary_.elapsed_ns = targets.elapsed_ns();
     summary_.losses = session.losses();
-    summary_.attached_late = targets.attached_late();
-    summary_.unverified = targets.unverified();
+    summary_.caveats = targets.caveats();
     std::ostringstream out;
     if (!options_.json) {
       print_slow_summary(out, summary_);

@@ -40,7 +40,7 @@ int finish(TargetSession& targets, Event event, const StopSignals& signals) {
 }
 
 int with_verification(int status, const TargetSession& targets) {
-  return status == 0 && !targets.is_verified() ? not_verified : status;
+  return status == 0 && !targets.caveats().empty() ? not_verified : status;
 }
 
 }  // namespace waitprobe::cli

@@ -133,8 +133,7 @@ Snapshot HistSession::snapshot() {
   }
   snapshot.losses = program_.losses();
   copies_.add_to(snapshot);
-  snapshot.attached_late = targets_->attached_late();
-  snapshot.unverified = targets_->unverified();
+  snapshot.caveats = targets_->caveats();
   snapshot.has_pytorch = targets_->has_pytorch();
   return snapshot;
 }

@@ -250,8 +250,8 @@ class Reader {
     interval.clamped_cnt = members.number_or("clamped", 0);
     interval.has_pytorch = members.find("pytorch") != nullptr;
     interval.abandoned_cnt = members.number_or("abandoned", 0);
-    if (!take_all(members, "attached_late", interval.attached_late, attached_late_of) ||
-        !take_all(members, "unverified", interval.unverified, unverified_of)) {
+    if (!take_all(members, "attached_late", interval.caveats.attached_late, attached_late_of) ||
+        !take_all(members, "unverified", interval.caveats.unverified, unverified_of)) {
       return std::nullopt;
     }
     return members.ok() && covered.ok() ? std::optional(std::move(interval)) : std::nullopt;

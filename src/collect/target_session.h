@@ -99,15 +99,12 @@ class TargetSession {
   // Since it began to count, until it ended.
   std::uint64_t elapsed_ns() const;
 
-  std::vector<AttachedLate> attached_late() const;
-
   // Reads again that the guards of all targets are armed. To be called before each snapshot.
   void verify();
   void doubt(Unverified process) { verification_.add(std::move(process)); }
-  std::vector<Unverified> unverified() const { return verification_.unverified(); }
+  Caveats caveats() const { return {attached_late(), verification_.unverified()}; }
   // Whether a target has mapped PyTorch: waits there that have no counter cannot be seen.
   bool has_pytorch() const { return finder_.has_seen_pytorch(); }
-  bool is_verified() const { return attached_late().empty() && unverified().empty(); }
 
   // What went wrong on the way and did not end the session; handed over once.
   std::vector<Error> take_warnings() { return std::exchange(warnings_, {}); }
@@ -124,6 +121,8 @@ class TargetSession {
     std::uint64_t root_address = 0;  // 0: whatever greets there, this one was late
     std::uint64_t mapped_ns = 0;     // 0: not heard of yet
   };
+
+  std::vector<AttachedLate> attached_late() const;
 
   TargetSession(Tracer& tracer, int stop_signals, bool is_forced, ProcessEvents events);
 

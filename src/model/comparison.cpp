@@ -305,8 +305,7 @@ ComparedKey compare_key(const KeyId& id, const Side& a, const Side& b, double er
 
 ComparedSide describe(const History& history) {
   const Snapshot& total = history.total;
-  return {history.columns.size(),  total.elapsed_ns,    total.coverage(),
-          total.never_ended_cnt(), total.attached_late, total.unverified};
+  return {history.columns.size(), total.elapsed_ns, total.coverage(), total.never_ended_cnt(), total.caveats};
 }
 
 double change_of_total(const ComparedKey& key) {

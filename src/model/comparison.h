@@ -80,11 +80,7 @@ struct ComparedSide {
   std::uint64_t elapsed_ns = 0;
   Coverage coverage;
   std::uint64_t never_ended_cnt = 0;  // waits that are in no figure, since they were abandoned
-  std::vector<AttachedLate> attached_late;
-  std::vector<Unverified> unverified;
-
-  // As Snapshot::is_verified().
-  bool is_verified() const { return attached_late.empty() && unverified.empty(); }
+  Caveats caveats;
 
   // Nothing is told of noise then, whatever is on the other side.
   bool has_too_few() const { return batches < least_batches; }

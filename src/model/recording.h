@@ -48,8 +48,7 @@ struct RecordedInterval {
   Losses losses;
   std::uint64_t clamped_cnt = 0;
   std::uint64_t abandoned_cnt = 0;
-  std::vector<AttachedLate> attached_late;
-  std::vector<Unverified> unverified;
+  Caveats caveats;
   bool has_pytorch = false;
   std::vector<ProcessGroup> groups;  // of processes that are in another one than before
 

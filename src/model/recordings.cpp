@@ -128,8 +128,9 @@ void Recordings::take(std::size_t which) {
   so_far_.clamped_cnt += interval.clamped_cnt;
   so_far_.has_pytorch |= interval.has_pytorch;
   so_far_.abandoned_cnt += interval.abandoned_cnt;
-  so_far_.attached_late.insert(so_far_.attached_late.end(), interval.attached_late.begin(), interval.attached_late.end());
-  for (const Unverified& process : interval.unverified) add(so_far_.unverified, process, so_far_.elapsed_ns);
+  so_far_.caveats.attached_late.insert(so_far_.caveats.attached_late.end(), interval.caveats.attached_late.begin(),
+                                       interval.caveats.attached_late.end());
+  for (const Unverified& process : interval.caveats.unverified) add(so_far_.caveats.unverified, process, so_far_.elapsed_ns);
 }
 
 SnapshotSource::Totals Recordings::totals_at(std::uint64_t elapsed_ns) {

@@ -32,10 +32,7 @@ struct SlowSummary {
   std::uint64_t shown_cnt = 0;     // waits that were shown
   std::uint64_t left_out_cnt = 0;  // of other keys than those that were asked for
   Losses losses;                   // of any key
-  std::vector<AttachedLate> attached_late;
-  std::vector<Unverified> unverified;
-
-  bool is_verified() const { return attached_late.empty() && unverified.empty(); }
+  Caveats caveats;
 };
 
 }  // namespace waitprobe

@@ -54,10 +54,11 @@ Snapshot interval(const Snapshot& later, const Snapshot& earlier) {
   between.has_pytorch = later.has_pytorch;
   between.clamped_cnt = growth(later.clamped_cnt, earlier.clamped_cnt);
   between.abandoned_cnt = growth(later.abandoned_cnt, earlier.abandoned_cnt);
-  const std::set<AttachedLate> told(earlier.attached_late.begin(), earlier.attached_late.end());
-  std::copy_if(later.attached_late.begin(), later.attached_late.end(), std::back_inserter(between.attached_late),
+  const std::set<AttachedLate> told(earlier.caveats.attached_late.begin(), earlier.caveats.attached_late.end());
+  std::copy_if(later.caveats.attached_late.begin(), later.caveats.attached_late.end(),
+               std::back_inserter(between.caveats.attached_late),
                [&](const AttachedLate& late) { return !told.contains(late); });
-  std::copy_if(later.unverified.begin(), later.unverified.end(), std::back_inserter(between.unverified),
+  std::copy_if(later.caveats.unverified.begin(), later.caveats.unverified.end(), std::back_inserter(between.caveats.unverified),
                [&](const Unverified& process) { return process.until_ns > earlier.elapsed_ns; });
   auto old = earlier.series.begin();
   for (const Series& s : later.series) {

@@ -9,7 +9,7 @@
 #include "src/view/escape.h"
 #include "src/view/note_lines.h"
 #include "src/view/units.h"
-#include "src/view/unverified_lines.h"
+#include "src/view/caveat_lines.h"
 
 namespace waitprobe {
 namespace {
@@ -84,9 +84,8 @@ void print_side(std::ostream& out, const char* name, const std::string& what, co
   out << "   " << side.batches << (side.batches == 1 ? " batch of " : " batches of ") << format_duration(length_ns);
   if (side.coverage.lost != 0) out << ", " << side.coverage.lost << " waits were lost: count/s and total/s are too low";
   out << '\n';
-  if (!side.is_verified()) {
-    out << "   " << unverified_text(side.attached_late, side.unverified)
-        << ": what that lost is not known; report tells more\n";
+  if (!side.caveats.empty()) {
+    out << "   " << caveat_text(side.caveats) << ": what that lost is not known; report tells more\n";
   }
   if (side.never_ended_cnt != 0) out << "   " << abandoned_text(side.never_ended_cnt) << '\n';
 }

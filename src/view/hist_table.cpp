@@ -13,7 +13,7 @@
 #include "src/view/loss_lines.h"
 #include "src/view/note_lines.h"
 #include "src/view/units.h"
-#include "src/view/unverified_lines.h"
+#include "src/view/caveat_lines.h"
 
 namespace waitprobe {
 namespace {
@@ -91,7 +91,7 @@ std::string coverage_text(const Snapshot& snapshot) {
   const std::uint64_t shown = coverage.observed - snapshot.left_out_cnt;
   std::string text = (shown != 0 ? waits(shown) : "no waits") + " in " + format_duration(snapshot.elapsed_ns);
   const bool is_any = coverage.observed + coverage.lost != 0;
-  const std::string unverified = unverified_text(snapshot.attached_late, snapshot.unverified);
+  const std::string unverified = caveat_text(snapshot.caveats);
   if (unverified.empty()) {
     return is_any ? text + ", coverage " + percent(coverage) + (coverage.lost == 0 ? ": none was lost" : "") : text;
   }
@@ -102,7 +102,7 @@ void print_hist(std::ostream& out, const Snapshot& snapshot, const TableOptions&
   if (!snapshot.group_by.empty()) {
     print_groups(out, snapshot, options);
     print_coverage(out, snapshot, options.width);
-    print_unverified(out, snapshot.attached_late, snapshot.unverified, options.width);
+    print_caveats(out, snapshot.caveats, options.width);
     return;
   }
   const auto groups = by_process(sorted(snapshot.series, options.sort));
@@ -121,7 +121,7 @@ void print_hist(std::ostream& out, const Snapshot& snapshot, const TableOptions&
     }
   }
   print_coverage(out, snapshot, options.width);
-  print_unverified(out, snapshot.attached_late, snapshot.unverified, options.width);
+  print_caveats(out, snapshot.caveats, options.width);
 }
 
 }  // namespace waitprobe

@@ -205,8 +205,7 @@ Json to_json(const OpenWait& wait) {
 }
 
 // What takes "none was lost" away although nothing was.
-template <class T>
-void add_unverified(Json& json, const T& of) {
+void add_caveats(Json& json, const Caveats& of) {
   if (!of.attached_late.empty()) json["attached_late"] = array_of(of.attached_late);
   if (!of.unverified.empty()) json["unverified"] = array_of(of.unverified);
 }
@@ -216,7 +215,7 @@ Json to_json(const ComparedSide& side) {
                {"elapsed_ns", side.elapsed_ns},
                {"coverage", {{"observed", side.coverage.observed}, {"lost", side.coverage.lost}}}};
   if (side.never_ended_cnt != 0) json["abandoned"] = side.never_ended_cnt;
-  add_unverified(json, side);
+  add_caveats(json, side.caveats);
   if (side.has_too_few()) json["too_few"] = true;
   return json;
 }
@@ -251,7 +250,7 @@ void print_json(std::ostream& out, const Snapshot& snapshot) {
   json["losses"] = to_json(snapshot.losses);
   if (snapshot.clamped_cnt != 0) json["clamped"] = snapshot.clamped_cnt;
   if (snapshot.abandoned_cnt != 0) json["abandoned"] = snapshot.abandoned_cnt;
-  add_unverified(json, snapshot);
+  add_caveats(json, snapshot.caveats);
   if (snapshot.has_pytorch) json["pytorch"] = true;
   print_line(out, json);
 }
@@ -336,7 +335,7 @@ void print_json(std::ostream& out, const SlowSummary& summary) {
   Json json = {{"waitprobe", 1}, {"time_unix_ns", summary.time_unix_ns}, {"elapsed_ns", summary.elapsed_ns}};
   json["coverage"] = {{"observed", observed}, {"lost", summary.losses.sum()}};
   json["losses"] = to_json(summary.losses);
-  add_unverified(json, summary);
+  add_caveats(json, summary.caveats);
   print_line(out, json);
 }
 

@@ -10,7 +10,7 @@
 #include "src/view/hist_table.h"
 #include "src/view/note_lines.h"
 #include "src/view/units.h"
-#include "src/view/unverified_lines.h"
+#include "src/view/caveat_lines.h"
 
 namespace waitprobe {
 namespace {
@@ -55,13 +55,13 @@ void print_top(std::ostream& out, const History& history, const PageOptions& opt
   out << "<header>\n<h1>What was waited for</h1>\n";
   for (const std::string& heading : options.headings) out << "<p class=\"heading\">" << html(heading) << "</p>\n";
   const Losses& losses = history.total.losses;
-  out << "<p class=\"" << (losses.sum() != 0 || !history.total.is_verified() ? "coverage lost" : "coverage") << "\">"
+  out << "<p class=\"" << (losses.sum() != 0 || !history.total.caveats.empty() ? "coverage lost" : "coverage") << "\">"
       << html(coverage_text(history.total)) << "</p>\n";
   for (const LossRow& loss : all_losses) {
     if (losses.*loss.count != 0)
       out << "<p class=\"lost\">lost: " << loss.name << ' ' << losses.*loss.count << " (" << loss.meaning << ")</p>\n";
   }
-  for (const std::string& line : unverified_lines(history.total.attached_late, history.total.unverified, page_line_width)) {
+  for (const std::string& line : caveat_lines(history.total.caveats, page_line_width)) {
     out << "<p class=\"lost\">" << html(line) << "</p>\n";
   }
   if (history.total.has_pytorch) out << "<p>" << html(pytorch_note) << "</p>\n";

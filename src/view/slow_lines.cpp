@@ -7,7 +7,7 @@
 #include "src/view/frame_text.h"
 #include "src/view/loss_lines.h"
 #include "src/view/units.h"
-#include "src/view/unverified_lines.h"
+#include "src/view/caveat_lines.h"
 
 namespace waitprobe {
 namespace {
@@ -42,11 +42,11 @@ void print_slow_summary(std::ostream& out, const SlowSummary& summary) {
   out << (summary.shown_cnt != 0 ? std::to_string(summary.shown_cnt) : "no") << (summary.shown_cnt == 1 ? " wait" : " waits");
   if (summary.min_ns != 0) out << " of " << format_duration(summary.min_ns) << " or more";
   out << " in " << format_duration(summary.elapsed_ns);
-  if (!summary.is_verified()) out << "; " << unverified_text(summary.attached_late, summary.unverified);
+  if (!summary.caveats.empty()) out << "; " << caveat_text(summary.caveats);
   out << '\n';
   if (summary.left_out_cnt != 0) out << "  not shown: " << std::to_string(summary.left_out_cnt) << " of other keys\n";
   print_losses(out, summary.losses);
-  print_unverified(out, summary.attached_late, summary.unverified, 80);
+  print_caveats(out, summary.caveats, 80);
 }
 
 }  // namespace waitprobe

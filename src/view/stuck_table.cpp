@@ -8,7 +8,7 @@
 #include "src/view/frame_text.h"
 #include "src/view/group_column.h"
 #include "src/view/note_lines.h"
-#include "src/view/unverified_lines.h"
+#include "src/view/caveat_lines.h"
 #include "src/view/units.h"
 
 namespace waitprobe {

@@ -193,7 +193,7 @@ std::string title_of(const TopState& state, const TopData& data) {
 TopLine summary_of(const TopState& state, const TopData& data) {
   const Snapshot& snapshot = shown(state, data);
   const Losses& losses = snapshot.losses;
-  TopLine line{coverage_text(snapshot), losses.sum() != 0 || !snapshot.is_verified() ? TopStyle::alert : TopStyle::plain};
+  TopLine line{coverage_text(snapshot), losses.sum() != 0 || !snapshot.caveats.empty() ? TopStyle::alert : TopStyle::plain};
   for (const LossRow& loss : all_losses) {
     if (losses.*loss.count != 0) line.text += std::string(", ") + loss.name + " " + std::to_string(losses.*loss.count);
   }

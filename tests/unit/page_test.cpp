@@ -92,7 +92,7 @@ TEST(Page, OfNothingSaysSo) {
 TEST(Page, TellsWhatWasLostAndWhatCameLate) {
   Snapshot s = snapshot({series("a", {5})});
   s.losses.gap = 3;
-  s.attached_late = {{17, "x<", "/y", second_ns}};
+  s.caveats.attached_late = {{17, "x<", "/y", second_ns}};
   s.abandoned_cnt = 1;
   s.clamped_cnt = 2;
   const std::string page = page_of(of({s}));

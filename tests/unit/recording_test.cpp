@@ -53,10 +53,10 @@ std::vector<Snapshot> session() {
     now.losses.gap = n;
     now.clamped_cnt = 2 * n;
     now.abandoned_cnt = 3 * n;
-    if (n > 1) now.attached_late = {{17, "a\xff", "/b\xff", 1'500'000'000}};
+    if (n > 1) now.caveats.attached_late = {{17, "a\xff", "/b\xff", 1'500'000'000}};
     // One that ends in the third second, and one that is there from the fourth on.
-    if (n > 2) now.unverified = {{18, "a\xff", "/b\xff", unverified::ended_unseen.name, 2'500'000'000}};
-    if (n > 3) now.unverified.push_back({19, "b", "", "\x1b[1mnews"});
+    if (n > 2) now.caveats.unverified = {{18, "a\xff", "/b\xff", unverified::ended_unseen.name, 2'500'000'000}};
+    if (n > 3) now.caveats.unverified.push_back({19, "b", "", "\x1b[1mnews"});
     totals.push_back(std::move(now));
   }
   return totals;

@@ -40,8 +40,8 @@ inline Snapshot with_nasty_names() {
   Snapshot s = snapshot({series("a", {5}, 17), series("a", {4}, 18)});
   s.series[0].comm = "\x1b]0;evil\x07\xff\xc2\x9b";
   s.series[1].comm = std::string(15, '\n');
-  s.attached_late = {{17, s.series[0].comm, "/opt/\x1b[2J\xff\xe2\x80\xae.so", 1'500'000'000}};
-  s.unverified = {{18, s.series[1].comm, "/opt/\x1b[2J\xff", "\x1b[31mof a newer version"}};
+  s.caveats.attached_late = {{17, s.series[0].comm, "/opt/\x1b[2J\xff\xe2\x80\xae.so", 1'500'000'000}};
+  s.caveats.unverified = {{18, s.series[1].comm, "/opt/\x1b[2J\xff", "\x1b[31mof a newer version"}};
   return s;
 }
 
@@ -49,10 +49,10 @@ inline Snapshot with_nasty_names() {
 inline Snapshot with_unverified() {
   Snapshot s = of_one_process();
   for (std::uint32_t pid : {21U, 22U, 23U})
-    s.unverified.push_back({pid, "worker", "/srv/worker", unverified::word_is_zero.name});
-  s.unverified.push_back({21, "worker", "/srv/" + std::string(90, 'p') + ".so", unverified::shared_page.name});
+    s.caveats.unverified.push_back({pid, "worker", "/srv/worker", unverified::word_is_zero.name});
+  s.caveats.unverified.push_back({21, "worker", "/srv/" + std::string(90, 'p') + ".so", unverified::shared_page.name});
   for (std::uint32_t pid = 100; pid < 115; pid++) {
-    s.unverified.push_back({pid, "short" + std::to_string(pid), "", unverified::ended_unseen.name});
+    s.caveats.unverified.push_back({pid, "short" + std::to_string(pid), "", unverified::ended_unseen.name});
   }
   s.has_pytorch = true;
   return s;
@@ -101,7 +101,7 @@ inline Snapshot with_losses() {
               .ring_full = 10};
   s.clamped_cnt = 10;
   s.abandoned_cnt = 23;  // of which 11 have ended after all
-  s.attached_late = {{17, "server", "/opt/plugins/" + std::string(90, 'p') + ".so", 1'500'000'000}};
+  s.caveats.attached_late = {{17, "server", "/opt/plugins/" + std::string(90, 'p') + ".so", 1'500'000'000}};
   return s;
 }
 
@@ -230,7 +230,7 @@ inline Snapshot of_extremes() {
   s.series[0].histogram = Histogram(most);
   s.series[0].comm = std::string(15, '\x1b');
   for (const LossRow& loss : all_losses) s.losses.*loss.count = UINT64_MAX / std::size(all_losses);
-  s.attached_late = {{UINT32_MAX, std::string(15, '\n'), std::string(4096, '\n'), UINT64_MAX}};
+  s.caveats.attached_late = {{UINT32_MAX, std::string(15, '\n'), std::string(4096, '\n'), UINT64_MAX}};
   s.left_out_cnt = 1'234'567'890'123;
   return s;
 }

@@ -91,7 +91,7 @@ TEST_F(Slow, SummaryTellsOfEveryLoss) {
   summary.shown_cnt = 1;
   summary.left_out_cnt = 7;
   summary.losses = with_losses().losses;
-  summary.attached_late = with_losses().attached_late;
+  summary.caveats.attached_late = with_losses().caveats.attached_late;
   expect_golden("slow_summary.txt", summary_text(summary));
 }
 

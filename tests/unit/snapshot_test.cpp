@@ -49,27 +49,27 @@ TEST(Snapshot, AnIntervalHoldsOnlyWhatIsNew) {
   Snapshot late = snapshot({series("a", {1}), series("b", {1, 2}), series("c", {3})}, 3'000);
   early.losses.series_full = 2;
   late.losses.series_full = 5;
-  early.attached_late = {{1, "x", "old", 500}};
-  late.attached_late = {{1, "x", "old", 500}, {1, "x", "new", 1'500}};
+  early.caveats.attached_late = {{1, "x", "old", 500}};
+  late.caveats.attached_late = {{1, "x", "old", 500}, {1, "x", "new", 1'500}};
   const Snapshot between = interval(late, early);
   EXPECT_EQ(keys_of(between), (std::vector<std::string>{"b", "c"}));
   EXPECT_EQ(between.elapsed_ns, 2'000U);
   EXPECT_EQ(between.losses.series_full, 3U);
-  ASSERT_EQ(between.attached_late.size(), 1U);
-  EXPECT_EQ(between.attached_late[0].file, "new");
+  ASSERT_EQ(between.caveats.attached_late.size(), 1U);
+  EXPECT_EQ(between.caveats.attached_late[0].file, "new");
 }
 
 TEST(Snapshot, AnIntervalTellsOfProcessesThatAreNotVerifiedUntilTheyHaveEnded) {
   Snapshot early = snapshot({}, 1'000), late = snapshot({}, 3'000);
-  EXPECT_TRUE(late.is_verified());
-  early.unverified = {{1, "x", "old", "word is zero", 500}, {2, "x", "lives", "word is zero"}};
-  late.unverified = {
+  EXPECT_TRUE(late.caveats.empty());
+  early.caveats.unverified = {{1, "x", "old", "word is zero", 500}, {2, "x", "lives", "word is zero"}};
+  late.caveats.unverified = {
       {1, "x", "old", "word is zero", 500}, {2, "x", "lives", "word is zero"}, {3, "x", "new", "word is zero", 1'500}};
   const Snapshot between = interval(late, early);
-  ASSERT_EQ(between.unverified.size(), 2U);
-  EXPECT_EQ(between.unverified[0].pid, 2U);
-  EXPECT_EQ(between.unverified[1].pid, 3U);
-  EXPECT_FALSE(between.is_verified());
+  ASSERT_EQ(between.caveats.unverified.size(), 2U);
+  EXPECT_EQ(between.caveats.unverified[0].pid, 2U);
+  EXPECT_EQ(between.caveats.unverified[1].pid, 3U);
+  EXPECT_FALSE(between.caveats.empty());
 }
 
 TEST(Snapshot, AnIntervalTellsEveryLoss) {

@@ -50,9 +50,9 @@ TEST(Table, WaitsThatEndedAfterAllAreNotAbandoned) {
 TEST(Table, WhatIsNotVerified) {
   expect_golden("table_unverified.txt", table(with_unverified()));
   Snapshot nothing = snapshot({});
-  nothing.unverified = {{21, "worker", "/srv/worker", unverified::word_is_zero.name}};
+  nothing.caveats.unverified = {{21, "worker", "/srv/worker", unverified::word_is_zero.name}};
   EXPECT_TRUE(table(nothing).starts_with("no waits in 2.00s; 1 process not verified\n")) << table(nothing);
-  nothing.unverified = {{0, "", "", unverified::not_told.name}};
+  nothing.caveats.unverified = {{0, "", "", unverified::not_told.name}};
   EXPECT_TRUE(
       table(nothing).starts_with("no waits in 2.00s; not each process is known\n"
                                  "not verified: that each process and file is known\n  not told of: "))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "src/view/unverified_lines.h"
+#include "src/view/caveat_lines.h"
 
 #include <algorithm>
 #include <iterator>
@@ -68,22 +68,23 @@ std::string who(const Alike& alike) {
 
 }  // namespace
 
-std::string unverified_text(const std::vector<AttachedLate>& late, const std::vector<Unverified>& unverified) {
+std::string caveat_text(const Caveats& caveats) {
   std::string text;
   const auto add = [&](const std::string& more) { text += (text.empty() ? "" : ", ") + more; };
-  const std::size_t cnt = process_cnt(unverified);
+  const std::size_t cnt = process_cnt(caveats.unverified);
   if (cnt != 0) add(counted(cnt, "not verified"));
-  if (!late.empty()) add(cnt == 0 ? counted(late.size(), "attached late") : std::to_string(late.size()) + " attached late");
-  if (std::any_of(unverified.begin(), unverified.end(), [](const Unverified& one) { return one.pid == 0; }))
+  if (!caveats.attached_late.empty())
+    add(cnt == 0 ? counted(caveats.attached_late.size(), "attached late")
+                 : std::to_string(caveats.attached_late.size()) + " attached late");
+  if (std::any_of(caveats.unverified.begin(), caveats.unverified.end(), [](const Unverified& one) { return one.pid == 0; }))
     add("not each process is known");
   return text;
 }
 
-std::vector<std::string> unverified_lines(const std::vector<AttachedLate>& late, const std::vector<Unverified>& unverified,
-                                          std::size_t width) {
+std::vector<std::string> caveat_lines(const Caveats& caveats, std::size_t width) {
   std::vector<std::string> lines;
-  for (const AttachedLate& one : late) lines.push_back(late_line(one, width));
-  const auto all = put_together(unverified);
+  for (const AttachedLate& one : caveats.attached_late) lines.push_back(late_line(one, width));
+  const auto all = put_together(caveats.unverified);
   for (std::size_t i = 0; i < std::min(all.size(), most_lines); i++) {
     lines.push_back(with_file(who(all[i]), all[i].first->file, width));
     lines.push_back("  " + shorten(reason_text(all[i].first->why), width_left(width, 2)));
@@ -96,9 +97,8 @@ std::vector<std::string> unverified_lines(const std::vector<AttachedLate>& late,
   return lines;
 }
 
-void print_unverified(std::ostream& out, const std::vector<AttachedLate>& late, const std::vector<Unverified>& unverified,
-                      std::size_t width) {
-  for (const std::string& line : unverified_lines(late, unverified, width)) out << line << '\n';
+void print_caveats(std::ostream& out, const Caveats& caveats, std::size_t width) {
+  for (const std::string& line : caveat_lines(caveats, width)) out << line << '\n';
 }
 
 }  // namespace waitprobe
