@@ -26,6 +26,7 @@ struct CommandRow {
   const char* examples;  // lines that can be pasted
   const char* about;     // for its man page: what is worth knowing before one uses it
   const char* status_3;  // what exit status 3 says; nullptr: it has none
+  const char* status_4;  // likewise
   // Returns the exit status. Errors: usage errors are thrown as UsageError (parser.h).
   Result<int> (*run)(const CommandRow& row, const Words& words);
 };

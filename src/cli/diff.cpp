@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "src/cli/command_table.h"
+#include "src/cli/exit_status.h"
 #include "src/cli/moment.h"
 #include "src/cli/output.h"
 #include "src/cli/parser.h"
@@ -22,8 +23,6 @@
 
 namespace waitprobe::cli {
 namespace {
-
-constexpr int gate_is_shut = 3;
 
 struct Options {
   std::vector<std::string> files;
@@ -176,6 +175,7 @@ Result<int> pass_gate(const Comparison& comparison, double percent, const Compar
   }
   if (!comparison.a.caveats.empty() || !comparison.b.caveats.empty()) {
     std::cerr << "waitprobe: gate: not all processes were verified: what they lost could not be judged\n";
+    if (status == 0) status = not_verified;
   }
   if (unjudged != 0) {
     std::cerr << "waitprobe: gate: " << unjudged << " of " << comparison.keys.size()

@@ -3,6 +3,7 @@
 #include <sstream>
 
 #include "src/cli/command_table.h"
+#include "src/cli/exit_status.h"
 #include "src/cli/output.h"
 #include "src/cli/parser.h"
 #include "src/cli/terminal.h"
@@ -15,8 +16,6 @@
 
 namespace waitprobe::cli {
 namespace {
-
-constexpr int will_not_work = 1;
 
 struct Options {
   TargetChoice targets;

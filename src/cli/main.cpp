@@ -6,18 +6,16 @@
 #include <new>
 
 #include "src/cli/command_table.h"
-#include "src/cli/parser.h"
+#include "src/cli/exit_status.h"
 #include "src/cli/help.h"
 #include "src/cli/memory_reserve.h"
 #include "src/cli/output.h"
+#include "src/cli/parser.h"
 #include "src/cli/standard_files.h"
 #include "src/collect/command.h"
 
 namespace waitprobe::cli {
 namespace {
-
-constexpr int failed = 1;
-constexpr int wrong_usage = 2;
 
 int fail(const Error& error) {
   report(std::cerr, error);

@@ -16,9 +16,10 @@ void print_title(std::ostream& out, std::string name, const std::string& summary
       << name << " \\- " << roff(summary) << "\n";
 }
 
-void print_status(std::ostream& out, const char* status_3) {
+void print_status(std::ostream& out, const char* status_3, const char* status_4) {
   out << ".SH EXIT STATUS\n.TP\n.B 0\nDone. With \\-\\- CMD, that of CMD.\n.TP\n.B 1\nFailed.\n.TP\n.B 2\nWrong usage.\n";
   if (status_3 != nullptr) out << ".TP\n.B 3\n" << roff(status_3) << ".\n";
+  if (status_4 != nullptr) out << ".TP\n.B 4\n" << roff(status_4) << ".\n";
 }
 
 void print_option(std::ostream& out, const OptionDescription& option) {
@@ -73,7 +74,7 @@ void print_man_page(std::ostream& out) {
          "start, for stuck.\n.TP\n"
          ".B WAITPROBE_CLOCK=monotonic\nRead the clock and not the cycle counter.\n.PP\nOf waitprobe itself:\n.TP\n.B "
          "NO_COLOR\nNo colours.\n";
-  print_status(out, nullptr);
+  print_status(out, nullptr, nullptr);
 }
 
 void print_man_page(std::ostream& out, const CommandRow& row, const Description& description) {
@@ -84,7 +85,7 @@ void print_man_page(std::ostream& out, const CommandRow& row, const Description&
   for (const OptionDescription& positional : description.positionals) print_option(out, positional);
   for (const OptionDescription& option : description.options) print_option(out, option);
   out << ".SH EXAMPLES\n.nf\n" << roff(row.examples) << ".fi\n";
-  print_status(out, row.status_3);
+  print_status(out, row.status_3, row.status_4);
   out << ".SH SEE ALSO\n.BR waitprobe (1)\n";
 }
 

@@ -71,8 +71,11 @@ Parser::Parser(const CommandRow& row) : app_(std::make_unique<App>()) {
   app_->command = row.name;
   app_->cli.description("waitprobe " + std::string(row.name) + ": " + row.summary);
   app_->cli.name("waitprobe " + std::string(row.name));
-  app_->cli.footer("Examples:\n" + std::string(row.examples) +
-                   (row.status_3 != nullptr ? "\nExit status 3: " + std::string(row.status_3) + ".\n" : ""));
+  std::string footer = "Examples:\n" + std::string(row.examples);
+  if (row.status_3 != nullptr || row.status_4 != nullptr) footer += "\n";
+  if (row.status_3 != nullptr) footer += "Exit status 3: " + std::string(row.status_3) + ".\n";
+  if (row.status_4 != nullptr) footer += "Exit status 4: " + std::string(row.status_4) + ".\n";
+  app_->cli.footer(footer);
   set_target_usage("");
 }
 

@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "src/cli/command_table.h"
+#include "src/cli/exit_status.h"
 #include "src/cli/parser.h"
 #include "src/cli/output.h"
 #include "src/cli/stop_signals.h"
@@ -20,8 +21,6 @@
 
 namespace waitprobe::cli {
 namespace {
-
-constexpr int something_is_stuck = 3;
 
 struct Options {
   TargetChoice targets;

@@ -5,6 +5,7 @@
 
 #include <iostream>
 
+#include "src/cli/exit_status.h"
 #include "src/cli/output.h"
 
 namespace waitprobe::cli {

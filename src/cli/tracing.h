@@ -20,9 +20,6 @@ void print_warnings(TargetSession& targets);
 // for; a second signal ends the wait.
 int finish(TargetSession& targets, TargetSession::Event event, const StopSignals& signals);
 
-// What is done, though not every process could be vouched for.
-constexpr int not_verified = 4;
-
 // The status of a session: `status`, unless that is 0 and not every target was verified.
 int with_verification(int status, const TargetSession& targets);
 

@@ -67,6 +67,14 @@ class EachCommand(TestCase):
             self.assertIn(" ".join(summary.split()[:3]), text)
         self.assertEqual(re.findall(r"waitprobe\\-(\w+)", run(TOOL, "man").out), [name for name, _ in commands()])
 
+    def test_exit_statuses(self):
+        without = {"list", "report", "doctor", "tracefs", "run", "help", "man", "completion"}
+        for name, _ in self.each():
+            told = re.findall(r"Exit status (\d): \w+", run(TOOL, "help", name).out)
+            self.assertEqual("4" in told, name not in without)
+            self.assertEqual("3" in told, name in {"stuck", "diff"})
+            self.assertEqual(told, re.findall(r"(?m)^\.B ([34])$", run(TOOL, "man", name).out))
+
     def test_bash(self):
         self.assertEqual(self.bash("waitprobe", ""), sorted(name for name, _ in commands()))
         for name, _ in self.each():
