@@ -4,7 +4,6 @@
 #include <algorithm>
 
 #include "src/cli/terminal.h"
-#include "src/cli/tracing.h"
 #include "src/collect/clock.h"
 #include "src/view/units.h"
 
@@ -17,13 +16,14 @@ void add_live_options(Parser& parser, LiveOptions& options, const std::string& i
   add_seconds(parser, "-i", options.interval_ns, interval_description);
 }
 
-LiveSource::LiveSource(HistSession& session, std::uint64_t duration_ns)
-    : session_(session), begin_ns_(now_ns()), end_ns_(later(begin_ns_, duration_ns)) {}
+LiveSource::LiveSource(HistSession& session, SessionEnd& end) : session_(session), end_(end), begin_ns_(now_ns()) {}
 
 SnapshotSource::Totals LiveSource::totals_at(std::uint64_t elapsed_ns) {
-  const std::uint64_t moment_ns = std::min(later(begin_ns_, elapsed_ns), end_ns_);
-  event_ = run_until(moment_ns);
-  const bool is_last = event_ != Event::deadline || moment_ns == end_ns_;
+  const std::uint64_t moment_ns = later(begin_ns_, elapsed_ns);
+  bool is_last = false;
+  do {
+    is_last = end_.is_over(run_until(std::min(moment_ns, end_.deadline_ns())));
+  } while (!is_last && now_ns() < moment_ns);
   if (is_last) session_.detach();
   return {session_.snapshot(), is_last};
 }
@@ -41,10 +41,11 @@ Event LiveSource::run_until(std::uint64_t deadline_ns) {
 }
 
 Result<int> print_live(HistSession& session, const LiveOptions& live, const PrintOptions& print, const StopSignals& signals) {
-  LiveSource source(session, live.duration_ns);
+  SessionEnd end(session.targets(), signals, live.duration_ns, SessionEnd::Telling::on_stderr);
+  LiveSource source(session, end);
   const auto printed = for_each_interval(source, {0, UINT64_MAX, live.interval_ns},
                                          [&](Snapshot snapshot) { return print_snapshot(print, std::move(snapshot)); });
-  const int status = finish(session.targets(), source.event(), signals);
+  const int status = end.finish();
   return printed ? Result<int>(with_verification(status, session.targets())) : printed.error();
 }
 

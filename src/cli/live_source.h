@@ -4,6 +4,7 @@
 #include "src/cli/parser.h"
 #include "src/cli/snapshots.h"
 #include "src/cli/stop_signals.h"
+#include "src/cli/tracing.h"
 #include "src/collect/hist_session.h"
 #include "src/model/snapshot_source.h"
 
@@ -19,24 +20,19 @@ struct LiveOptions {
 void add_live_options(Parser& parser, LiveOptions& options, const std::string& interval_description);
 
 // A session as a source of snapshots, which begins now. While it waits it shows progress and prints warnings. Lifetime: the
-// session must outlive it.
+// session and its end must outlive it.
 class LiveSource : public SnapshotSource {
  public:
-  // It ends after `duration_ns`, when somebody ends it, or with its targets.
-  LiveSource(HistSession& session, std::uint64_t duration_ns);
+  LiveSource(HistSession& session, SessionEnd& end);
 
   Totals totals_at(std::uint64_t elapsed_ns) override;
-
-  // What totals_at() returned for.
-  TargetSession::Event event() const { return event_; }
 
  private:
   TargetSession::Event run_until(std::uint64_t deadline_ns);
 
   HistSession& session_;
+  SessionEnd& end_;
   std::uint64_t begin_ns_;
-  std::uint64_t end_ns_;
-  TargetSession::Event event_ = TargetSession::Event::deadline;
 };
 
 // Prints interval after interval until the end. Returns the exit status.

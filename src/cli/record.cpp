@@ -83,7 +83,8 @@ Result<bool> write(RecordingFile& file, const auto& line) {
 }
 
 // Until the end. What was written is whole, whatever ends it.
-Result<void> record(LiveSource& source, const Options& options, RecordingFile& file) {
+Result<void> record(HistSession& session, SessionEnd& end, const Options& options, RecordingFile& file) {
+  LiveSource source(session, end);
   const auto begun = write(file, header_of(options));
   if (!begun) return begun.error();
   if (!*begun) return {};
@@ -96,7 +97,7 @@ Result<void> record(LiveSource& source, const Options& options, RecordingFile& f
         return line;
       });
   if (!written || !is_read) return written;
-  const auto ended = write(file, end_of(source.event()));
+  const auto ended = write(file, end_of(end.reason()));
   return ended ? Result<void>() : ended.error();
 }
 
@@ -120,9 +121,9 @@ Result<int> run_record(const CommandRow& row, const Words& words) {
     file->remove();
     return started.error();
   }
-  LiveSource source(session, options.live.duration_ns);
-  const auto recorded = record(source, options, *file);
-  const int status = finish(session.targets(), source.event(), signals);
+  SessionEnd end(session.targets(), signals, options.live.duration_ns, SessionEnd::Telling::on_stderr);
+  const auto recorded = record(session, end, options, *file);
+  const int status = end.finish();
   return recorded ? Result<int>(with_verification(status, session.targets())) : recorded.error();
 }
 

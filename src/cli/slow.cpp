@@ -19,8 +19,6 @@
 namespace waitprobe::cli {
 namespace {
 
-using Event = TargetSession::Event;
-
 struct Options {
   TargetChoice targets;
   std::uint64_t min_ns = 1'000'000;
@@ -106,14 +104,12 @@ std::string progress_text(std::uint64_t elapsed_ns, const Options& options, std:
          " or more: " + (shown_cnt != 0 ? std::to_string(shown_cnt) : "none") + " so far; Ctrl-C ends it";
 }
 
-// Shows waits until the end. Returns why it ended.
-Result<Event> watch(SlowSession& session, const Options& options, Printer& printer) {
-  const std::uint64_t end_ns = later(now_ns(), options.duration_ns);
+// Shows waits until the end, or as many as are wanted.
+Result<void> watch(SlowSession& session, SessionEnd& end, const Options& options, Printer& printer) {
   Progress progress;
   LossWatch losses;
   for (;;) {
-    const Event event = session.targets().run_until(std::min(end_ns, progress.due_ns()));
-    const bool at_end = event == Event::stopped || event == Event::ended || now_ns() >= end_ns;
+    const bool at_end = end.is_over(session.targets().run_until(std::min(end.deadline_ns(), progress.due_ns())));
     if (at_end) session.detach();
     const auto waits = session.take_waits();
     const auto warnings = session.targets().has_warnings();
@@ -122,8 +118,7 @@ Result<Event> watch(SlowSession& session, const Options& options, Printer& print
     losses.look(session.losses());
     const auto printed = printer.print(waits);
     if (!printed) return printed.error();
-    if (at_end) return event == Event::woken ? Event::deadline : event;
-    if (!*printed || printer.has_enough()) return Event::deadline;
+    if (at_end || !*printed || printer.has_enough()) return {};
     progress.show(progress_text(session.targets().elapsed_ns(), options, printer.shown_cnt()));
   }
 }
@@ -158,13 +153,14 @@ Result<int> run_slow(const CommandRow& row, const Words& words) {
   ready->tell();
   if (auto started = session.targets().start(); !started) return started.error();
   Printer printer(options);
-  auto event = watch(session, options, printer);
-  if (event) {
+  SessionEnd end(session.targets(), signals, options.duration_ns, SessionEnd::Telling::on_stderr);
+  auto watched = watch(session, end, options, printer);
+  if (watched) {
     const auto printed = printer.print_end(session, session.targets());
-    if (!printed) event = printed.error();
+    if (!printed) watched = printed.error();
   }
-  const int status = finish(session.targets(), event ? *event : Event::deadline, signals);
-  return event ? Result<int>(with_verification(status, session.targets())) : event.error();
+  const int status = end.finish();
+  return watched ? Result<int>(with_verification(status, session.targets())) : watched.error();
 }
 
 }  // namespace waitprobe::cli

@@ -43,14 +43,17 @@ std::string describe(const TargetChoice& targets) {
 class Top {
  public:
   Top(HistSession& session, const Options& options, const StopSignals& signals, Screen& screen)
-      : session_(session), options_(options), signals_(signals), screen_(screen) {
+      : session_(session),
+        options_(options),
+        signals_(signals),
+        screen_(screen),
+        end_(session.targets(), signals, options.live.duration_ns, SessionEnd::Telling::nowhere) {
     state_.sort = options.print.table.sort;
     data_.target = describe(options.live.targets);
   }
 
   // Until somebody wants it to end, or the time is up. Returns the exit status.
   int run() {
-    const std::uint64_t end_ns = later(now_ns(), options_.live.duration_ns);
     // The first figures come soon.
     std::uint64_t next_ns = now_ns() + std::min(options_.live.interval_ns, first_ns);
     for (;;) {
@@ -59,11 +62,11 @@ class Top {
         next_ns = std::max(later(next_ns, options_.live.interval_ns), now_ns());
       }
       screen_.paint(render(state_, data_, screen_.rows(), screen_.columns()));
-      const Event event = wait_until(std::min(next_ns, end_ns));
+      const Event event = wait_until(std::min(next_ns, end_.deadline_ns()));
       keep_warnings();
-      if (event == Event::ended) tell_end();
+      if (event == Event::ended && !end_.is_asked()) tell_end();
       for (const Screen::Press& pressed : screen_.take_keys()) press(state_, data_, pressed.key, pressed.text, screen_.rows());
-      if (event == Event::stopped || state_.quit || now_ns() >= end_ns) return finish_with(event);
+      if (state_.quit || is_over(event)) return has_ended() ? status_ : end_.finish();
     }
   }
 
@@ -72,6 +75,10 @@ class Top {
 
  private:
   bool has_ended() const { return !data_.ended.empty(); }
+
+  bool is_over(Event event) {
+    return has_ended() ? event == Event::stopped || now_ns() >= end_.deadline_ns() : end_.is_over(event);
+  }
 
   Event wait_until(std::uint64_t deadline_ns) {
     if (!has_ended()) return session_.targets().run_until(deadline_ns, screen_.fd());
@@ -115,19 +122,16 @@ class Top {
     data_.ended = (options_.live.targets.pids.size() > 1 ? "have ended at " : "has ended at ") +
                   format_time_of_day(clock_ns(CLOCK_REALTIME));
     if (session_.targets().command() == nullptr) return;
-    status_ = finish(session_.targets(), Event::ended, signals_);
+    (void)end_.is_over(Event::ended);
+    status_ = end_.finish();
     data_.ended += " with status " + std::to_string(status_);
-  }
-
-  int finish_with(Event event) {
-    if (has_ended()) return status_;
-    return finish(session_.targets(), event == Event::stopped ? event : Event::deadline, signals_);
   }
 
   HistSession& session_;
   const Options& options_;
   const StopSignals& signals_;
   Screen& screen_;
+  SessionEnd end_;
   TopState state_;
   TopData data_;
   std::shared_ptr<const Snapshot> before_ = std::make_shared<const Snapshot>();  // the last that was taken, of all keys

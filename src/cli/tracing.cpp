@@ -7,10 +7,9 @@
 
 #include "src/cli/exit_status.h"
 #include "src/cli/output.h"
+#include "src/collect/clock.h"
 
 namespace waitprobe::cli {
-
-using Event = TargetSession::Event;
 
 std::uint64_t later(std::uint64_t from_ns, std::uint64_t by_ns) {
   return by_ns > UINT64_MAX - from_ns ? UINT64_MAX : from_ns + by_ns;
@@ -20,24 +19,56 @@ void print_warnings(TargetSession& targets) {
   for (const Error& warning : targets.take_warnings()) report(std::cerr, warning, "warning: cannot");
 }
 
-int finish(TargetSession& targets, Event event, const StopSignals& signals) {
-  if (targets.command() == nullptr) return 0;
-  const bool time_is_up = event == Event::deadline;
-  if (time_is_up) targets.command()->signal(SIGTERM);
-  for (int asked = 0; event != Event::ended; event = targets.run_until(UINT64_MAX)) {
-    const auto signal = signals.take();
-    if (!signal) continue;
-    if (++asked > 1) return 128 + signal->number;
-    if (!signal->sent_to_all) targets.command()->signal(signal->number);
+SessionEnd::SessionEnd(TargetSession& targets, const StopSignals& signals, std::uint64_t duration_ns, Telling telling)
+    : targets_(targets), signals_(signals), end_ns_(later(now_ns(), duration_ns)), telling_(telling) {}
+
+void SessionEnd::ask(Event reason, std::optional<int> signal) {
+  constexpr std::uint64_t patience_ns = 2'000'000'000;
+  reason_ = reason;
+  if (!is_asked_ && telling_ == Telling::on_stderr) tell_ns_ = now_ns() + patience_ns;
+  is_asked_ = true;
+  if (targets_.command() == nullptr) {
+    is_over_ = true;
+  } else if (signal) {
+    targets_.command()->ask_to_end(*signal);
   }
-  const int status = targets.command()->wait();
+}
+
+bool SessionEnd::is_over(Event event) {
+  if (event == Event::ended) return is_over_ = true;
+  if (event == Event::stopped) {
+    const auto signal = signals_.take();
+    if (!signal) return false;
+    if (is_asked_) {
+      gave_up_ = 128 + signal->number;
+      return is_over_ = true;
+    }
+    ask(Event::stopped, signal->sent_to_all ? std::nullopt : std::optional(signal->number));
+  }
+  if (now_ns() >= end_ns_) {
+    end_ns_ = UINT64_MAX;
+    ask(Event::deadline, SIGTERM);
+  }
+  if (!is_over_ && now_ns() >= tell_ns_) {
+    tell_ns_ = UINT64_MAX;
+    std::cerr << "waitprobe: waiting for the command to end, and counting until then; a second signal ends the wait\n";
+  }
+  return is_over_;
+}
+
+int SessionEnd::finish() {
+  if (!is_over_) ask(Event::deadline, SIGTERM);
+  while (!is_over_) is_over(targets_.run_until(deadline_ns()));
+  if (targets_.command() == nullptr) return 0;
+  if (gave_up_ != 0) return gave_up_;
+  const int status = targets_.command()->wait();
   if (status == 128 + SIGTRAP) {
     const Error died{"trace", "the command",
                      "it died of SIGTRAP, as programs do that move or translate their code while traced",
                      "start it without that (BOLT: without --hugify)"};
     report(std::cerr, died, "warning: cannot");
   }
-  return time_is_up ? 0 : status;
+  return reason_ == Event::deadline ? 0 : status;
 }
 
 int with_verification(int status, const TargetSession& targets) {

@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <cstdlib>
 
+#include "src/collect/process.h"
+
 namespace waitprobe {
 namespace {
 
@@ -105,8 +107,11 @@ Result<void> Command::start() {
   return start_error(name_, why);
 }
 
-void Command::signal(int number) const {
-  if (pid_ != 0) kill(static_cast<pid_t>(pid_), number);
+void Command::ask_to_end(int number) const {
+  if (pid_ == 0) return;
+  const std::string ignored = status_of(pid_, 0, "SigIgn").value_or("0");
+  const bool is_ignored = (std::strtoull(ignored.c_str(), nullptr, 16) >> (number - 1) & 1) != 0;
+  kill(static_cast<pid_t>(pid_), is_ignored ? SIGTERM : number);
 }
 
 int Command::wait() {

@@ -26,7 +26,8 @@ class Command {
   // Runs the program. Errors: there is no such program, or it may not be run.
   Result<void> start();
 
-  void signal(int number) const;
+  // By this signal; by SIGTERM if it ignores that, as what a script has put into the background does with SIGINT.
+  void ask_to_end(int number) const;
 
   // Waits for its end. Its exit status, or 128 and the number of the signal that ended it.
   int wait();

@@ -88,13 +88,14 @@ void TargetSession::stop_counting() {
   ended_ns_ = now_ns();
 }
 
-// What the command has left behind goes on, and is counted no more.
+// What the command has left behind goes on, and is counted no more; so does the command itself, where nobody waited for it. One
+// without the library may not have come to its program yet, or open it later.
 void TargetSession::tell_of_descendants() {
   for (const std::uint32_t pid : tracer_->processes().targets()) {
-    if (pid == command_->pid()) continue;
+    if (!check_exists(pid)) continue;
     const auto copies = finder_.find(pid);
-    if (!copies || copies->empty()) continue;
-    verification_.add({pid, comm_of(pid), copies->front().path, unverified::still_running.name, elapsed_ns()});
+    const std::string file = copies && !copies->empty() ? copies->front().path : "";
+    verification_.add({pid, comm_of(pid), file, unverified::still_running.name, elapsed_ns()});
   }
 }
 
