@@ -4,7 +4,7 @@
 namespace waitprobe::cli {
 namespace {
 
-constexpr const char* not_vouched_for = "done, but not every target is verified, or a file was attached late";
+constexpr const char* not_vouched_for = "done, but a target is not verified or was attached late";
 
 constexpr CommandRow table[] = {
     {"list", "which processes carry probes; are they armed; their keys",
@@ -52,8 +52,7 @@ constexpr CommandRow table[] = {
      "Reads the waits that have begun and not ended from the memory of processes, or of a core dump, and shows the oldest "
      "first. Waits that began while nobody listened are not known, unless the process runs with WAITPROBE_TRACK=1. Waits that "
      "are meant to last (workers without work, keys of --ignore) are told apart.",
-     "something is stuck",
-     "nothing is stuck as far as could be seen: not all processes could be looked into, or track their waits", run_stuck},
+     "something is stuck", "nothing seen to be stuck, but not everything could be seen", run_stuck},
     {"record", "keep snapshots in a file, to be looked at later",
      "  waitprobe record -o waits.jsonl -p 1234          until Ctrl-C, or its end\n"
      "  waitprobe record -o waits.jsonl -a -i 10 -d 3600 an hour, in pieces of 10 s\n"
@@ -87,8 +86,8 @@ constexpr CommandRow table[] = {
      "when more time is waited for it per second (total/s: longer waits, or more of them), or when its mean, p50 or p99 is "
      "greater; it says which. A key that only B has is new, and fails --gate if its total/s is beyond noise. With loads that "
      "differ, look at the single wait: --gate-on mean,p99. docs/recording.md describes the method and names its sources.",
-     "a key got worse by more than --gate lets pass, or is new",
-     "no key got worse, but not all processes of the recordings were verified", run_diff},
+     "a key got worse by more than --gate lets pass, or is new", "no key got worse, but not all processes were verified",
+     run_diff},
     {"doctor", "can this machine and this user trace, and what is missing",
      "  waitprobe doctor               this machine\n"
      "  waitprobe doctor -p 1234       and a process\n"
