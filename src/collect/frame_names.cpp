@@ -20,10 +20,17 @@ std::string demangled(const char* name) {
   return text.substr(0, text.find(" [clone "));  // a part that the compiler has put elsewhere
 }
 
-// The unit of debug information that an address belongs to: libdwfl also gives the one before a part that has none.
+// The unit of debug information that an address belongs to. libdwfl looks into an index (.debug_aranges), and also gives the
+// one before a part that has none; clang writes no index, and a file may have been linked from the work of both.
 Dwarf_Die* unit_of(Dwfl_Module* module, Dwarf_Addr address, Dwarf_Addr& bias) {
+  const auto has_it = [&](Dwarf_Die* unit) { return dwarf_haspc(unit, address - bias) > 0; };
   Dwarf_Die* unit = dwfl_module_addrdie(module, address, &bias);
-  return unit != nullptr && dwarf_haspc(unit, address - bias) > 0 ? unit : nullptr;
+  if (unit != nullptr && has_it(unit)) return unit;
+  unit = nullptr;
+  do {
+    unit = dwfl_module_nextcu(module, unit, &bias);
+  } while (unit != nullptr && !has_it(unit));
+  return unit;
 }
 
 // An array of entries, freed by whoever asked for it.
@@ -72,13 +79,13 @@ struct Place {
   std::uint32_t line = 0;
 };
 
-Place place_of(Dwfl_Module* module, Dwarf_Addr address) {
+// `address`: as the unit has it.
+Place place_of(Dwarf_Die& unit, Dwarf_Addr address) {
   Place place;
-  Dwarf_Addr bias = 0;
-  Dwfl_Line* line = unit_of(module, address, bias) != nullptr ? dwfl_module_getsrc(module, address) : nullptr;
+  Dwarf_Line* line = dwarf_getsrc_die(&unit, address);
   int number = 0;
-  if (line == nullptr) return place;
-  const char* file = dwfl_lineinfo(line, nullptr, &number, nullptr, nullptr, nullptr);
+  if (line == nullptr || dwarf_lineno(line, &number) != 0) return place;
+  const char* file = dwarf_linesrc(line, nullptr, nullptr);
   if (file != nullptr) place = {file, static_cast<std::uint32_t>(number)};
   return place;
 }
@@ -116,7 +123,7 @@ bool name_by_debug_info(Dwfl_Module* module, Dwarf_Addr address, const Frame& ba
   Dwarf_Die* unit = unit_of(module, address, bias);
   if (unit == nullptr) return false;
   const auto [scopes, count] = scopes_at(*unit, address - bias);
-  Place place = place_of(module, address);
+  Place place = place_of(*unit, address - bias);
   for (Dwarf_Die& die : all_of(scopes, count)) {
     const int tag = dwarf_tag(&die);
     if (tag != DW_TAG_inlined_subroutine && tag != DW_TAG_subprogram) continue;
@@ -155,9 +162,11 @@ void name_address(Dwfl* dwfl, Dwarf_Addr address, Stack& to) {
     const std::size_t before = to.size();
     if (name_by_debug_info(module, address, frame, to) && !to.back().function.empty()) return;
     to.resize(before);
-    const Place place = place_of(module, address);
-    frame.source_file = place.file;
-    frame.line = place.line;
+    if (Dwarf_Die* unit = unit_of(module, address, bias); unit != nullptr) {
+      const Place place = place_of(*unit, address - bias);
+      frame.source_file = place.file;
+      frame.line = place.line;
+    }
     frame.function = name_by_symbol(module, address);
   }
   to.push_back(std::move(frame));

@@ -69,6 +69,12 @@ class Stacks(TestCase):
     def test_of_a_position_independent_program(self):
         self.check_lines(self.stack_of(self.compile_program("pie", "-g")))
 
+    def test_without_the_index_of_addresses_that_clang_leaves_out(self):
+        program = self.compile_program("unindexed", "-g")
+        self.assertIn(".debug_aranges", run("readelf", "-SW", program).out)
+        subprocess.run(["objcopy", "--remove-section", ".debug_aranges", program], check=True)
+        self.check_lines(self.stack_of(program))
+
     def test_of_one_that_is_not(self):
         self.check_lines(self.stack_of(self.compile_program("fixed", "-g", "-no-pie", "-fno-pie")))
 
