@@ -109,7 +109,9 @@ Counter* find_counter(std::string_view key, CounterMemory from) noexcept {
   }
 }
 
+// Makes no arena, but takes the one that is prepared: a signal may come while the first wait of the process is about to.
 void count(__u64 wp_arena::*what) noexcept {
+  adopt_prepared();
   auto* page = reinterpret_cast<wp_arena*>(__atomic_load_n(&waitprobe_root.arena, __ATOMIC_ACQUIRE));
   __atomic_fetch_add(page != nullptr ? &(page->*what) : &waitprobe_root.lost_memory, 1U, __ATOMIC_RELAXED);
 }

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <thread>
 
+#include "src/runtime/blocks.h"
 #include "src/runtime/probes.h"
 #include "tests/runtime/blocks.h"
 #include "tests/runtime/recorder.h"
@@ -67,4 +68,18 @@ TEST(Signals, that_interrupt_a_start_are_counted_as_reentered_and_break_nothing)
   EXPECT_TRUE(recorder.of("signal.thread").saw(waits));
   EXPECT_TRUE(recorder.of("signal.handler").saw(1 + handled - refused)) << "every wait that was not counted as lost";
   EXPECT_EQ(test::open_slots(), 0);
+}
+
+// Where these were counted as having found no memory, in the root, nobody saw them of a process that had ended.
+TEST(Signals, that_interrupt_the_first_start_of_a_process_are_counted_as_reentered) {
+  ASSERT_EQ(waitprobe_root.arena, 0U) << "nothing has waited here yet";
+  __atomic_store_n(&waitprobe_root.armed.self, 1, __ATOMIC_RELAXED);
+  {
+    const waitprobe::detail::NoReentry section;
+    ASSERT_TRUE(section.entered());
+    waitprobe_stop(waitprobe_start(&in_handler));
+  }
+  waitprobe_stop(waitprobe_start(&in_thread));
+  EXPECT_EQ(test::arena().lost_reentered, 1U);
+  EXPECT_EQ(waitprobe_root.lost_memory, 0U);
 }
