@@ -76,8 +76,7 @@ class LeftBehind(Built):
         read_end, write_end = os.pipe()
         self.addCleanup(os.close, write_end)
         for words in (["hist"], ["slow", "--min", "1h"], ["record", "-o", "-"]):
-            ran = Program([TOOL, *words, "--", "sh", "-c", f"(read line; exec {self.program}) <&3 & exit 0"], pass_fds=(read_end,),
-                          preexec_fn=lambda: os.dup2(read_end, 3))
+            ran = Program([TOOL, *words, "--", "sh", "-c", f"exec 3<&0; (read line; exec {self.program}) <&3 & exit 0"], stdin=read_end)
             self.assertEqual(self.started(ran).wait(), NOT_VERIFIED, ran)
             self.assertIn("not verified" if words != ["record", "-o", "-"] else "still running", ran.out + ran.err)
         os.close(read_end)
