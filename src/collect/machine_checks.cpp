@@ -150,7 +150,7 @@ Check check_reading_rights(std::uint64_t capabilities) {
   const std::string names = lacking(capabilities, {{CAP_SYS_PTRACE, "CAP_SYS_PTRACE"},
                                                    {CAP_CHECKPOINT_RESTORE, "CAP_CHECKPOINT_RESTORE"},
                                                    {CAP_DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH"}});
-  if (names.empty()) return {"rights to read", CheckStatus::ok, false, "all processes and their files", ""};
+  if (names.empty()) return {"rights to read", CheckStatus::ok, false, "no capability is missing", ""};
   return {"rights to read", CheckStatus::missing, false,
           "without " + names + " some processes and files of others are out of reach", rights_fix};
 }

@@ -216,8 +216,9 @@ std::optional<std::string> status_of(std::uint32_t pid, std::uint32_t tid, const
 Result<std::vector<Mapping>> file_mappings(std::uint32_t pid) {
   const auto text = read_shared_file(pid, "maps");
   if (!text) {
-    const std::string why = errno_text(errno);
-    return Error{"read the memory map of", describe_process(pid), why, ""};
+    const int number = errno;
+    return Error{"read the memory map of", describe_process(pid), errno_text(number),
+                 number == EACCES ? "run it as root (sudo waitprobe ...)" : ""};
   }
   std::vector<Mapping> mappings;
   std::istringstream lines(*text);

@@ -61,7 +61,8 @@ void print_carrier(std::ostream& out, const Carrier& carrier) {
 
 void print_inventory(std::ostream& out, const Inventory& inventory) {
   if (inventory.carriers.empty()) {
-    out << "no process carries probes of waitprobe\n";
+    out << (inventory.unreadable_cnt == 0 ? "no process carries probes of waitprobe\n"
+                                          : "none of the processes that could be looked into carries probes of waitprobe\n");
   } else {
     out << align_right("pid", 7) << ' ' << pad("name", 15) << " armed clock    keys file\n";
   }
@@ -72,7 +73,7 @@ void print_inventory(std::ostream& out, const Inventory& inventory) {
   }
   if (inventory.unreadable_cnt != 0) {
     out << std::to_string(inventory.unreadable_cnt) << (inventory.unreadable_cnt == 1 ? " more process" : " more processes")
-        << " could not be looked into: the right to is missing\n";
+        << " could not be looked into: permission denied (run it as root)\n";
   }
 }
 

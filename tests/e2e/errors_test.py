@@ -113,10 +113,14 @@ class Rights(TestCase):
         self.assertIn("setcap", program.err)
 
     def test_an_ordinary_user_may_list(self):
-        self.started(Workload("--threads", 1, "--waits", 1, "--keys", 1))
+        workload = self.started(Workload("--threads", 1, "--waits", 1, "--keys", 1))
         program = self.as_nobody("list", "--json")
         self.assertEqual(program.process.returncode, 0, program)
         self.assertGreater(json.loads(program.out)["unreadable"], 0, "processes of root cannot be looked into")
+        self.assertNotIn("no process carries probes", self.as_nobody("list").out)
+        stuck = self.as_nobody("stuck", "-p", workload.pid)
+        self.assertEqual(stuck.process.returncode, 1, stuck)
+        self.assertRegex(stuck.err, r"cannot read the memory map of .*Permission denied\n  run it as root")
 
     def test_a_kernel_without_btf_is_told(self):
         hidden = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /sys/kernel/btf && exec "$@"', "sh", TOOL, "hist", "-a"]
