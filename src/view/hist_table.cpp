@@ -89,7 +89,8 @@ void print_coverage(std::ostream& out, const Snapshot& snapshot, std::size_t wid
 std::string coverage_text(const Snapshot& snapshot) {
   const Coverage coverage = snapshot.coverage();
   const std::uint64_t shown = coverage.observed - snapshot.left_out_cnt;
-  std::string text = (shown != 0 ? waits(shown) : "no waits") + " in " + format_duration(snapshot.elapsed_ns);
+  const std::string none = snapshot.left_out_cnt == 0 ? "no waits" : "no waits of these keys";
+  std::string text = (shown != 0 ? waits(shown) : none) + " in " + format_duration(snapshot.elapsed_ns);
   const bool is_any = coverage.observed + coverage.lost != 0;
   const std::string unverified = caveat_text(snapshot.caveats);
   if (unverified.empty()) {
