@@ -68,7 +68,8 @@ const Mapping* pytorch_in(const std::vector<Mapping>& mappings) {
 
 Error no_probes_error(std::uint32_t pid) {
   return Error{"trace", describe_process(pid), "none of the files it has mapped carries the probes of waitprobe",
-               "link the program with libwaitprobe and put guards around its waits (PyTorch has them: waitprobe run --torch)"};
+               "link the program with libwaitprobe and put guards around its waits (PyTorch has them: waitprobe run --torch)\n"
+               "if it is to load a library that has them: -f LIBRARY, or -a"};
 }
 
 FileDescriptor CopyFinder::open_mapped(std::uint32_t pid, const Mapping& mapping, std::uint32_t parent_pid) {

@@ -84,6 +84,7 @@ class Usage(TestCase):
         bystander = self.started(Program(["sleep", "60"]))
         program = self.fails(1, r"process \d+ \(sleep\): none of the files .* carries the probes", "hist", "-p", bystander.pid)
         self.assertIn("link the program with libwaitprobe", program.err)
+        self.assertIn("-f LIBRARY, or -a", program.err)
 
     def test_a_file_that_is_not_an_executable(self):
         self.fails(1, "not an executable or shared library", "hist", "-f", "/etc/passwd")
