@@ -15,6 +15,7 @@ set -euo pipefail
 
 # Nothing is asked for by $(...) before perf runs: bash may lose a Ctrl-C that comes meanwhile.
 read -r here < <(realpath "$0")
+here=${here%/*}
 fail() {
   echo "perf-waits.sh: $1" >&2
   exit "${2:-2}"
@@ -37,7 +38,7 @@ if [ -n "$pid" ] && [ -n "$file${1:-}" ]; then fail "there is more than one targ
 [ $EUID -eq 0 ] || fail "events are made by root only: run it with sudo" 1
 command -v perf >/dev/null || fail "there is no perf: apt-get install linux-perf" 1
 tool=waitprobe
-command -v waitprobe >/dev/null || tool=${here%/*}/../build/waitprobe
+command -v waitprobe >/dev/null || tool=$here/../build/waitprobe
 type -P "$tool" >/dev/null || fail "waitprobe is neither in PATH nor in build/: run scripts/build.sh" 1
 if [ $# -gt 0 ]; then
   IFS= read -r command < <(type -P -- "$1") || fail "there is no program '$1'" 1

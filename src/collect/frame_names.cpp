@@ -117,13 +117,10 @@ std::pair<Dies, int> scopes_at(Dwarf_Die& unit, Dwarf_Addr address) {
   return {Dies(around, std::free), count};
 }
 
-// Appends the functions that debug information knows of. `base` has what all of them have in common.
-bool name_by_debug_info(Dwfl_Module* module, Dwarf_Addr address, const Frame& base, Stack& to) {
-  Dwarf_Addr bias = 0;
-  Dwarf_Die* unit = unit_of(module, address, bias);
-  if (unit == nullptr) return false;
-  const auto [scopes, count] = scopes_at(*unit, address - bias);
-  Place place = place_of(*unit, address - bias);
+// Appends the functions that debug information knows of. `base` has what all of them have in common,
+// `place` is that of the address, as the unit has it.
+bool name_by_debug_info(Dwarf_Die& unit, Dwarf_Addr address, Place place, const Frame& base, Stack& to) {
+  const auto [scopes, count] = scopes_at(unit, address);
   for (Dwarf_Die& die : all_of(scopes, count)) {
     const int tag = dwarf_tag(&die);
     if (tag != DW_TAG_inlined_subroutine && tag != DW_TAG_subprogram) continue;
@@ -134,7 +131,7 @@ bool name_by_debug_info(Dwfl_Module* module, Dwarf_Addr address, const Frame& ba
     frame.is_inlined = tag == DW_TAG_inlined_subroutine;
     to.push_back(std::move(frame));
     if (tag == DW_TAG_subprogram) return true;
-    place = call_of(die, *unit);
+    place = call_of(die, unit);
   }
   return false;
 }
@@ -159,11 +156,11 @@ void name_address(Dwfl* dwfl, Dwarf_Addr address, Stack& to) {
     const char* name = dwfl_module_info(module, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr);
     if (name != nullptr) frame.module = name;
     if (dwfl_module_getelf(module, &bias) != nullptr) frame.offset = address - bias;
-    const std::size_t before = to.size();
-    if (name_by_debug_info(module, address, frame, to) && !to.back().function.empty()) return;
-    to.resize(before);
     if (Dwarf_Die* unit = unit_of(module, address, bias); unit != nullptr) {
       const Place place = place_of(*unit, address - bias);
+      const std::size_t before = to.size();
+      if (name_by_debug_info(*unit, address - bias, place, frame, to) && !to.back().function.empty()) return;
+      to.resize(before);
       frame.source_file = place.file;
       frame.line = place.line;
     }

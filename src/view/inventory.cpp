@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "src/view/escape.h"
+#include "src/view/note_lines.h"
 
 namespace waitprobe {
 namespace {
@@ -71,10 +72,7 @@ void print_inventory(std::ostream& out, const Inventory& inventory) {
                   [](const Carrier& carrier) { return carrier.clock == WP_CLOCK_DISAGREED; })) {
     out << "clock!: the cycle counter ran at another rate; the clock is read for good\n";
   }
-  if (inventory.unreadable_cnt != 0) {
-    out << std::to_string(inventory.unreadable_cnt) << (inventory.unreadable_cnt == 1 ? " more process" : " more processes")
-        << " could not be looked into: permission denied (run it as root)\n";
-  }
+  print_unreadable(out, inventory.unreadable_cnt);
 }
 
 }  // namespace waitprobe

@@ -5,6 +5,12 @@ namespace waitprobe {
 
 std::string waits(std::uint64_t count) { return std::to_string(count) + (count == 1 ? " wait" : " waits"); }
 
+void print_unreadable(std::ostream& out, std::uint32_t count) {
+  if (count == 0) return;
+  out << std::to_string(count) << (count == 1 ? " more process" : " more processes")
+      << " could not be looked into: permission denied (run it as root)\n";
+}
+
 std::string abandoned_text(std::uint64_t count) { return waits(count) + " abandoned: left by longjmp, they never ended"; }
 
 std::vector<std::string> note_lines(const Snapshot& snapshot) {

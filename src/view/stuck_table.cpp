@@ -151,10 +151,7 @@ void print_unknown(std::ostream& out, const OpenWaits& found) {
   for (const OpenWaits::Process& process : found.crowded) {
     out << "not known: more than 65,536 waits that are open, of " << text_of(process) << '\n';
   }
-  if (found.unreadable_cnt != 0) {
-    out << std::to_string(found.unreadable_cnt) << (found.unreadable_cnt == 1 ? " more process" : " more processes")
-        << " could not be looked into: permission denied (run it as root)\n";
-  }
+  print_unreadable(out, found.unreadable_cnt);
   if (found.has_pytorch) out << pytorch_note << '\n';
   const auto ageless = std::count_if(found.waits.begin(), found.waits.end(), [](const OpenWait& wait) { return !wait.age_ns; });
   if (found.ages_are_known && ageless != 0) {
