@@ -152,9 +152,19 @@ void TargetSession::tell_of_moved(const Copy& copy) {
   verification_.add({copy.pid, name_of(copy.pid), copy.path, unverified::moved_code.name});
 }
 
+// Of one file, the kernel arms what maps it, looked into or not, but for the page of another segment.
+void TargetSession::tell_of_unseen_files(std::uint32_t pid, bool is_new) {
+  const bool may_be_unarmed = !only_file_ || only_file_->shares_semaphore_page || is_new;
+  if (ended_ns_ == 0 && may_be_unarmed) verification_.is_hidden(pid, name_of(pid));
+}
+
 Result<void> TargetSession::look_at(std::uint32_t pid, bool is_new) {
   const std::uint64_t began_ns = now_ns();
   const auto copies = finder_.find(pid);
+  if (!copies && check_exists(pid)) {
+    tell_of_unseen_files(pid, is_new);
+    return copies.error();
+  }
   if (!copies || (copies->empty() && !has_memory(pid))) {
     opened_.is_gone(pid);
     if (ended_ns_ == 0) verification_.end(pid, elapsed_ns());

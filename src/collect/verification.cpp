@@ -125,6 +125,10 @@ void Verification::add(Unverified process) {
   others_[{process.pid, std::move(process.comm), std::move(process.file), std::move(process.why)}] = process.until_ns;
 }
 
+void Verification::is_hidden(std::uint32_t pid, const std::string& comm) {
+  known_[{pid, 0}] = {&unverified::hidden, {}, 0, comm, ""};
+}
+
 void Verification::end(std::uint32_t pid, std::uint64_t now_ns) { look(pid, "", {}, now_ns); }
 
 std::vector<std::uint32_t> Verification::doubtful() const {

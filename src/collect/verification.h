@@ -34,6 +34,9 @@ class Verification {
   // A process that cannot be vouched for, whatever its memory says.
   void add(Unverified process);
 
+  // A process of which not even the files could be seen, until a look sees them.
+  void is_hidden(std::uint32_t pid, const std::string& comm);
+
   // A process that has ended.
   void end(std::uint32_t pid, std::uint64_t now_ns);
 
@@ -50,7 +53,7 @@ class Verification {
     std::string comm;
     std::string file;
   };
-  using Place = std::pair<std::uint32_t, std::uint64_t>;  // pid, address of the root
+  using Place = std::pair<std::uint32_t, std::uint64_t>;  // pid, address of the root; 0: files that cannot be seen
 
   std::vector<std::uint64_t> words_of(const Copy& copy) const;
   static const UnverifiedReason* doubt_of(const Copy& copy, const std::vector<std::uint64_t>& words);

@@ -42,7 +42,9 @@ std::string late_line(const AttachedLate& late, std::size_t width) {
                    late.file, width);
 }
 
-// Processes that differ in their number alone.
+bool is_hidden(const Unverified& process) { return process.why == unverified::hidden.name; }
+
+// Processes that differ in their number alone; those that were not looked into, in their name too.
 struct Alike {
   const Unverified* first;
   std::set<std::uint32_t> pids;
@@ -52,7 +54,8 @@ std::vector<Alike> put_together(const std::vector<Unverified>& unverified) {
   std::vector<Alike> all;
   std::map<std::tuple<std::string, std::string, std::string>, std::size_t> index;
   for (const Unverified& process : unverified) {
-    const auto [entry, is_new] = index.try_emplace({process.comm, process.file, process.why}, all.size());
+    const auto [entry, is_new] =
+        index.try_emplace({is_hidden(process) ? "" : process.comm, process.file, process.why}, all.size());
     if (is_new) all.push_back({&process, {}});
     all[entry->second].pids.insert(process.pid);
   }
@@ -62,8 +65,9 @@ std::vector<Alike> put_together(const std::vector<Unverified>& unverified) {
 std::string who(const Alike& alike) {
   if (alike.first->pid == 0) return "not verified: that each process and file is known";
   std::string text = "not verified: " + shorten(escape(alike.first->comm), 20) + " (" + std::to_string(alike.first->pid);
-  if (alike.pids.size() > 1) text += " and " + std::to_string(alike.pids.size() - 1) + " more";
-  return text + ")";
+  if (alike.pids.size() == 1) return text + ")";
+  const std::string more = " and " + std::to_string(alike.pids.size() - 1) + " more";
+  return is_hidden(*alike.first) ? text + ")" + more : text + more + ")";
 }
 
 }  // namespace

@@ -8,7 +8,7 @@ std::string waits(std::uint64_t count) { return std::to_string(count) + (count =
 void print_unreadable(std::ostream& out, std::uint32_t count) {
   if (count == 0) return;
   out << std::to_string(count) << (count == 1 ? " more process" : " more processes")
-      << " could not be looked into: permission denied (run it as root)\n";
+      << " could not be looked into: permission denied\n  run it as root, with all capabilities\n";
 }
 
 std::string abandoned_text(std::uint64_t count) { return waits(count) + " abandoned: left by longjmp, they never ended"; }

@@ -18,7 +18,7 @@ std::string waits(std::uint64_t count);
 // "12 waits abandoned: ...".
 std::string abandoned_text(std::uint64_t count);
 
-// A line of processes that could not be looked into, where there are any.
+// Lines of processes that could not be looked into, where there are any.
 void print_unreadable(std::ostream& out, std::uint32_t count);
 
 // Of clocks that went backwards, and of waits that never ended. Lines of 80 columns at the most.

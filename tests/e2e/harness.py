@@ -234,5 +234,27 @@ def armed_word(pid):
     return json.loads(listed.out)["carriers"][0]["armed"]
 
 
+def unreadable_pids():
+    """Processes that not even root may look into: some machines have them."""
+    pids = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/maps", "rb"):
+                pass
+        except PermissionError:
+            pids.append(pid)
+        except OSError:
+            pass
+    return pids
+
+
 def main():
+    # What is said of those under -a is tested with a user who lacks a right (verified_test.py). For all others they are hidden,
+    # in a mount namespace of the test's own.
+    hidden = "WAITPROBE_HIDDEN_PIDS"
+    pids = unreadable_pids() if os.geteuid() == 0 and hidden not in os.environ else []
+    if pids:
+        os.environ[hidden] = " ".join(pids)
+        script = f'for pid in ${hidden}; do mount -t tmpfs none /proc/$pid || exit; done; exec "$@"'
+        os.execvp("unshare", ["unshare", "--mount", "sh", "-c", script, "sh", sys.executable, "-B", *sys.argv])
     unittest.main(verbosity=2)

@@ -122,6 +122,41 @@ class Cpus(TestCase):
         self.assert_not_told(tool)
 
 
+class NotLookedInto(TestCase):
+    """A process whose map the tool is not allowed to open: there is a device in its place, where none may be used."""
+
+    def tool(self, workload, *words):
+        script = ('mkdir "$0" && mount -t tmpfs -o nodev none "$0" && mknod "$0/null" c 1 3 &&'
+                  f' mount --bind "$0/null" /proc/{workload.pid}/maps && exec "$@"')
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        return ["unshare", "--mount", "sh", "-c", script, os.path.join(folder.name, "mounted"), TOOL, *words]
+
+    def workload(self):
+        workload = self.started(harness.Workload("--threads", 1, "--loop", 60, "--pattern", "sleep", "--hold-ns", 1_000_000))
+        workload.go()
+        return workload
+
+    def test_each_may_carry_probes(self):
+        workload = self.workload()
+        for command in (["hist", "--json"], ["slow", "--json"], ["record", "-o", "-"]):
+            with self.subTest(command=command):
+                ran = run(*self.tool(workload, *command, "-a", "-d", "0.2"))
+                self.assertEqual(ran.process.returncode, NOT_VERIFIED, ran)
+                self.assertRegex(ran.out, f'"pid":{workload.pid},"comm":"waitprobe-workl","file":"","why":"not looked into"')
+        text = run(*self.tool(workload, "hist", "-a", "-d", "0.2")).out
+        self.assertIn(f"1 process not verified\nnot verified: waitprobe-workl ({workload.pid})\n  not looked into: ", text)
+
+    def test_of_one_file_it_is_told_when_its_waits_are_heard_of(self):
+        workload = self.workload()
+        ran = run(*self.tool(workload, "hist", "-f", harness.built("waitprobe-workload"), "-d", "0.3", "--json"))
+        self.assertEqual(ran.process.returncode, NOT_VERIFIED, ran)
+        self.assertGreater(harness.counts_of(last_snapshot(ran), workload.pid)["work.0"], 10, "the kernel has armed it")
+        self.assertEqual(why_of(last_snapshot(ran)), ["not looked into"])
+        other = run(*self.tool(workload, "hist", "-f", harness.built("waitprobe-open-waits"), "-d", "0.2"))
+        self.assertEqual((other.process.returncode, "not verified" in other.out), (0, False), other)
+
+
 class Daemons(Built):
     def test_what_the_command_leaves_behind(self):
         read_end, write_end = os.pipe()

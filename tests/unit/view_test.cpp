@@ -52,6 +52,8 @@ TEST(Table, WhatIsNotVerified) {
   Snapshot nothing = snapshot({});
   nothing.caveats.unverified = {{21, "worker", "/srv/worker", unverified::word_is_zero.name}};
   EXPECT_TRUE(table(nothing).starts_with("no waits in 2.00s; 1 process not verified\n")) << table(nothing);
+  nothing.caveats.unverified = {{1, "init", "", unverified::hidden.name}, {9, "sshd", "", unverified::hidden.name}};
+  EXPECT_NE(table(nothing).find("not verified: init (1) and 1 more\n  not looked into: "), std::string::npos) << table(nothing);
   nothing.caveats.unverified = {{0, "", "", unverified::not_told.name}};
   EXPECT_TRUE(
       table(nothing).starts_with("no waits in 2.00s; not each process is known\n"
