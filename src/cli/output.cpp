@@ -50,6 +50,14 @@ int write_all(int fd, std::string_view text) {
   return 0;
 }
 
+Error write_error(const std::string& path, int error) {
+  const char* hint = "";
+  if (error == ENOENT) hint = "make its folder, or name another file";
+  if (error == EACCES || error == EPERM || error == EROFS) hint = "name a file that you may write to";
+  if (error == ENOSPC || error == EDQUOT) hint = "make room, or name a file in another place";
+  return {"write", path, errno_text(error), hint};
+}
+
 Result<bool> write_output(std::string_view text) {
   const int error = write_all(STDOUT_FILENO, text);
   if (error == 0) return true;
@@ -73,7 +81,7 @@ Result<void> write_page(const std::string& path, std::string_view text) {
   if (error == 0 && !in_place && rename(unfinished.c_str(), path.c_str()) != 0) error = errno;
   if (error == 0) return {};
   if (!in_place) unlink(unfinished.c_str());
-  return Error{"write", path, errno_text(error), ""};
+  return write_error(path, error);
 }
 
 }  // namespace waitprobe::cli

@@ -24,7 +24,7 @@ Result<RecordingFile> RecordingFile::create(const std::string& path, bool overwr
   const int made = open(path.c_str(), O_WRONLY | O_CLOEXEC | O_CREAT | O_EXCL, 0666);
   const bool is_there = made < 0 && errno == EEXIST;
   RecordingFile file(path, FileDescriptor(is_there ? open(path.c_str(), O_WRONLY | O_CLOEXEC) : made));
-  if (!file.file_.ok()) return Error{"write", path, errno_text(errno), ""};
+  if (!file.file_.ok()) return write_error(path, errno);
   file.is_new_ = !is_there;
   file.can_be_cut_ = is_plain_file(file.file_.get());
   if (is_there && file.can_be_cut_ && !overwrite) {
@@ -38,7 +38,8 @@ Result<bool> RecordingFile::write_line(std::string_view line) {
   const int error = write_all(file_.get(), line);
   if (error == EPIPE) return false;
   if (error != 0) {
-    cut();  // what is there of this line would be no line
+    cut();                                                 // what is there of this line would be no line
+    if (line_cnt_ <= 1) return write_error(path_, error);  // not one interval
     return Error{"write to", path_, errno_text(error),
                  "it holds the " + std::to_string(line_cnt_) + " lines before, and can be reported on"};
   }

@@ -29,6 +29,11 @@ void warn_of_end(const Recording& recording) {
   }
 }
 
+std::string files_text(const std::vector<Recording>& recordings) {
+  const std::size_t others = recordings.size() - 1;
+  return recordings.front().file + (others == 0 ? "" : " and " + std::to_string(others) + " more");
+}
+
 constexpr std::uint64_t most_gap_columns = 100;
 
 // Columns for a time in which nothing was recorded, between two runs.
@@ -59,10 +64,8 @@ Error holds_nothing(const Recordings& recordings, const Window& window, const Re
                            : window.to_ns == UINT64_MAX    ? "from " + from + " on"
                            : window.from_ns < window.to_ns ? "from " + from + " to " + to
                                                            : "from " + from + " to " + to + ", which is not later";
-  const std::size_t others = recordings.all().size() - 1, intervals = recorded.middles_ns.size();
-  return {"look at",
-          "this part of " + recordings.all().front().file + (others == 0 ? "" : " and " + std::to_string(others) + " more"),
-          "nothing was recorded " + then,
+  const std::size_t intervals = recorded.middles_ns.size();
+  return {"look at", "this part of " + files_text(recordings.all()), "nothing was recorded " + then,
           "what was recorded is from " + format_date_and_time(recorded.begin_ns) + " to " +
               format_date_and_time(recorded.end_ns) + ", " + format_duration(recorded.end_ns - recorded.begin_ns) + " in " +
               std::to_string(intervals) + (intervals == 1 ? " interval" : " intervals")};
@@ -75,9 +78,15 @@ Result<Recordings> read_recordings(const std::vector<std::string>& files) {
   for (const std::string& file : files) {
     auto recording = read_recording(file);
     if (!recording) return recording.error();
-    warn_of_end(*recording);
     recordings.push_back(std::move(*recording));
   }
+  const bool holds_any = std::any_of(recordings.begin(), recordings.end(),
+                                     [](const Recording& recording) { return !recording.intervals.empty(); });
+  if (!holds_any) {
+    return Error{"look at", files_text(recordings), "there is no snapshot in it",
+                 "it was stopped or cut off before its first interval was written (record -i)"};
+  }
+  for (const Recording& recording : recordings) warn_of_end(recording);
   return Recordings::merge(std::move(recordings));
 }
 

@@ -94,7 +94,7 @@ class Changes(Diff):
         shut = self.diff(self.quick(), self.slow(), "--gate", "10", status=3)
         self.assertEqual(shut.err.count("waitprobe: gate: work."), 3, shut)
         self.assertRegex(shut.err, r"gate: work\.0: (total/s|mean|p50|p99) is worse by \+\d+\.\d %")
-        self.assertEqual(self.diff(self.quick(), self.slow(), "--gate", "300").err, "")
+        self.assertEqual(self.diff(self.quick(), self.slow(), "--gate", "1000000").err, "", "p99 may hold a time slice of a busy machine")
         self.diff(self.slow(), self.quick(), "--gate", "0")
         self.diff(self.quick(), self.quick(), "--gate", "0")
 

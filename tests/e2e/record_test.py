@@ -137,6 +137,12 @@ class CutOff(Recordings):
         with open(self.path(), "r+", encoding="ascii") as file:
             file.truncate(os.path.getsize(self.path()) - 10)
         self.assertRegex(self.report(self.path()).err, r"warning: cannot read all of .*: line \d+ breaks off, after \d+ bytes\n")
+        with open(self.path(), "r+b") as file:
+            file.truncate(len(file.readline()) + 40)
+        for words in (("report", self.path()), ("report", self.path(), "--json"), ("diff", self.path(), self.path())):
+            nothing = run(TOOL, *words)
+            self.assertEqual((nothing.process.returncode, nothing.out), (1, ""), nothing)
+            self.assertRegex(nothing.err, r"^waitprobe: cannot look at .*: there is no snapshot in it\n  it was stopped or cut off before ")
 
     def test_a_full_disk_leaves_whole_lines(self):
         disk = self.path("disk")
