@@ -54,14 +54,6 @@ void choose_programs(hist_bpf& skeleton, Transport transport, const KernelFeatur
   }
 }
 
-// How often the kernel has passed a program over, because another thread was in it on the same CPU.
-std::uint64_t misses_of(const bpf_program* program) {
-  bpf_prog_info info = {};
-  __u32 size = sizeof info;
-  if (bpf_program__fd(program) < 0 || bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size) != 0) return 0;
-  return info.recursion_misses;
-}
-
 Series to_series(const wp_series_info& info) {
   Series s;
   s.pid = info.pid;
@@ -269,9 +261,7 @@ Losses HistProgram::losses() const {
   losses.unreadable = skeleton_->bss->losses.unreadable;
   losses.gap = skeleton_->bss->losses.gap;
   losses.blocks_full = skeleton_->bss->losses.blocks_full;
-  for (bpf_program* program = nullptr; (program = bpf_object__next_program(skeleton_->obj, program)) != nullptr;) {
-    losses.missed += misses_of(program);
-  }
+  losses.missed = missed_runs(skeleton_->obj);
   losses.unfollowed = skeleton_->bss->unfollowed_cnt;
   return losses;
 }

@@ -85,6 +85,7 @@ Losses SlowProgram::losses() const {
   losses.ring_full = skeleton_->bss->losses.ring_full;
   losses.unreadable = skeleton_->bss->losses.unreadable;
   losses.unfollowed = skeleton_->bss->unfollowed_cnt;
+  losses.missed = missed_runs(skeleton_->obj);
   return losses;
 }
 

@@ -11,6 +11,7 @@
 namespace waitprobe {
 namespace {
 
+constexpr std::uint64_t look_ns = 1'000'000'000;
 constexpr std::size_t most_threads = 1 << 16;  // remembered; then forgotten
 
 std::string text_of(const char* bytes, std::size_t size) { return std::string(bytes, strnlen(bytes, size)); }
@@ -36,7 +37,8 @@ Result<std::unique_ptr<SlowSession>> SlowSession::open(const TargetChoice& choic
 }
 
 // The process may end before its first slow wait comes here.
-void SlowSession::on_copy(const Copy& copy, bool) {
+void SlowSession::on_copy(const Copy& copy, bool is_new) {
+  copies_.add(copy, is_new);
   if (stacks_) symbolizer_.look_at(copy.pid);
 }
 
@@ -76,10 +78,23 @@ void SlowSession::add(const wp_slow_wait& wait, const std::uint8_t* stack) {
   waits_.push_back(std::move(slow));
 }
 
+Losses SlowSession::losses() {
+  if (targets_->ended_ns() == 0 && now_ns() >= next_look_ns_) {
+    next_look_ns_ = now_ns() + look_ns;
+    copies_.look();
+    copies_.make_room();
+  }
+  Snapshot sum;
+  sum.losses = program_.losses();
+  copies_.add_to(sum);
+  return sum.losses;
+}
+
 std::vector<SlowWait> SlowSession::take_waits() { return std::exchange(waits_, {}); }
 
 void SlowSession::detach() {
   targets_->verify();
+  copies_.look();
   targets_->stop_counting();
   targets_->detach();
   while (serve()) {

@@ -11,6 +11,7 @@
 #include "src/collect/slow_program.h"
 #include "src/collect/symbolizer.h"
 #include "src/collect/target_session.h"
+#include "src/collect/traced_copies.h"
 #include "src/model/result.h"
 #include "src/model/slow_wait.h"
 
@@ -33,7 +34,9 @@ class SlowSession : private Tracer {
   // the command.
   void detach();
 
-  Losses losses() const { return program_.losses(); }
+  // Those of the kernel as they are now; what the library of a process has counted as it was within the last second, or, of one
+  // that has ended, at the last look.
+  Losses losses();
 
  private:
   SlowSession(SlowProgram program, bool stacks);
@@ -54,6 +57,8 @@ class SlowSession : private Tracer {
 
   SlowProgram program_;
   bool stacks_;
+  TracedCopies copies_;
+  std::uint64_t next_look_ns_ = 0;
   std::uint64_t offset_ns_ = 0;  // of our CLOCK_MONOTONIC from the machine's
   Symbolizer symbolizer_;
   std::vector<SlowWait> waits_;                       // not taken yet

@@ -52,7 +52,7 @@ void TracedCopies::become(Traced& copy, const Place& place, const wp_root& root,
   end(copy);
   copy.incarnation = arena.incarnation;
   counts_.try_emplace(arena.incarnation, base);
-  program_->remember_arena(place.first, {arena.incarnation, root.arena});
+  if (program_ != nullptr) program_->remember_arena(place.first, {arena.incarnation, root.arena});
   copy.comm = comm_of(place.first);
   copy.process_start_ticks = start_ticks_of(place.first);
   copy.blocks = BlockReader();
@@ -78,7 +78,9 @@ void TracedCopies::count(const wp_arena& arena) {
 
 // What a copy had counted when its last thread ended is known to the kernel alone.
 void TracedCopies::count_last() {
-  for (const wp_arena& arena : program_->take_last_arenas()) count(arena);
+  if (program_ != nullptr) {
+    for (const wp_arena& arena : program_->take_last_arenas()) count(arena);
+  }
   if (counts_.size() < most_counts + incarnations_.size()) return;
   std::erase_if(counts_, [&](const auto& known) { return !incarnations_.contains(known.first); });
 }
@@ -164,6 +166,7 @@ void TracedCopies::introduce(const Memory& memory, const Place& place, const Tra
 
 void TracedCopies::make_room() {
   count_last();
+  if (program_ == nullptr) return ended_.clear();
   if (program_->block_cnt() < crowded_ && ended_.size() < most_ended) return;
   look();
   program_->forget_blocks([&](std::uint64_t incarnation) { return ended_.contains(incarnation); });

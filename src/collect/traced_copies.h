@@ -24,6 +24,8 @@ class TracedCopies {
  public:
   // `by_batches`: the blocks are read; otherwise losses alone.
   TracedCopies(HistProgram& program, bool by_batches) : program_(&program), by_batches_(by_batches) {}
+  // Losses alone, of one that has ended those of the last look.
+  TracedCopies() : program_(nullptr), by_batches_(false) {}
 
   // Adds a copy, unless it is known. `is_new` says that it has begun since the session did, so that all it has lost is ours.
   void add(const Copy& copy, bool is_new);
@@ -86,7 +88,7 @@ class TracedCopies {
   bool bring(const Memory& memory, const Place& place, const Traced& copy, const BlockRecords& records);
   void introduce(const Memory& memory, const Place& place, const Traced& copy, const wp_series_key& key);
 
-  HistProgram* program_;
+  HistProgram* program_;  // null: nobody keeps what ended processes have counted
   bool by_batches_;
   std::map<Place, Traced> copies_;
   std::set<std::uint64_t> incarnations_;

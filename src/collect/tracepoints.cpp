@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "src/collect/tracepoints.h"
 
+#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <linux/perf_event.h>
 #include <sys/syscall.h>
@@ -69,6 +70,17 @@ Result<void> attach_to_kernel(bpf_object_skeleton& skeleton, const LibbpfLog& lo
   }
   const int failed = bpf_object__attach_skeleton(&skeleton);
   return failed == 0 ? Result<void>() : load_error(-failed, log.text());
+}
+
+std::uint64_t missed_runs(const bpf_object* object) {
+  std::uint64_t runs = 0;
+  for (bpf_program* program = nullptr; (program = bpf_object__next_program(object, program)) != nullptr;) {
+    bpf_prog_info info = {};
+    __u32 size = sizeof info;
+    if (bpf_program__fd(program) < 0 || bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size) != 0) continue;
+    runs += info.recursion_misses;
+  }
+  return runs;
 }
 
 }  // namespace waitprobe

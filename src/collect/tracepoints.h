@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstdint>
+
 #include "src/model/result.h"
 
+struct bpf_object;
 struct bpf_object_skeleton;
 
 namespace waitprobe {
@@ -14,5 +17,8 @@ class LibbpfLog;
 //
 // Errors: a right is missing, or a tracepoint is not there.
 Result<void> attach_to_kernel(bpf_object_skeleton& skeleton, const LibbpfLog& log);
+
+// How often the kernel has passed over one of the programs, because another was running on the same CPU.
+std::uint64_t missed_runs(const bpf_object* object);
 
 }  // namespace waitprobe

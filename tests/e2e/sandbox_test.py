@@ -3,7 +3,9 @@
 library itself calls.
 """
 
+import json
 import os
+import signal
 import subprocess
 import tempfile
 import time
@@ -81,6 +83,18 @@ class Sandbox(TestCase):
                 with self.subTest(options=options, kill=kill):
                     snapshot = self.check({"box.wait": 1600}, 20, ["threads", 20], env={"WAITPROBE_PREPARE": "1"}, options=options, kill=kill)
                     self.assertEqual(snapshot["losses"]["no_memory"], 400, snapshot["losses"])
+
+    def test_slow_tells_of_waits_that_found_no_room(self):
+        program = self.started(Sandboxed("threads", 20, env={"WAITPROBE_PREPARE": "1"}))
+        program.await_letters("s", 20)
+        read_end, write_end = os.pipe()
+        tool = self.started(Program([TOOL, "slow", "--min", "1h", "--json", "--ready-fd", write_end, "-p", program.pid], pass_fds=(write_end,)))
+        harness.wait_for_byte(read_end, tool)
+        program.feed(20)
+        program.await_letters("d", 20)
+        tool.signal(signal.SIGINT)
+        self.assertEqual(tool.wait(), 0, tool)
+        self.assertEqual(json.loads(tool.out)["losses"]["no_memory"], 400, tool)
 
     def test_without_a_tool_own_tracking_makes_no_system_call_either(self):
         program = self.started(Sandboxed("filter", env={"WAITPROBE_TRACK": "1"}))
