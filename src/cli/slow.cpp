@@ -52,7 +52,7 @@ class Printer {
   std::uint64_t shown_cnt() const { return summary_.shown_cnt; }
 
   // The lines are for whoever reads stdout; what they leave open goes beside them, if it is not JSON.
-  Result<bool> print_end(const SlowSession& session, const TargetSession& targets) {
+  Result<bool> print_end(SlowSession& session, const TargetSession& targets) {
     summary_.time_unix_ns = clock_ns(CLOCK_REALTIME);
     summary_.elapsed_ns = targets.elapsed_ns();
     summary_.losses = session.losses();
@@ -156,6 +156,7 @@ Result<int> run_slow(const CommandRow& row, const Words& words) {
   SessionEnd end(session.targets(), signals, options.duration_ns, SessionEnd::Telling::on_stderr);
   auto watched = watch(session, end, options, printer);
   if (watched) {
+    session.targets().verify();  // it may have ended by what was read of it
     const auto printed = printer.print_end(session, session.targets());
     if (!printed) watched = printed.error();
   }

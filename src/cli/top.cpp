@@ -83,7 +83,9 @@ class Top {
   Event wait_until(std::uint64_t deadline_ns) {
     if (!has_ended()) return session_.targets().run_until(deadline_ns, screen_.fd());
     pollfd waits[] = {{signals_.fd(), POLLIN, 0}, {screen_.fd(), POLLIN, 0}};
-    poll(waits, 2, -1);
+    const std::uint64_t now = now_ns();
+    const std::uint64_t left_ms = end_.deadline_ns() > now ? (end_.deadline_ns() - now) / 1'000'000 + 1 : 0;
+    poll(waits, 2, static_cast<int>(std::min<std::uint64_t>(left_ms, INT_MAX)));
     return (waits[0].revents & POLLIN) != 0 ? Event::stopped : Event::woken;
   }
 
@@ -168,7 +170,9 @@ Result<int> run_top(const CommandRow& row, const Words& words) {
   auto screen = options.print.json ? nullptr : Screen::open(wanted_colours());
   if (screen == nullptr) return print_live(session, options.live, options.print, signals);
   Top top(session, options, signals, *screen);
-  const int status = with_verification(top.run(), session.targets());
+  const int ended = top.run();
+  session.targets().verify();  // it has shown the last interval before
+  const int status = with_verification(ended, session.targets());
   screen.reset();
   for (const Error& warning : top.take_warnings()) report(std::cerr, warning, "warning: cannot");
   return status;

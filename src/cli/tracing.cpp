@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include <iostream>
+#include <utility>
 
 #include "src/cli/exit_status.h"
 #include "src/cli/output.h"
@@ -24,8 +25,11 @@ SessionEnd::SessionEnd(TargetSession& targets, const StopSignals& signals, std::
 
 void SessionEnd::ask(Event reason, std::optional<int> signal) {
   constexpr std::uint64_t patience_ns = 2'000'000'000;
-  reason_ = reason;
-  if (!is_asked_ && telling_ == Telling::on_stderr) tell_ns_ = now_ns() + patience_ns;
+  if (!is_asked_) {
+    reason_ = reason;
+    end_ns_ = UINT64_MAX;
+    if (telling_ == Telling::on_stderr) tell_ns_ = now_ns() + patience_ns;
+  }
   is_asked_ = true;
   if (targets_.command() == nullptr) {
     is_over_ = true;
@@ -39,16 +43,13 @@ bool SessionEnd::is_over(Event event) {
   if (event == Event::stopped) {
     const auto signal = signals_.take();
     if (!signal) return false;
-    if (is_asked_) {
+    if (std::exchange(was_signalled_, true)) {
       gave_up_ = 128 + signal->number;
       return is_over_ = true;
     }
     ask(Event::stopped, signal->sent_to_all ? std::nullopt : std::optional(signal->number));
   }
-  if (now_ns() >= end_ns_) {
-    end_ns_ = UINT64_MAX;
-    ask(Event::deadline, SIGTERM);
-  }
+  if (now_ns() >= end_ns_) ask(Event::deadline, SIGTERM);
   if (!is_over_ && now_ns() >= tell_ns_) {
     tell_ns_ = UINT64_MAX;
     std::cerr << "waitprobe: waiting for the command to end, and counting until then; a second signal ends the wait\n";

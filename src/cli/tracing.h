@@ -18,8 +18,8 @@ std::uint64_t later(std::uint64_t from_ns, std::uint64_t by_ns);
 // Prints what went wrong on the way to stderr.
 void print_warnings(TargetSession& targets);
 
-// When a session is over: when its targets have ended, its time is up, or somebody asks for it. A command is asked to end then,
-// and looked at until it has; only a second signal ends the session without it.
+// When a session is over: when its targets have ended, its time is up, or somebody asks for it, whichever is first. A command
+// is asked to end then, and looked at until it has; only a second signal to the tool ends the session without it.
 //
 // Lifetime: what it is made of must outlive it.
 class SessionEnd {
@@ -55,6 +55,7 @@ class SessionEnd {
   Telling telling_;
   Event reason_ = Event::ended;
   bool is_asked_ = false;
+  bool was_signalled_ = false;
   bool is_over_ = false;
   int gave_up_ = 0;  // what to exit with
 };

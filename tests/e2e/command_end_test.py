@@ -11,6 +11,7 @@ from harness import Hist, Program, TOOL, run, wait_until
 from verified_test import NOT_VERIFIED, Built
 
 WAITS = 23  # of the program of these tests
+SOON = 2 * harness.PATIENCE  # seconds in which a shell has set its traps
 
 
 class Asked(Built):
@@ -26,7 +27,7 @@ class Asked(Built):
 
     def test_by_time(self):
         for options in ((), ("-i", "0.05")):
-            tool = self.started(Hist("-d", "2", *options, "--", *self.command("TERM")))
+            tool = self.started(Hist("-d", SOON, *options, "--", *self.command("TERM")))
             self.assertEqual(tool.wait(), 0, tool)
             self.assertEqual(sum(series["count"] for snapshot in tool.snapshots() for series in snapshot["series"]), WAITS, tool)
 
@@ -45,16 +46,31 @@ class Asked(Built):
         tool.signal(signal.SIGINT)
         self.assert_counted(tool, 0)
 
+    def test_its_time_is_up_and_then_somebody_asks_too(self):
+        # The first signal is passed on, as it is without a time.
+        command = ["sh", "-c", f"trap : TERM; trap 'exec {self.program}' INT; echo ready >&2; while :; do sleep 0.02; done"]
+        tool = self.started(Hist("-d", SOON, "--", *command))
+        wait_until(lambda: "waiting for the command to end" in tool.err, "its time was up")
+        tool.signal(signal.SIGINT)
+        self.assert_counted(tool, 0)
+
+    def test_somebody_asks_and_then_its_time_is_up(self):
+        command = ["sh", "-c", f"trap 'sleep {2 * SOON}; exit 7' INT; trap 'exit 8' TERM; echo ready >&2; while :; do sleep 0.02; done"]
+        tool = self.started(Hist("-d", SOON, "--", *command))
+        wait_until(lambda: "ready" in tool.err, "the command runs")
+        tool.signal(signal.SIGINT)
+        self.assertEqual(tool.wait(), 7, tool)
+
     def test_a_recording_says_why_it_ended(self):
         recording = os.path.join(self.folder.name, "r.jsonl")
-        ran = run(TOOL, "record", "-o", recording, "--overwrite", "-d", "2", "--", *self.command("TERM"))
+        ran = run(TOOL, "record", "-o", recording, "--overwrite", "-d", SOON, "--", *self.command("TERM"))
         self.assertEqual(ran.process.returncode, 0, ran)
         with open(recording, encoding="utf-8") as lines:
             self.assertEqual(json.loads(list(lines)[-1]), {"waitprobe_end": "time was up"})
         self.assertRegex(run(TOOL, "report", recording).out, rf"(?m)^{WAITS} waits in .*none was lost$")
 
     def test_slow_shows_what_comes_then(self):
-        ran = run(TOOL, "slow", "--min", "0", "-d", "2", "--", *self.command("TERM"))
+        ran = run(TOOL, "slow", "--min", "0", "-d", SOON, "--", *self.command("TERM"))
         self.assertEqual(ran.process.returncode, 0, ran)
         self.assertIn(f"{WAITS} waits in ", ran.err)
 
@@ -67,7 +83,7 @@ class Asked(Built):
         wait_until(lambda: "waiting for the command to end" in tool.err, "it says what it waits for")
         tool.signal(signal.SIGTERM)
         self.assertEqual(tool.wait(), 128 + signal.SIGTERM, tool)
-        self.assertRegex(tool.out, r"(?m)^not verified: sh \(\d+\)$")
+        self.assertRegex(tool.out, r"(?m)^not verified: sh \(\d+( and \d+ more)?\)$")
         self.assertIn("still running", tool.out)
 
 

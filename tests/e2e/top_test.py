@@ -168,6 +168,14 @@ class Top(TestCase):
         terminal.keys("q")
         terminal.wait_for("status 0")
 
+    def test_its_time_is_up_also_when_its_target_has_ended_before(self):
+        workload = self.started(Workload("--threads", 1, "--waits", 5))
+        terminal = self.top("-p", workload.pid, "-d", "3")
+        terminal.wait_for("no waits")
+        workload.go()
+        terminal.wait_for("has ended at ")
+        terminal.wait_for("status 0")
+
     def test_of_a_command_the_status_is_its_own_and_its_output_is_not_shown(self):
         program = built("waitprobe-workload")
         terminal = self.top("--", "sh", "-c", f"expr 654 + 321; {program} --waits 23; expr 654 + 321 >&2; exit 7")
