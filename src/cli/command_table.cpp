@@ -86,8 +86,8 @@ constexpr CommandRow table[] = {
      "when more time is waited for it per second (total/s: longer waits, or more of them), or when its mean, p50 or p99 is "
      "greater; it says which. A key that only B has is new, and fails --gate if its total/s is beyond noise. With loads that "
      "differ, look at the single wait: --gate-on mean,p99. docs/recording.md describes the method and names its sources.",
-     "a key got worse by more than --gate lets pass, or is new", "no key got worse, but not all processes were verified",
-     run_diff},
+     "a key got worse by more than --gate lets pass, or is new",
+     "no key seen to get worse, but waits were lost, or not all processes were verified", run_diff},
     {"doctor", "can this machine and this user trace, and what is missing",
      "  waitprobe doctor               this machine\n"
      "  waitprobe doctor -p 1234       and a process\n"
@@ -100,7 +100,7 @@ constexpr CommandRow table[] = {
      "of the same file would die of being traced, and whether the wait counters of its PyTorch can be seen. It warns of USDT "
      "probes, of any provider, that this kernel would turn into "
      "calls which overwrite the red zone: tracing these corrupts the program. Nothing else is attached to and nothing is "
-     "changed. Exit status 0: tracing will work.",
+     "changed. Exit status 0: nothing that was looked at is in the way.",
      nullptr, nullptr, run_doctor},
     {"tracefs", "the probes as perf, trace-cmd and tracefs take them",
      "  waitprobe tracefs -f ./server >> /sys/kernel/tracing/uprobe_events\n"

@@ -173,9 +173,15 @@ Result<int> pass_gate(const Comparison& comparison, double percent, const Compar
     status = gate_is_shut;
     std::cerr << "waitprobe: gate: " << shown_key(key.key, key.key_len) << ": " << complaint(key, *worst) << "\n";
   }
-  if (!comparison.a.caveats.empty() || !comparison.b.caveats.empty()) {
-    std::cerr << "waitprobe: gate: not all processes were verified: what they lost could not be judged\n";
+  const auto doubt = [&](const char* why) {
+    std::cerr << "waitprobe: gate: " << why << "\n";
     if (status == 0) status = not_verified;
+  };
+  if (!comparison.a.caveats.empty() || !comparison.b.caveats.empty()) {
+    doubt("not all processes were verified: what they lost could not be judged");
+  }
+  if (comparison.a.coverage.lost != 0 || comparison.b.coverage.lost != 0) {
+    doubt("waits were lost, and could not be judged");
   }
   if (unjudged != 0) {
     std::cerr << "waitprobe: gate: " << unjudged << " of " << comparison.keys.size()

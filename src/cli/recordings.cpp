@@ -83,8 +83,11 @@ Result<Recordings> read_recordings(const std::vector<std::string>& files) {
   const bool holds_any = std::any_of(recordings.begin(), recordings.end(),
                                      [](const Recording& recording) { return !recording.intervals.empty(); });
   if (!holds_any) {
-    return Error{"look at", files_text(recordings), "there is no snapshot in it",
-                 "it was stopped or cut off before its first interval was written (record -i)"};
+    const auto broken = std::find_if(recordings.begin(), recordings.end(),
+                                     [](const Recording& recording) { return !recording.stopped_why.empty(); });
+    const std::string why = broken != recordings.end() ? ": " + broken->stopped_why : "";
+    return Error{"look at", files_text(recordings), "there is no snapshot in it" + why,
+                 "the first is written when the first interval ends (record -i)"};
   }
   for (const Recording& recording : recordings) warn_of_end(recording);
   return Recordings::merge(std::move(recordings));

@@ -98,6 +98,14 @@ class Changes(Diff):
         self.diff(self.slow(), self.quick(), "--gate", "0")
         self.diff(self.quick(), self.quick(), "--gate", "0")
 
+    def test_a_gate_does_not_pass_what_was_lost(self):
+        a, b = (write_recording(os.path.join(self.folder, name), "2026-11-27 22:46:00", [[waits_of("a", 30)]] * 20, **lost)
+                for name, lost in (("kept", {}), ("lost", {"coverage": {"observed": 30, "lost": 70}, "losses": {"series_full": 70}})))
+        for sides in ((a, b), (b, a)):
+            passed = self.diff(*sides, "--gate", "10", status=4)
+            self.assertEqual(passed.err, "waitprobe: gate: waits were lost, and could not be judged\n")
+        self.diff(a, a, "--gate", "10")
+
     def test_two_parts_of_one_recording(self):
         with open(self.quick(), encoding="ascii") as quick, open(self.slow(), encoding="ascii") as slow:
             lines, more = quick.readlines(), slow.readlines()

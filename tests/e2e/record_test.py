@@ -142,7 +142,7 @@ class CutOff(Recordings):
         for words in (("report", self.path()), ("report", self.path(), "--json"), ("diff", self.path(), self.path())):
             nothing = run(TOOL, *words)
             self.assertEqual((nothing.process.returncode, nothing.out), (1, ""), nothing)
-            self.assertRegex(nothing.err, r"^waitprobe: cannot look at .*: there is no snapshot in it\n  it was stopped or cut off before ")
+            self.assertRegex(nothing.err, r"^waitprobe: cannot look at .*: there is no snapshot in it: line 2 breaks off\n  the first is written ")
 
     def test_a_full_disk_leaves_whole_lines(self):
         disk = self.path("disk")
