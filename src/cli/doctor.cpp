@@ -51,8 +51,11 @@ Result<void> examine_all(const UprobePrograms& programs, BeforeAttaching& before
     auto findings = check_process(pid, programs, before);
     if (findings) diagnosis.findings.push_back(std::move(*findings));  // else it has ended meanwhile
   }
-  if (found->unreadable_cnt == 0) return {};
-  const std::string others = std::to_string(found->unreadable_cnt) + " may not be looked into, and may carry probes";
+  if (!found->unseen.any()) return {};
+  std::string others = "those that /proc does not list (hidepid) may carry probes";
+  if (found->unseen.process_cnt != 0) {
+    others = std::to_string(found->unseen.process_cnt) + " may not be looked into, and may carry probes";
+  }
   diagnosis.findings.push_back(
       {"other processes", {{"memory map", CheckStatus::unknown, true, others, "run it as root (sudo waitprobe ...)"}}});
   return {};

@@ -27,11 +27,13 @@ const BeforeAttaching::Survey& BeforeAttaching::survey() {
   survey_ = {};
   survey_.began_ns = now;
   for (const std::uint32_t pid : all_pids()) {
-    auto copies = finder_->find(pid);
+    std::set<std::string> unopened;
+    auto copies = finder_->find(pid, unopened);
     if (copies) {
       for (Copy& copy : *copies) survey_.copies[copy.probes->on_disk].push_back(std::move(copy));
-    } else if (sandbox_of(pid) != Sandbox::none || translator_of(comm_of(pid))) {
-      survey_.hidden.push_back(pid);
+    }
+    if (!copies || !unopened.empty()) {
+      if (sandbox_of(pid) != Sandbox::none || translator_of(comm_of(pid))) survey_.hidden.push_back(pid);
     }
   }
   finder_->forget_unseen();

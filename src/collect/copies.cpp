@@ -50,6 +50,15 @@ std::set<std::uint64_t> biases_of(const std::vector<Mapping>& mappings, const Fi
   return biases;
 }
 
+// Whether it is a device, say: such a mapping has no probes, and opening it might do something.
+bool is_special(std::uint32_t pid, const Mapping& mapping) {
+  const std::vector<std::string> ways = ways_to_open(pid, mapping);
+  return std::any_of(ways.begin(), ways.end(), [&](const std::string& way) {
+    struct stat status;
+    return stat(way.c_str(), &status) == 0 && status.st_ino == mapping.file.inode && !S_ISREG(status.st_mode);
+  });
+}
+
 }  // namespace
 
 bool is_still_there(const Copy& copy) {
@@ -70,6 +79,11 @@ Error no_probes_error(std::uint32_t pid) {
   return Error{"trace", describe_process(pid), "none of the files it has mapped carries the probes of waitprobe",
                "link the program with libwaitprobe and put guards around its waits (PyTorch has them: waitprobe run --torch)\n"
                "if it is to load a library that has them: -f LIBRARY, or -a"};
+}
+
+Error unopened_error(std::uint32_t pid, const std::string& path) {
+  return Error{"trace", describe_process(pid), "it runs code of " + path + ", which cannot be opened",
+               "run waitprobe as the user who may read it, or as root (sudo waitprobe ...)"};
 }
 
 FileDescriptor CopyFinder::open_mapped(std::uint32_t pid, const Mapping& mapping, std::uint32_t parent_pid) {
@@ -106,6 +120,7 @@ std::optional<std::shared_ptr<const ProbeFile>> CopyFinder::look_up(std::uint32_
     return known->second.probes;
   }
   const FileDescriptor file = open_mapped(pid, mapping, parent_pid);
+  if (!file.ok() && is_special(pid, mapping)) return nullptr;
   if (!file.ok()) return std::nullopt;  // not remembered: another process may have the right
   std::shared_ptr<const ProbeFile> probes;
   auto notes = read_probe_notes(file.get(), mapping.path);
@@ -116,20 +131,21 @@ std::optional<std::shared_ptr<const ProbeFile>> CopyFinder::look_up(std::uint32_
 
 Result<CopyFinder::Found> CopyFinder::find_all(const std::vector<std::uint32_t>& pids) {
   Found found;
+  found.unseen.may_be_more = pids.empty() && hides_processes();
   for (const std::uint32_t pid : pids.empty() ? all_pids() : pids) {
     if (!pids.empty()) {
       if (const auto exists = check_exists(pid); !exists) return exists.error();
     }
-    auto copies = find(pid);
+    std::set<std::string> unopened;
+    auto copies = find(pid, unopened);
     if (!copies && !pids.empty()) return copies.error();
-    if (!copies) {
-      // Whoever has ended meanwhile is not missing, nor is what is left of it until its parent notices.
-      if (check_exists(pid)) found.unreadable_cnt++;
-      continue;
-    }
+    // Whoever has ended meanwhile is not missing, nor is what is left of it until its parent notices.
+    if ((!copies || !unopened.empty()) && check_exists(pid)) found.unseen.process_cnt++;
+    if (!copies) continue;
     if (copies->empty() && !pids.empty()) {
       const auto exists = check_exists(pid);
-      return exists ? no_probes_error(pid) : exists.error();
+      if (!exists) return exists.error();
+      return unopened.empty() ? no_probes_error(pid) : unopened_error(pid, *unopened.begin());
     }
     std::move(copies->begin(), copies->end(), std::back_inserter(found.copies));
   }
@@ -143,7 +159,19 @@ void CopyFinder::forget_unseen() {
 
 // Two segments may show the same page of the file, both writable; the root lives where the code looks for it. A file that a
 // process has mapped several times (dlmopen) is several copies.
-Result<std::vector<Copy>> CopyFinder::find(std::uint32_t pid) {
+// Files that a process has still mapped.
+std::set<std::string> CopyFinder::still_mapped(std::uint32_t pid, const std::map<FileId, std::string>& files) {
+  std::set<std::string> paths;
+  if (files.empty()) return paths;
+  const auto mappings = file_mappings(pid);
+  if (!mappings) return paths;
+  for (const Mapping& mapping : *mappings) {
+    if (files.contains(mapping.file)) paths.insert(mapping.path);
+  }
+  return paths;
+}
+
+Result<std::vector<Copy>> CopyFinder::find(std::uint32_t pid, std::set<std::string>& unopened) {
   auto mappings = file_mappings(pid);
   if (!mappings) return mappings.error();
   // Code may have been moved away; its data stays.
@@ -153,9 +181,12 @@ Result<std::vector<Copy>> CopyFinder::find(std::uint32_t pid) {
   }
   std::vector<Copy> copies;
   std::set<std::uint64_t> roots;
+  std::map<FileId, std::string> not_opened;
   for (const Mapping& mapping : *mappings) {
     if (!with_code.contains(mapping.file)) continue;
-    const auto probes = look_up(pid, mapping, 0).value_or(nullptr);
+    const auto found = look_up(pid, mapping, 0);
+    if (!found && mapping.executable) not_opened[mapping.file] = mapping.path;
+    const auto probes = found.value_or(nullptr);
     // Two segments may show the same page of the file, both writable; the root lives where the code looks for it.
     if (probes == nullptr || !mapping.writable || mapping.shared) continue;
     const auto biases = biases_of(*mappings, mapping.file, *probes);
@@ -171,6 +202,7 @@ Result<std::vector<Copy>> CopyFinder::find(std::uint32_t pid) {
       }
     }
   }
+  unopened = still_mapped(pid, not_opened);  // the others have gone with their process, or were closed
   has_seen_pytorch_ |= !copies.empty() && pytorch_in(*mappings) != nullptr;
   std::sort(copies.begin(), copies.end(), [](const Copy& a, const Copy& b) { return a.root_address < b.root_address; });
   return copies;

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "src/collect/probe_notes.h"
 #include "src/collect/process.h"
 #include "src/model/result.h"
+#include "src/model/unseen.h"
 
 namespace waitprobe {
 
@@ -40,6 +42,9 @@ bool is_still_there(const Copy& copy);
 // What to tell about a process that was asked for and carries no copy.
 Error no_probes_error(std::uint32_t pid);
 
+// The same, where it has a file that cannot be opened.
+Error unopened_error(std::uint32_t pid, const std::string& path);
+
 // Where PyTorch's wait counters are, among the mappings of a process. Null: there is none, or it is linked statically.
 const Mapping* pytorch_in(const std::vector<Mapping>& mappings);
 
@@ -48,12 +53,13 @@ const Mapping* pytorch_in(const std::vector<Mapping>& mappings);
 // Threads: one at a time.
 class CopyFinder {
  public:
-  // All copies in a process, by address. Errors: the memory map cannot be read (ended, or no right to).
-  Result<std::vector<Copy>> find(std::uint32_t pid);
+  // All copies in a process, by address. `unopened` gets the paths of files that it may run code of and that cannot be opened:
+  // they may carry probes. Errors: the memory map cannot be read (ended, or no right to).
+  Result<std::vector<Copy>> find(std::uint32_t pid, std::set<std::string>& unopened);
 
   struct Found {
     std::vector<Copy> copies;
-    std::uint32_t unreadable_cnt = 0;  // processes of which not even the files could be seen
+    Unseen unseen;
   };
   // Those in `pids`, or in every process there is if that is empty. Errors: a process of `pids` does not exist, cannot be read
   // or carries none.
@@ -82,6 +88,8 @@ class CopyFinder {
     std::shared_ptr<const ProbeFile> probes;  // null: none
     bool seen = true;
   };
+  static std::set<std::string> still_mapped(std::uint32_t pid, const std::map<FileId, std::string>& files);
+
   std::map<FileId, Known> known_;
   bool has_seen_pytorch_ = false;
 };

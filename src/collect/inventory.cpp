@@ -27,7 +27,7 @@ Result<Inventory> take_inventory(const std::vector<std::uint32_t>& pids) {
   const auto found = finder.find_all(pids);
   if (!found) return found.error();
   Inventory inventory;
-  inventory.unreadable_cnt = found->unreadable_cnt;
+  inventory.unseen = found->unseen;
   for (const Copy& copy : found->copies) inventory.carriers.push_back(look_at(copy));
   return inventory;
 }

@@ -122,6 +122,9 @@ std::optional<Stat> parse_stat(const std::string& text) {
 
 std::vector<std::uint32_t> all_pids() { return numbers_in("/proc"); }
 
+// There is always a first process.
+bool hides_processes() { return access("/proc/1", F_OK) != 0; }
+
 std::string comm_of(std::uint32_t pid) {
   std::string comm = read_proc_file(proc(pid, "comm")).value_or("");
   if (!comm.empty() && comm.back() == '\n') comm.pop_back();
@@ -141,7 +144,9 @@ Result<void> check_exists(std::uint32_t pid) {
     return Error{"trace", "process " + std::to_string(pid), "it is a thread of " + describe_process(process),
                  "give the process: -p " + std::to_string(process)};
   }
-  const auto stat = stat_of(pid);
+  const auto text = read_proc_file(proc(pid, "stat"));
+  if (!text && (errno == EPERM || errno == EACCES)) return {};  // hidepid=1
+  const auto stat = parse_stat(text.value_or(""));
   if (is_alive(stat)) return {};
   const auto threads = numbers_in(proc(pid, "task"));
   if (std::any_of(threads.begin(), threads.end(), [](std::uint32_t tid) { return is_alive(stat_of(tid)); })) return {};

@@ -55,8 +55,11 @@ std::optional<Stat> parse_stat(const std::string& text);
 // Nothing when there is no such process.
 std::optional<Stat> stat_of(std::uint32_t pid);
 
-// All processes there are.
+// All processes there are that /proc lists.
 std::vector<std::uint32_t> all_pids();
+
+// Whether /proc leaves out those of others: it is mounted with hidepid, and we have not the right.
+bool hides_processes();
 
 // Its name, any bytes; empty when it has ended.
 std::string comm_of(std::uint32_t pid);
@@ -65,7 +68,7 @@ std::string comm_of(std::uint32_t pid);
 std::string describe_process(std::uint32_t pid);
 
 // Errors: there is no such process, or it has ended and waits for its parent to notice. One whose main thread alone has ended
-// goes on.
+// goes on. Of one that /proc lists and shows nothing of, nothing else is known.
 Result<void> check_exists(std::uint32_t pid);
 
 // When it started, in clock ticks since boot: with the pid, this names a process for good. 0 when it has ended.

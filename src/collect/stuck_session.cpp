@@ -58,12 +58,14 @@ Result<StuckSession> StuckSession::open(const TargetChoice& choice, const StuckO
 std::vector<StuckSession::Found> StuckSession::find_slots(const std::vector<Copy>& copies, Arming* arming,
                                                           OpenWaits& to) const {
   std::vector<Found> found;
-  std::set<std::uint32_t> untracked, unreadable, crowded;
+  std::set<std::uint32_t> untracked, unreadable, crowded, other_abi;
   for (const Copy& copy : copies) {
     const ProcessMemory memory(copy.pid);
     const auto root = read_root(memory, copy.root_address);
     if (!root) {
-      if (check_exists(copy.pid)) unreadable.insert(copy.pid);
+      std::uint64_t magic = 0;
+      const bool is_readable = memory.read(copy.root_address + offsetof(wp_root, magic), &magic, sizeof magic);
+      if (is_still_there(copy)) (is_readable ? other_abi : unreadable).insert(copy.pid);
       continue;
     }
     if (root->armed.self == 0) {
@@ -78,7 +80,8 @@ std::vector<StuckSession::Found> StuckSession::find_slots(const std::vector<Copy
   }
   for (const std::uint32_t pid : untracked) to.untracked.push_back({pid, comm_of(pid)});
   for (const std::uint32_t pid : crowded) to.crowded.push_back({pid, comm_of(pid)});
-  to.unreadable_cnt += static_cast<std::uint32_t>(unreadable.size());
+  to.unseen.process_cnt += static_cast<std::uint32_t>(unreadable.size());
+  for (const std::uint32_t pid : other_abi) to.other_abi.push_back({pid, comm_of(pid)});
   return found;
 }
 
@@ -192,7 +195,7 @@ Result<OpenWaits> StuckSession::look(Arming* arming) {
   auto found = finder_.find_all(choice_.pids);
   if (!found) return found.error();
   finder_.forget_unseen();
-  to.unreadable_cnt = found->unreadable_cnt;
+  to.unseen = found->unseen;
   to.has_pytorch = finder_.has_seen_pytorch();
   if (only_file_) std::erase_if(found->copies, [&](const Copy& copy) { return copy.probes->on_disk != *only_file_; });
   const auto all = find_slots(found->copies, arming, to);

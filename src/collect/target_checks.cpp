@@ -281,14 +281,18 @@ Result<Findings> check_process(std::uint32_t pid, const UprobePrograms& programs
   Findings findings{describe_process(pid), {}};
   CopyFinder finder;
   const auto mappings = file_mappings(pid);
-  const auto copies = finder.find(pid);
+  std::set<std::string> unopened;
+  const auto copies = finder.find(pid, unopened);
   if (!mappings || !copies) {
     if (auto exists = check_exists(pid); !exists) return exists.error();  // it has ended meanwhile
     const Error& why = !mappings ? mappings.error() : copies.error();
     findings.checks.push_back({"memory map", CheckStatus::missing, true, "it cannot be read: " + why.why, rights_to_read_fix});
     return findings;
   }
-  if (copies->empty()) {
+  if (!unopened.empty()) {
+    const Error why = unopened_error(pid, *unopened.begin());
+    findings.checks.push_back({"files", CheckStatus::unknown, true, why.why, why.hint});
+  } else if (copies->empty()) {
     const Error none = no_probes_error(pid);
     findings.checks.push_back({"probes", CheckStatus::missing, true, none.why, none.hint});
   }

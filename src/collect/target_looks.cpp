@@ -125,8 +125,9 @@ void TargetSession::verify() {
   for (const std::uint32_t pid : opened_.waiting_since(UINT64_MAX)) look_later(pid, false);
   judge_ended();
   const bool missed_events = events_.missed_any();
-  if (missed_events || tracer_->untold_cnt() != untold_cnt_) tell_of_unheard();
-  untold_cnt_ = tracer_->untold_cnt();
+  const std::uint64_t untold_cnt = tracer_->untold_cnt();  // once: the kernel counts on
+  if (missed_events || untold_cnt != untold_cnt_) tell_of_unheard();
+  untold_cnt_ = untold_cnt;
 }
 
 // A file that is not attached to: told once, and left alone.
@@ -153,16 +154,17 @@ void TargetSession::tell_of_moved(const Copy& copy) {
 }
 
 // Of one file, the kernel arms what maps it, looked into or not, but for the page of another segment.
-void TargetSession::tell_of_unseen_files(std::uint32_t pid, bool is_new) {
+void TargetSession::tell_of_unseen_files(std::uint32_t pid, const std::string& file, bool is_new) {
   const bool may_be_unarmed = !only_file_ || only_file_->shares_semaphore_page || is_new;
-  if (ended_ns_ == 0 && may_be_unarmed) verification_.is_hidden(pid, name_of(pid));
+  if (ended_ns_ == 0 && may_be_unarmed) verification_.is_hidden(pid, name_of(pid), file);
 }
 
 Result<void> TargetSession::look_at(std::uint32_t pid, bool is_new) {
   const std::uint64_t began_ns = now_ns();
-  const auto copies = finder_.find(pid);
+  std::set<std::string> unopened;
+  const auto copies = finder_.find(pid, unopened);
   if (!copies && check_exists(pid)) {
-    tell_of_unseen_files(pid, is_new);
+    tell_of_unseen_files(pid, "", is_new);
     return copies.error();
   }
   if (!copies || (copies->empty() && !has_memory(pid))) {
@@ -179,6 +181,11 @@ Result<void> TargetSession::look_at(std::uint32_t pid, bool is_new) {
   }
   opened_.looked_at(pid, began_ns);
   verify(pid, *copies);
+  if (!unopened.empty()) {
+    tell_of_unseen_files(pid, *unopened.begin(), is_new);
+  } else if (ended_ns_ == 0) {
+    verification_.is_seen(pid, elapsed_ns());
+  }
   return {};
 }
 
@@ -300,12 +307,13 @@ void TargetSession::tell_of_hidden(std::uint32_t pid) {
 // A copy of the library in the command, or below it, is about to begin and waits for us.
 void TargetSession::greet(std::uint32_t pid, std::uint64_t root_address, const std::function<bool()>& waits) {
   take_events();  // that it has mapped the file was told before it came
-  auto copies = finder_.find(pid);
+  std::set<std::string> unopened;
+  auto copies = finder_.find(pid, unopened);
   const auto greeted = [&](const Copy& copy) { return copy.root_address == root_address; };
   if (copies && std::none_of(copies->begin(), copies->end(), greeted)) {
     // Known by the number of a file that had it before, and carried no probes.
     finder_.forget_all();
-    copies = finder_.find(pid);
+    copies = finder_.find(pid, unopened);
   }
   if (!copies || std::none_of(copies->begin(), copies->end(), greeted)) return tell_of_hidden(pid);
   for (const Copy& copy : *copies) {

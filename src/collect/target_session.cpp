@@ -93,7 +93,8 @@ void TargetSession::stop_counting() {
 void TargetSession::tell_of_descendants() {
   for (const std::uint32_t pid : tracer_->processes().targets()) {
     if (!check_exists(pid)) continue;
-    const auto copies = finder_.find(pid);
+    std::set<std::string> unopened;
+    const auto copies = finder_.find(pid, unopened);
     const std::string file = copies && !copies->empty() ? copies->front().path : "";
     verification_.add({pid, comm_of(pid), file, unverified::still_running.name, elapsed_ns()});
   }
@@ -110,11 +111,13 @@ Result<void> TargetSession::open_pids(const std::vector<std::uint32_t>& pids) {
     if (auto watched = watch_end(pid); !watched) return watched;
     if (auto added = tracer_->processes().add_target(pid); !added) return added;
     remember(pid);
-    const auto copies = finder_.find(pid);
+    std::set<std::string> unopened;
+    const auto copies = finder_.find(pid, unopened);
     if (!copies) return copies.error();
     if (copies->empty()) {
       const auto exists = check_exists(pid);
-      return exists ? no_probes_error(pid) : exists.error();
+      if (!exists) return exists.error();
+      return unopened.empty() ? no_probes_error(pid) : unopened_error(pid, *unopened.begin());
     }
     std::size_t met_cnt = 0;
     for (const Copy& copy : *copies) {
@@ -135,6 +138,7 @@ Result<void> TargetSession::open_pids(const std::vector<std::uint32_t>& pids) {
       return copy.code == Code::moved ? moved_code_error(copy) : untraceable_error(*copy.probes, copy.path);
     }
     verify(pid, *copies);
+    if (!unopened.empty()) tell_of_unseen_files(pid, *unopened.begin(), false);
     watches_.add(pid, now_ns());
   }
   return {};
@@ -152,6 +156,7 @@ Result<void> TargetSession::open_file(const std::string& path) {
 
 void TargetSession::open_all() {
   watches_.forget_after_last();
+  if (!only_file_ && hides_processes()) verification_.add({0, "", "", unverified::unlisted.name});
   for (const std::uint32_t pid : all_pids()) remember(pid);
   look_at_all();
 }

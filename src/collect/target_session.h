@@ -148,7 +148,7 @@ class TargetSession {
   void refuse(const ProbeFile& file, Error why);
   void tell_of_refused(const Copy& copy);
   void tell_of_moved(const Copy& copy);
-  void tell_of_unseen_files(std::uint32_t pid, bool is_new);
+  void tell_of_unseen_files(std::uint32_t pid, const std::string& file, bool is_new);
   void tell_of_hidden(std::uint32_t pid);
   void look_later(std::uint32_t pid, bool is_new);
   void look_at_sighted(const wp_sighting& sighting);

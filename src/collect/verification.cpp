@@ -125,11 +125,21 @@ void Verification::add(Unverified process) {
   others_[{process.pid, std::move(process.comm), std::move(process.file), std::move(process.why)}] = process.until_ns;
 }
 
-void Verification::is_hidden(std::uint32_t pid, const std::string& comm) {
-  known_[{pid, 0}] = {&unverified::hidden, {}, 0, comm, ""};
+void Verification::is_hidden(std::uint32_t pid, const std::string& comm, const std::string& file) {
+  if (hidden_.size() < most_others) hidden_.insert_or_assign(pid, std::pair(comm, file));
 }
 
-void Verification::end(std::uint32_t pid, std::uint64_t now_ns) { look(pid, "", {}, now_ns); }
+void Verification::is_seen(std::uint32_t pid, std::uint64_t now_ns) {
+  const auto known = hidden_.find(pid);
+  if (known == hidden_.end()) return;
+  add({pid, known->second.first, known->second.second, unverified::hidden.name, now_ns});
+  hidden_.erase(known);
+}
+
+void Verification::end(std::uint32_t pid, std::uint64_t now_ns) {
+  look(pid, "", {}, now_ns);
+  is_seen(pid, now_ns);
+}
 
 std::vector<std::uint32_t> Verification::doubtful() const {
   std::vector<std::uint32_t> pids;
@@ -137,6 +147,7 @@ std::vector<std::uint32_t> Verification::doubtful() const {
     if (!pids.empty() && pids.back() == place.first) continue;
     if (known.why != nullptr || !are_raised(ProcessMemory(place.first), known.words)) pids.push_back(place.first);
   }
+  for (const auto& [pid, names] : hidden_) pids.push_back(pid);
   return pids;
 }
 
@@ -146,6 +157,7 @@ std::vector<Unverified> Verification::unverified() const {
     const auto& [pid, comm, file, why] = process;
     all.push_back({pid, comm, file, why, until_ns});
   }
+  for (const auto& [pid, names] : hidden_) all.push_back({pid, names.first, names.second, unverified::hidden.name});
   for (const auto& [place, known] : known_) {
     if (known.why != nullptr) all.push_back({place.first, known.comm, known.file, known.why->name});
   }

@@ -34,13 +34,15 @@ class Verification {
   // A process that cannot be vouched for, whatever its memory says.
   void add(Unverified process);
 
-  // A process of which not even the files could be seen, until a look sees them.
-  void is_hidden(std::uint32_t pid, const std::string& comm);
+  // A process of which not all files could be seen: this one, or, if it is empty, not even which there are.
+  void is_hidden(std::uint32_t pid, const std::string& comm, const std::string& file);
+  // From now on they can.
+  void is_seen(std::uint32_t pid, std::uint64_t now_ns);
 
   // A process that has ended.
   void end(std::uint32_t pid, std::uint64_t now_ns);
 
-  // Processes to be looked at again: one of their copies is not armed, or not any more.
+  // Processes to be looked at again: one of their copies is not armed, or not any more, or a file could not be seen.
   std::vector<std::uint32_t> doubtful() const;
 
   std::vector<Unverified> unverified() const;
@@ -53,7 +55,7 @@ class Verification {
     std::string comm;
     std::string file;
   };
-  using Place = std::pair<std::uint32_t, std::uint64_t>;  // pid, address of the root; 0: files that cannot be seen
+  using Place = std::pair<std::uint32_t, std::uint64_t>;  // pid, address of the root
 
   std::vector<std::uint64_t> words_of(const Copy& copy) const;
   static const UnverifiedReason* doubt_of(const Copy& copy, const std::vector<std::uint64_t>& words);
@@ -62,6 +64,7 @@ class Verification {
 
   std::vector<std::string> probes_;
   std::map<Place, Known> known_;
+  std::map<std::uint32_t, std::pair<std::string, std::string>> hidden_;  // name and file, by pid
   // By pid, name, file and reason, until when: processes that have ended, and what add() was told of.
   std::map<std::tuple<std::uint32_t, std::string, std::string, std::string>, std::uint64_t> others_;
 };

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "bpf/abi.h"
+#include "src/model/unseen.h"
 
 namespace waitprobe {
 
@@ -24,8 +25,8 @@ struct Carrier {
 
 // What `list` found.
 struct Inventory {
-  std::vector<Carrier> carriers;     // in order of pid, file
-  std::uint32_t unreadable_cnt = 0;  // processes of which not even the files could be seen
+  std::vector<Carrier> carriers;  // in order of pid, file
+  Unseen unseen;
 };
 
 }  // namespace waitprobe

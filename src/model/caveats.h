@@ -39,6 +39,7 @@ inline constexpr UnverifiedReason word_is_zero = {"word is zero", "the kernel ha
 inline constexpr UnverifiedReason shared_page = {"shared semaphore page", "other data shares the page that arms its guards"};
 inline constexpr UnverifiedReason not_readable = {"not readable", "its memory cannot be read"};
 inline constexpr UnverifiedReason hidden = {"not looked into", "the files that it maps cannot be seen"};
+inline constexpr UnverifiedReason unlisted = {"not listed", "/proc hides processes of others (hidepid)"};
 inline constexpr UnverifiedReason other_abi = {"another ABI", "its libwaitprobe is of another version"};
 inline constexpr UnverifiedReason not_attached = {"not attached", "a warning says why"};
 inline constexpr UnverifiedReason no_notes = {"no notes",
@@ -53,9 +54,10 @@ inline constexpr UnverifiedReason still_running = {"still running",
 }  // namespace unverified
 
 inline constexpr UnverifiedReason unverified_reasons[] = {
-    unverified::word_is_zero, unverified::shared_page,  unverified::not_readable,  unverified::hidden,
-    unverified::other_abi,    unverified::not_attached, unverified::no_notes,      unverified::moved_code,
-    unverified::ended_unseen, unverified::not_told,     unverified::still_running, unverified::too_many_blocks};
+    unverified::word_is_zero,   unverified::shared_page,  unverified::not_readable, unverified::hidden,
+    unverified::unlisted,       unverified::other_abi,    unverified::not_attached, unverified::no_notes,
+    unverified::moved_code,     unverified::ended_unseen, unverified::not_told,     unverified::still_running,
+    unverified::too_many_blocks};
 
 struct Caveats {
   std::vector<AttachedLate> attached_late;  // in order of elapsed_ns

@@ -26,6 +26,15 @@ struct Findings {
 struct Diagnosis {
   std::vector<Findings> findings;  // this machine first
 
+  // Checks of something needed that could not tell.
+  std::size_t unknown_cnt() const {
+    std::size_t cnt = 0;
+    for (const Findings& one : findings) {
+      for (const Check& check : one.checks) cnt += check.needed && check.status == CheckStatus::unknown ? 1U : 0U;
+    }
+    return cnt;
+  }
+
   // What cannot be told keeps nobody from trying: a program that is really attached is among the checks.
   bool will_work() const {
     for (const Findings& one : findings) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "src/model/stack.h"
+#include "src/model/unseen.h"
 
 namespace waitprobe {
 
@@ -48,14 +49,15 @@ struct OpenWaits {
   std::uint64_t older_ns = 0;   // younger ones are only counted
   std::vector<OpenWait> waits;  // oldest first
   std::uint64_t younger_cnt = 0;
-  std::vector<Process> untracked;    // waits that began there while nobody listened are not known
-  std::vector<Process> crowded;      // have more open waits than were read
-  std::uint32_t unreadable_cnt = 0;  // processes that could not be looked into
-  std::uint32_t stopped_cnt = 0;     // threads that were stopped for their stacks,
-  std::uint64_t stopped_ns = 0;      // and for how long the one that was stopped longest
-  std::string core_file;             // empty: living processes
-  bool ages_are_known = true;        // otherwise none is, and all waits are here
-  std::string group_by;              // the environment variable whose values are the groups; empty: there are none
+  std::vector<Process> untracked;  // waits that began there while nobody listened are not known
+  std::vector<Process> crowded;    // have more open waits than were read
+  std::vector<Process> other_abi;  // carry a library of another version, whose waits cannot be read
+  Unseen unseen;
+  std::uint32_t stopped_cnt = 0;  // threads that were stopped for their stacks,
+  std::uint64_t stopped_ns = 0;   // and for how long the one that was stopped longest
+  std::string core_file;          // empty: living processes
+  bool ages_are_known = true;     // otherwise none is, and all waits are here
+  std::string group_by;           // the environment variable whose values are the groups; empty: there are none
   // Those none of whose processes has a wait here that is not meant to last, in the order of `group`.
   struct GroupWithout {
     std::string group;  // any bytes
@@ -65,7 +67,7 @@ struct OpenWaits {
   bool has_pytorch = false;  // in one of the processes: of its waits, only those that have a counter can be seen
 
   // Whether all open waits of all processes that were to be looked at would be here.
-  bool is_certain() const { return untracked.empty() && crowded.empty() && unreadable_cnt == 0; }
+  bool is_certain() const { return untracked.empty() && crowded.empty() && other_abi.empty() && !unseen.any(); }
 };
 
 }  // namespace waitprobe

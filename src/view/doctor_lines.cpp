@@ -63,7 +63,14 @@ void print_diagnosis(std::ostream& out, const Diagnosis& diagnosis, std::size_t 
     for (const Check& check : findings.checks) print_check(out, check, width, colours);
     out << '\n';
   }
-  out << (diagnosis.will_work() ? "tracing will work" : emphasised("tracing will not work", Emphasis::alert, colours)) << '\n';
+  if (!diagnosis.will_work()) {
+    out << emphasised("tracing will not work", Emphasis::alert, colours) << '\n';
+    return;
+  }
+  const std::size_t unknown = diagnosis.unknown_cnt();
+  out << (unknown == 0 ? "tracing will work" : "nothing is in the way of tracing that could be seen; ");
+  if (unknown != 0) out << unknown << (unknown == 1 ? " check" : " checks") << " could not tell";
+  out << '\n';
 }
 
 }  // namespace waitprobe

@@ -62,8 +62,8 @@ void print_carrier(std::ostream& out, const Carrier& carrier) {
 
 void print_inventory(std::ostream& out, const Inventory& inventory) {
   if (inventory.carriers.empty()) {
-    out << (inventory.unreadable_cnt == 0 ? "no process carries probes of waitprobe\n"
-                                          : "none of the processes that could be looked into carries probes of waitprobe\n");
+    out << (!inventory.unseen.any() ? "no process carries probes of waitprobe\n"
+                                    : "none of the processes that could be looked into carries probes of waitprobe\n");
   } else {
     out << align_right("pid", 7) << ' ' << pad("name", 15) << " armed clock    keys file\n";
   }
@@ -72,7 +72,7 @@ void print_inventory(std::ostream& out, const Inventory& inventory) {
                   [](const Carrier& carrier) { return carrier.clock == WP_CLOCK_DISAGREED; })) {
     out << "clock!: the cycle counter ran at another rate; the clock is read for good\n";
   }
-  print_unreadable(out, inventory.unreadable_cnt);
+  print_unseen(out, inventory.unseen);
 }
 
 }  // namespace waitprobe

@@ -283,10 +283,15 @@ void print_json(std::ostream& out, const Diagnosis& diagnosis) {
   print_line(out, {{"waitprobe", 1}, {"will_work", diagnosis.will_work()}, {"findings", array_of(diagnosis.findings)}});
 }
 
+void add_unseen(Json& json, const Unseen& unseen) {
+  json["unreadable"] = unseen.process_cnt;
+  if (unseen.may_be_more) json["unlisted"] = true;
+}
+
 void print_json(std::ostream& out, const Inventory& inventory) {
   Json json = {{"waitprobe", 1}};
   json["carriers"] = array_of(inventory.carriers);
-  json["unreadable"] = inventory.unreadable_cnt;
+  add_unseen(json, inventory.unseen);
   print_line(out, json);
 }
 
@@ -310,7 +315,8 @@ void print_json(std::ostream& out, const OpenWaits& found) {
   json["younger"] = found.younger_cnt;
   json["untracked"] = Json::array();
   for (const OpenWaits::Process& process : found.untracked) json["untracked"].push_back(process.pid);
-  json["unreadable"] = found.unreadable_cnt;
+  add_unseen(json, found.unseen);
+  for (const OpenWaits::Process& process : found.other_abi) json["other_abi"].push_back(process.pid);
   for (const OpenWaits::Process& process : found.crowded) json["crowded"].push_back(process.pid);
   if (found.has_pytorch) json["pytorch"] = true;
   if (found.stopped_cnt != 0) json["stopped"] = {{"threads", found.stopped_cnt}, {"longest_ns", found.stopped_ns}};

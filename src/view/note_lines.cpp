@@ -5,10 +5,14 @@ namespace waitprobe {
 
 std::string waits(std::uint64_t count) { return std::to_string(count) + (count == 1 ? " wait" : " waits"); }
 
-void print_unreadable(std::ostream& out, std::uint32_t count) {
-  if (count == 0) return;
-  out << std::to_string(count) << (count == 1 ? " more process" : " more processes")
-      << " could not be looked into: permission denied\n  run it as root, with all capabilities\n";
+void print_unseen(std::ostream& out, const Unseen& unseen) {
+  const std::uint32_t count = unseen.process_cnt;
+  if (count != 0) {
+    out << std::to_string(count) << (count == 1 ? " more process" : " more processes")
+        << " could not be looked into: permission denied\n";
+  }
+  if (unseen.may_be_more) out << "processes of others could not be looked into: /proc hides them (hidepid)\n";
+  if (unseen.any()) out << "  run it as root, with all capabilities\n";
 }
 
 std::string abandoned_text(std::uint64_t count) { return waits(count) + " abandoned: left by longjmp, they never ended"; }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "src/model/snapshot.h"
+#include "src/model/unseen.h"
 
 namespace waitprobe {
 
@@ -19,7 +20,7 @@ std::string waits(std::uint64_t count);
 std::string abandoned_text(std::uint64_t count);
 
 // Lines of processes that could not be looked into, where there are any.
-void print_unreadable(std::ostream& out, std::uint32_t count);
+void print_unseen(std::ostream& out, const Unseen& unseen);
 
 // Of clocks that went backwards, and of waits that never ended. Lines of 80 columns at the most.
 std::vector<std::string> note_lines(const Snapshot& snapshot);

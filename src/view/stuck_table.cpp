@@ -151,7 +151,10 @@ void print_unknown(std::ostream& out, const OpenWaits& found) {
   for (const OpenWaits::Process& process : found.crowded) {
     out << "not known: more than 65,536 waits that are open, of " << text_of(process) << '\n';
   }
-  print_unreadable(out, found.unreadable_cnt);
+  for (const OpenWaits::Process& process : found.other_abi) {
+    out << "not known: waits of another version of libwaitprobe, of " << text_of(process) << '\n';
+  }
+  print_unseen(out, found.unseen);
   if (found.has_pytorch) out << pytorch_note << '\n';
   const auto ageless = std::count_if(found.waits.begin(), found.waits.end(), [](const OpenWait& wait) { return !wait.age_ns; });
   if (found.ages_are_known && ageless != 0) {

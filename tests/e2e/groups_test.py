@@ -142,7 +142,7 @@ class Groups(TestCase):
             node = os.path.join(folder, "node.jsonl")
             # The late one lives on until the recording has it.
             command = (f"RANK=0 {HOST} >/dev/null & {HOST} --rank 1 --late 300 --linger 60000 >/dev/null & late=$!;"
-                       f""" until grep -q '"group":"1"' {node}; do sleep 0.1; done; kill $late; wait""")
+                       f""" for i in $(seq 600); do grep -q '"group":"1"' {node} && break; sleep 0.1; done; kill $late; wait""")
             recorded = run(TOOL, "record", "--by-env", "RANK", "-i", "0.2", "-o", node, "--", TOOL, "run", "--torch", "--", "sh", "-c", command)
             self.assertEqual(recorded.process.returncode, 0, recorded)
             with open(node, encoding="ascii") as recording:

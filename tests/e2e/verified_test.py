@@ -133,7 +133,7 @@ class NotLookedInto(TestCase):
         return ["unshare", "--mount", "sh", "-c", script, os.path.join(folder.name, "mounted"), TOOL, *words]
 
     def workload(self):
-        workload = self.started(harness.Workload("--threads", 1, "--loop", 60, "--pattern", "sleep", "--hold-ns", 1_000_000))
+        workload = self.started(harness.Workload("--threads", 1, "--loop", 60, "--pattern", "sleep", "--hold-ns", 10_000))
         workload.go()
         return workload
 
@@ -149,12 +149,36 @@ class NotLookedInto(TestCase):
 
     def test_of_one_file_it_is_told_when_its_waits_are_heard_of(self):
         workload = self.workload()
-        ran = run(*self.tool(workload, "hist", "-f", harness.built("waitprobe-workload"), "-d", "0.3", "--json"))
+        ran = run(*self.tool(workload, "hist", "-f", harness.built("waitprobe-workload"), "-d", "1", "--json"))
         self.assertEqual(ran.process.returncode, NOT_VERIFIED, ran)
         self.assertGreater(harness.counts_of(last_snapshot(ran), workload.pid)["work.0"], 10, "the kernel has armed it")
         self.assertEqual(why_of(last_snapshot(ran)), ["not looked into"])
         other = run(*self.tool(workload, "hist", "-f", harness.built("waitprobe-open-waits"), "-d", "0.2"))
         self.assertEqual((other.process.returncode, "not verified" in other.out), (0, False), other)
+
+    def test_a_file_that_cannot_be_opened_may_carry_probes(self):
+        # A library that was removed, and no way to it by the map.
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        library = shutil.copy(os.path.realpath(harness.built("libwaitprobe.so")), os.path.join(folder.name, "libwaitprobe.so.0"))
+        program = harness.built("waitprobe-workload-shared")
+        workload = self.started(harness.Workload("--loop", 60, program=program, env={"LD_LIBRARY_PATH": folder.name}))
+        workload.go()
+        os.remove(library)
+        before = ["unshare", "--mount", "sh", "-c", f'mount -t tmpfs none /proc/{workload.pid}/map_files && exec "$@"', "sh", TOOL]
+        ran = run(*before, "hist", "-a", "-d", "0.2", "--json")
+        self.assertEqual(ran.process.returncode, NOT_VERIFIED, ran)
+        (one,) = last_snapshot(ran)["unverified"]
+        self.assertEqual((one["pid"], one["why"]), (workload.pid, "not looked into"))
+        self.assertIn(library, one["file"])
+        for words in (("hist", "-p"), ("stuck", "-p"), ("list", "-p")):
+            ran = run(*before, *words, workload.pid)
+            self.assertEqual(ran.process.returncode, 1, ran)
+            self.assertIn(f"it runs code of {library} (deleted), which cannot be opened\n", ran.err)
+        self.assertEqual(run(*before, "stuck", "-a").process.returncode, NOT_VERIFIED)
+        listed = run(*before, "list")
+        self.assertIn("1 more process could not be looked into", listed.out)
+        self.assertIn("could not tell", run(*before, "doctor", "-p", workload.pid).out)
 
 
 class Daemons(Built):

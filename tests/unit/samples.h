@@ -111,7 +111,7 @@ inline Inventory inventory() {
                 {18, "\x1b[1mworker", "/opt/" + std::string(100, 'x'), false, WP_CLOCK_UNDECIDED, std::vector<std::string>()},
                 {19, "other", "/usr/bin/other", std::nullopt, std::nullopt, std::nullopt},
                 {20, "astray", "/bin/astray", false, WP_CLOCK_DISAGREED, std::vector<std::string>()}};
-  i.unreadable_cnt = 3;
+  i.unseen.process_cnt = 3;
   return i;
 }
 
@@ -189,7 +189,7 @@ inline OpenWaits open_waits() {
   found.waits[4].lasting = Lasting::ignored;
   found.younger_cnt = 7;
   found.untracked = {{17, "server"}, {19, "\x1b]0;evil\x07"}};
-  found.unreadable_cnt = 3;
+  found.unseen.process_cnt = 3;
   found.stopped_cnt = 2;
   found.stopped_ns = 304'000;
   return found;

@@ -48,7 +48,7 @@ void expect_same_on_any_stream(const std::function<void(std::ostream&)>& print) 
 TEST(Stream, IsLeftAsItWasByEveryView) {
   const Snapshot s = of_extremes();
   Inventory i = inventory();
-  i.unreadable_cnt = 1'234;
+  i.unseen.process_cnt = 1'234;
   i.carriers[0].keys->resize(1'250, "key");
   expect_same_on_any_stream([&](std::ostream& out) { print_hist(out, s, {.bars = true}); });
   expect_same_on_any_stream([&](std::ostream& out) { print_json(out, s); });

@@ -138,7 +138,7 @@ TEST(List, Nobody) { EXPECT_EQ(list({}), "no process carries probes of waitprobe
 
 TEST(List, OneProcessThatCouldNotBeRead) {
   Inventory one;
-  one.unreadable_cnt = 1;
+  one.unseen.process_cnt = 1;
   EXPECT_NE(list(one).find("\n1 more process could"), std::string::npos) << list(one);
 }
 
