@@ -26,11 +26,11 @@ struct Findings {
 struct Diagnosis {
   std::vector<Findings> findings;  // this machine first
 
-  // Checks of something needed that could not tell.
+  // Checks of something needed in the targets that could not tell. Of the machine, a program that is really attached tells.
   std::size_t unknown_cnt() const {
     std::size_t cnt = 0;
-    for (const Findings& one : findings) {
-      for (const Check& check : one.checks) cnt += check.needed && check.status == CheckStatus::unknown ? 1U : 0U;
+    for (std::size_t i = 1; i < findings.size(); i++) {
+      for (const Check& check : findings[i].checks) cnt += check.needed && check.status == CheckStatus::unknown ? 1U : 0U;
     }
     return cnt;
   }

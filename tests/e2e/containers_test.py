@@ -12,7 +12,7 @@ import harness
 from harness import Hist, TestCase, TOOL, Workload, built, counts_of, run, wait_until
 from slow_test import Slow, counts
 
-NAMESPACES = ("unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--kill-child")
+NAMESPACES = (*harness.SEEING_ALL_OF_PROC, "unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--kill-child")
 WORK = ("--threads", 3, "--waits", 1009, "--keys", 4)
 
 

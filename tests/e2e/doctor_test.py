@@ -261,7 +261,7 @@ class Targets(TestCase):
 
     def test_in_other_namespaces(self):
         # Forked: who has left a time namespace may not start threads on older kernels, only its children may.
-        apart = ("unshare", "--user", "--map-root-user", "--mount", "--pid", "--time", "--fork", "--kill-child")
+        apart = (*harness.SEEING_ALL_OF_PROC, "unshare", "--user", "--map-root-user", "--mount", "--pid", "--time", "--fork", "--kill-child")
         outer = self.started(Workload("--threads", 1, before=apart))
         with open(f"/proc/{outer.pid}/task/{outer.pid}/children", encoding="ascii") as children:
             pid = int(children.read())

@@ -248,6 +248,10 @@ def unreadable_pids():
     return pids
 
 
+# Before the words of a program that mounts /proc in a user namespace, which the kernel lets it do where all of /proc is to be seen.
+SEEING_ALL_OF_PROC = ("nsenter", f"--mount=/proc/{os.getppid()}/ns/mnt") if os.geteuid() == 0 else ()
+
+
 def main():
     # What is said of those under -a is tested with a user who lacks a right (verified_test.py). For all others they are hidden,
     # in a mount namespace of the test's own.

@@ -239,7 +239,8 @@ class Watch(TestCase):
 
 class Namespaces(TestCase):
     def test_numbers_are_those_of_the_host(self):
-        target = self.started(OpenWaits(before=("unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc"), env=TRACKED))
+        target = self.started(OpenWaits(before=(*harness.SEEING_ALL_OF_PROC, "unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc"),
+                                        env=TRACKED))
         with open(f"/proc/{target.pid}/task/{target.pid}/children", encoding="ascii") as children:
             pid = int(children.read())
         found, _ = stuck("-p", pid, "--older", "0", "--stack")

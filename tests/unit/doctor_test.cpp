@@ -155,6 +155,19 @@ TEST(Doctor, TellsWhatMendsIt) {
   expect_golden("doctor.txt", out.str());
 }
 
+TEST(Doctor, PromisesNothingOfATargetThatCouldNotBeSeen) {
+  const auto last_line = [](const Diagnosis& diagnosis) {
+    std::ostringstream out;
+    print_diagnosis(out, diagnosis, 80, Colours::no);
+    return out.str().substr(out.str().rfind("\n\n") + 2);
+  };
+  Diagnosis diagnosis{{{"this machine", {{"lockdown", CheckStatus::unknown, true, "", ""}}}, {"a target", {}}}};
+  EXPECT_EQ(last_line(diagnosis), "tracing will work\n");  // the self-test is one of the checks
+  diagnosis.findings[1].checks = {{"probes", CheckStatus::unknown, true, "", ""},
+                                  {"armed", CheckStatus::unknown, false, "", ""}};
+  EXPECT_EQ(last_line(diagnosis), "nothing is in the way of tracing that could be seen; 1 check could not tell\n");
+}
+
 TEST(Doctor, WorksUnlessWhatIsNeededIsMissing) {
   Diagnosis diagnosis = ill();
   EXPECT_FALSE(diagnosis.will_work());
