@@ -86,8 +86,8 @@ constexpr CommandRow table[] = {
      "when more time is waited for it per second (total/s: longer waits, or more of them), or when its mean, p50 or p99 is "
      "greater; it says which. A key that only B has is new, and fails --gate if its total/s is beyond noise. With loads that "
      "differ, look at the single wait: --gate-on mean,p99. docs/recording.md describes the method and names its sources.",
-     "a key got worse by more than --gate lets pass, or is new",
-     "no key seen to get worse, but waits were lost, or not all processes were verified", run_diff},
+     "a key got worse by more than --gate lets pass, or is new", "no key seen to get worse, but not all waits could be judged",
+     run_diff},
     {"doctor", "can this machine and this user trace, and what is missing",
      "  waitprobe doctor               this machine\n"
      "  waitprobe doctor -p 1234       and a process\n"
