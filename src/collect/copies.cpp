@@ -86,6 +86,11 @@ Error unopened_error(std::uint32_t pid, const std::string& path) {
                "run waitprobe as the user who may read it, or as root (sudo waitprobe ...)"};
 }
 
+Error nothing_found_error(std::uint32_t pid, const std::set<std::string>& unopened) {
+  if (const auto exists = check_exists(pid); !exists) return exists.error();
+  return unopened.empty() ? no_probes_error(pid) : unopened_error(pid, *unopened.begin());
+}
+
 FileDescriptor CopyFinder::open_mapped(std::uint32_t pid, const Mapping& mapping, std::uint32_t parent_pid) {
   std::vector<std::string> ways = ways_to_open(pid, mapping);
   if (parent_pid != 0) ways.push_back("/proc/" + std::to_string(parent_pid) + "/root" + mapping.path);
@@ -142,11 +147,7 @@ Result<CopyFinder::Found> CopyFinder::find_all(const std::vector<std::uint32_t>&
     // Whoever has ended meanwhile is not missing, nor is what is left of it until its parent notices.
     if ((!copies || !unopened.empty()) && check_exists(pid)) found.unseen.process_cnt++;
     if (!copies) continue;
-    if (copies->empty() && !pids.empty()) {
-      const auto exists = check_exists(pid);
-      if (!exists) return exists.error();
-      return unopened.empty() ? no_probes_error(pid) : unopened_error(pid, *unopened.begin());
-    }
+    if (copies->empty() && !pids.empty()) return nothing_found_error(pid, unopened);
     std::move(copies->begin(), copies->end(), std::back_inserter(found.copies));
   }
   return found;

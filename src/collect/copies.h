@@ -45,6 +45,9 @@ Error no_probes_error(std::uint32_t pid);
 // The same, where it has a file that cannot be opened.
 Error unopened_error(std::uint32_t pid, const std::string& path);
 
+// Which of these it is, or that it has ended. `unopened` is what CopyFinder::find() has found.
+Error nothing_found_error(std::uint32_t pid, const std::set<std::string>& unopened);
+
 // Where PyTorch's wait counters are, among the mappings of a process. Null: there is none, or it is linked statically.
 const Mapping* pytorch_in(const std::vector<Mapping>& mappings);
 

@@ -114,11 +114,7 @@ Result<void> TargetSession::open_pids(const std::vector<std::uint32_t>& pids) {
     std::set<std::string> unopened;
     const auto copies = finder_.find(pid, unopened);
     if (!copies) return copies.error();
-    if (copies->empty()) {
-      const auto exists = check_exists(pid);
-      if (!exists) return exists.error();
-      return unopened.empty() ? no_probes_error(pid) : unopened_error(pid, *unopened.begin());
-    }
+    if (copies->empty()) return nothing_found_error(pid, unopened);
     std::size_t met_cnt = 0;
     for (const Copy& copy : *copies) {
       if (copy.probes->notes != Notes::whole) {

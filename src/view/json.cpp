@@ -210,6 +210,11 @@ void add_caveats(Json& json, const Caveats& of) {
   if (!of.unverified.empty()) json["unverified"] = array_of(of.unverified);
 }
 
+void add_unseen(Json& json, const Unseen& unseen) {
+  json["unreadable"] = unseen.process_cnt;
+  if (unseen.may_be_more) json["unlisted"] = true;
+}
+
 Json to_json(const ComparedSide& side) {
   Json json = {{"batches", side.batches},
                {"elapsed_ns", side.elapsed_ns},
@@ -281,11 +286,6 @@ void print_json(std::ostream& out, const Comparison& comparison) {
 
 void print_json(std::ostream& out, const Diagnosis& diagnosis) {
   print_line(out, {{"waitprobe", 1}, {"will_work", diagnosis.will_work()}, {"findings", array_of(diagnosis.findings)}});
-}
-
-void add_unseen(Json& json, const Unseen& unseen) {
-  json["unreadable"] = unseen.process_cnt;
-  if (unseen.may_be_more) json["unlisted"] = true;
 }
 
 void print_json(std::ostream& out, const Inventory& inventory) {
