@@ -9,6 +9,7 @@
 
 #include "bpf/abi.h"
 #include "src/collect/elf_file.h"
+#include "src/collect/root_head.h"
 
 namespace waitprobe {
 namespace {
@@ -18,18 +19,11 @@ constexpr std::uint64_t most_bytes = 64ULL << 20;  // looked at in one file
 constexpr std::uint64_t piece_bytes = 1 << 20;     // at once; a multiple of the alignment
 constexpr std::size_t most_roots = 16;
 
-// What a root begins with, in a file and in memory, in each version.
-struct Head {
-  wp_armed armed;
-  __u64 magic;
-  __u32 version;
-  __u32 size;
-};
-static_assert(offsetof(wp_root, size) == offsetof(Head, size) && root_alignment >= sizeof(Head));
+static_assert(root_alignment >= sizeof(RootHead));
 
 // The kernel raises the armed word in processes, never in the file.
 bool is_root(const char* at) {
-  Head head;
+  RootHead head;
   std::memcpy(&head, at, sizeof head);
   constexpr std::uint32_t most_version = 1000, most_size = 4096;
   const wp_armed& armed = head.armed;
@@ -45,7 +39,7 @@ void search(int fd, const GElf_Phdr& segment, std::uint64_t& bytes_left, std::ve
     bytes_left -= bytes.size();
     const ssize_t got = pread(fd, bytes.data(), bytes.size(), static_cast<off_t>(segment.p_offset + at));
     if (got <= 0) return;
-    for (std::size_t i = 0; i + sizeof(Head) <= static_cast<std::size_t>(got); i += root_alignment) {
+    for (std::size_t i = 0; i + sizeof(RootHead) <= static_cast<std::size_t>(got); i += root_alignment) {
       if (is_root(bytes.data() + i) && roots.size() < most_roots) roots.push_back(segment.p_offset + at + i);
     }
   }

@@ -16,6 +16,7 @@
 #include "bpf/abi.h"
 #include "src/collect/copies.h"
 #include "src/collect/process_memory.h"
+#include "src/collect/root_head.h"
 #include "src/collect/torch_check.h"
 #include "src/collect/translators.h"
 
@@ -52,13 +53,6 @@ Check check_probes(const std::string& file, const ProbeFile& probes) {
   return {"probes", CheckStatus::missing, true, file + " lacks " + listed(missing),
           "link it with the libwaitprobe of this version"};
 }
-
-// The beginning of struct wp_root, which no version may change.
-struct RootHead {
-  wp_armed armed;
-  __u64 magic;
-  __u32 version;
-};
 
 Check check_version(const std::string& file, const std::optional<RootHead>& root) {
   if (!root) return {"library version", CheckStatus::unknown, true, file + " cannot be read there", ""};

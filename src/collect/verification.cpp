@@ -9,6 +9,7 @@
 
 #include "src/collect/clock.h"
 #include "src/collect/process_memory.h"
+#include "src/collect/root_head.h"
 
 namespace waitprobe {
 namespace {
@@ -20,15 +21,6 @@ constexpr std::size_t most_others = 10'000;
 // kernel is about to raise the word, or exec is giving the process other memory.
 constexpr int reads_of_doubt = 5;
 constexpr timespec pause_between_reads = {0, 500'000};
-
-// What of the root stands where in every version.
-struct RootHead {
-  wp_armed armed;
-  std::uint64_t magic;
-  std::uint32_t version;
-  std::uint32_t size;
-};
-static_assert(offsetof(RootHead, magic) == offsetof(wp_root, magic) && offsetof(RootHead, size) == offsetof(wp_root, size));
 
 bool are_raised(const Memory& memory, const std::vector<std::uint64_t>& words) {
   return std::all_of(words.begin(), words.end(), [&](std::uint64_t address) {
