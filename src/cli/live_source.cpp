@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "src/cli/terminal.h"
-#include "src/collect/clock.h"
+#include "src/collect/machine/clock.h"
 #include "src/view/units.h"
 
 namespace waitprobe::cli {

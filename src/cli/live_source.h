@@ -5,7 +5,7 @@
 #include "src/cli/snapshots.h"
 #include "src/cli/stop_signals.h"
 #include "src/cli/tracing.h"
-#include "src/collect/hist_session.h"
+#include "src/collect/trace/hist_session.h"
 #include "src/model/snapshot_source.h"
 
 namespace waitprobe::cli {

@@ -12,7 +12,7 @@
 #include "src/cli/output.h"
 #include "src/cli/parser.h"
 #include "src/cli/standard_files.h"
-#include "src/collect/command.h"
+#include "src/collect/trace/command.h"
 
 namespace waitprobe::cli {
 namespace {

@@ -9,7 +9,8 @@
 #include <cstdio>
 #include <fstream>
 
-#include "src/collect/file_descriptor.h"
+#include "src/collect/machine/file_descriptor.h"
+#include "src/collect/machine/file_write.h"
 #include "src/view/escape.h"
 
 namespace waitprobe::cli {
@@ -38,24 +39,6 @@ void report(std::ostream& out, const Error& error, const char* kind) {
     out << "  " << escape(error.hint.substr(at, end - at)) << "\n";
     at = end + 1;
   }
-}
-
-int write_all(int fd, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t written = write(fd, text.data(), text.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return errno;
-    text.remove_prefix(static_cast<std::size_t>(written));
-  }
-  return 0;
-}
-
-Error write_error(const std::string& path, int error) {
-  const char* hint = "";
-  if (error == ENOENT) hint = "make its folder, or name another file";
-  if (error == EACCES || error == EPERM || error == EROFS) hint = "name a file that you may write to";
-  if (error == ENOSPC || error == EDQUOT) hint = "make room, or name a file in another place";
-  return {"write", path, errno_text(error), hint};
 }
 
 Result<bool> write_output(std::string_view text) {

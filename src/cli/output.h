@@ -12,12 +12,6 @@ namespace waitprobe::cli {
 // "waitprobe: cannot WHAT ON: WHY", and the hint on lines of its own. Names come from other people's processes and are escaped.
 void report(std::ostream& out, const Error& error, const char* kind = "cannot");
 
-// Writes all of the text. Returns 0, or the number of the error that kept it from that.
-int write_all(int fd, std::string_view text);
-
-// That a file could not be written, for the reason that errno had, and what helps.
-Error write_error(const std::string& path, int error);
-
 // Writes to stdout. False when the reader has gone, which is no error and the end of the work. Errors: it cannot be written to.
 Result<bool> write_output(std::string_view text);
 

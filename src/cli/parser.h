@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "src/cli/command_table.h"
-#include "src/collect/target_session.h"
+#include "src/collect/trace/target_session.h"
 
 namespace waitprobe::cli {
 

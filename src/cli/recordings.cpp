@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "src/cli/output.h"
-#include "src/collect/recording_reader.h"
+#include "src/recording/recording_reader.h"
 #include "src/view/units.h"
 
 namespace waitprobe::cli {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "src/collect/file_descriptor.h"
+#include "src/collect/machine/file_descriptor.h"
 #include "src/view/emphasis.h"
 #include "src/view/top_screen.h"
 

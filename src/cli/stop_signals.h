@@ -8,7 +8,7 @@
 #include <optional>
 
 #include "src/cli/job_control.h"
-#include "src/collect/file_descriptor.h"
+#include "src/collect/machine/file_descriptor.h"
 
 namespace waitprobe::cli {
 

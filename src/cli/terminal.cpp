@@ -10,7 +10,7 @@
 #include <iostream>
 
 #include "src/cli/job_control.h"
-#include "src/collect/clock.h"
+#include "src/collect/machine/clock.h"
 
 namespace waitprobe::cli {
 namespace {

@@ -8,7 +8,7 @@
 
 #include "src/cli/exit_status.h"
 #include "src/cli/output.h"
-#include "src/collect/clock.h"
+#include "src/collect/machine/clock.h"
 
 namespace waitprobe::cli {
 

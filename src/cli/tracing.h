@@ -8,7 +8,7 @@
 #include <optional>
 
 #include "src/cli/stop_signals.h"
-#include "src/collect/target_session.h"
+#include "src/collect/trace/target_session.h"
 
 namespace waitprobe::cli {
 

@@ -7,8 +7,8 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "src/collect/block_reader.h"
-#include "src/collect/process_memory.h"
+#include "src/collect/process/block_reader.h"
+#include "src/collect/process/process_memory.h"
 
 namespace {
 

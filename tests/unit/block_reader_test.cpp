@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // The reader of thread blocks: what a thread writes meanwhile, and what a process could lie.
-#include "src/collect/block_reader.h"
+#include "src/collect/process/block_reader.h"
 
 #include <gtest/gtest.h>
 #include <malloc.h>

@@ -7,9 +7,9 @@
 #include <cerrno>
 #include <sstream>
 
-#include "src/collect/machine_checks.h"
-#include "src/collect/self_test.h"
-#include "src/collect/usdt_sites.h"
+#include "src/collect/machine/machine_checks.h"
+#include "src/collect/doctor/self_test.h"
+#include "src/collect/process/usdt_sites.h"
 #include "src/view/doctor_lines.h"
 #include "src/view/json.h"
 #include "tests/unit/golden.h"

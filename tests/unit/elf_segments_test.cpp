@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <gtest/gtest.h>
 
-#include "src/collect/elf_file.h"
+#include "src/collect/process/elf_file.h"
 
 namespace waitprobe {
 namespace {

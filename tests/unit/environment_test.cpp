@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // The environments of other processes, which may keep anything in the place of one.
-#include "src/collect/environment.h"
+#include "src/collect/process/environment.h"
 
 #include <gtest/gtest.h>
 
@@ -22,7 +22,7 @@
 #include <string>
 #include <vector>
 
-#include "src/collect/process.h"
+#include "src/collect/process/process.h"
 
 namespace waitprobe {
 namespace {

@@ -8,7 +8,7 @@
 #include <memory>
 #include <vector>
 
-#include "src/collect/process_memory.h"
+#include "src/collect/process/process_memory.h"
 
 namespace test {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "src/collect/heirs.h"
+#include "src/collect/trace/heirs.h"
 
 #include <gtest/gtest.h>
 

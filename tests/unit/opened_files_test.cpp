@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "src/collect/opened_files.h"
+#include "src/collect/process/opened_files.h"
 
 #include <gtest/gtest.h>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // A recording is read as what was written, however little of it is left, and shows what a live session would have.
-#include "src/collect/recording_reader.h"
+#include "src/recording/recording_reader.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "bpf/abi.h"
-#include "src/collect/root_search.h"
+#include "src/collect/process/root_search.h"
 
 namespace waitprobe {
 namespace {

@@ -4,8 +4,8 @@
 
 #include <cstddef>
 
-#include "src/collect/sandboxes.h"
-#include "src/collect/seccomp_filter.h"
+#include "src/collect/safety/sandboxes.h"
+#include "src/collect/process/seccomp_filter.h"
 
 namespace waitprobe {
 namespace {

@@ -6,7 +6,7 @@
 #include <cstring>
 #include <sstream>
 
-#include "src/collect/open_slots.h"
+#include "src/collect/process/open_slots.h"
 #include "src/view/json.h"
 #include "src/view/stuck_table.h"
 #include "tests/unit/fake_memory.h"

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-#include "src/collect/tick_rate.h"
+#include "src/collect/machine/tick_rate.h"
 
 #include <gtest/gtest.h>
 
-#include "src/collect/clock.h"
+#include "src/collect/machine/clock.h"
 
 namespace waitprobe {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "src/collect/time_namespace.h"
+#include "src/collect/process/time_namespace.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>

@@ -3,7 +3,7 @@
 
 #include <sstream>
 
-#include "src/collect/tracefs_events.h"
+#include "src/collect/process/tracefs_events.h"
 #include "src/view/tracefs_lines.h"
 
 namespace waitprobe {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "src/collect/verification.h"
+#include "src/collect/trace/verification.h"
 
 #include <gtest/gtest.h>
 

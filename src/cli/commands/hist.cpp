@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+#include "src/cli/command_table.h"
+#include "src/cli/live_source.h"
+#include "src/cli/parser.h"
+#include "src/cli/snapshots.h"
+#include "src/cli/stop_signals.h"
+#include "src/cli/terminal.h"
+#include "src/collect/trace/hist_session.h"
+
+namespace waitprobe::cli {
+namespace {
+
+struct Options {
+  LiveOptions live;
+  PrintOptions print;
+  std::string group_by;
+  bool per_event = false;
+};
+
+Options parse(const CommandRow& row, const Words& words, std::optional<ReadyFd>& ready) {
+  Parser parser(row);
+  Options options;
+  TargetOptions targets(parser);
+  add_live_options(parser, options.live, "Show what happened in each such interval");
+  add_print_options(parser, options.print);
+  parser.add_flag("--bars", options.print.table.bars, "A histogram for each key");
+  add_group_by(parser, options.group_by);
+  parser.add_flag("--per-event", options.per_event, "Trap at each wait: the same counts, much dearer");
+  targets.add_force(parser);
+  ready.emplace(parser);
+  parser.parse_words(words);
+  options.live.targets = targets.choice(words);
+  options.print.table.width = output_width();
+  options.print.table.colours = wanted_colours();
+  return options;
+}
+
+}  // namespace
+
+Result<int> run_hist(const CommandRow& row, const Words& words) {
+  std::optional<ReadyFd> ready;
+  const Options options = parse(row, words, ready);
+  const StopSignals signals;
+  auto opened = HistSession::open(options.live.targets, options.per_event ? Transport::events : Transport::batches,
+                                  signals.fd(), options.group_by);
+  if (!opened) return opened.error();
+  HistSession& session = **opened;
+  ready->tell();
+  if (auto started = session.targets().start(); !started) return started.error();
+  return print_live(session, options.live, options.print, signals);
+}
+
+}  // namespace waitprobe::cli

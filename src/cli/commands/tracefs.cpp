@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+#include <algorithm>
+#include <iostream>
+#include <sstream>
+
+#include "src/cli/command_table.h"
+#include "src/cli/output.h"
+#include "src/cli/parser.h"
+#include "src/collect/process/tracefs_events.h"
+#include "src/view/tracefs_lines.h"
+
+namespace waitprobe::cli {
+namespace {
+
+struct Options {
+  TargetChoice targets;
+  std::string group = "waitprobe";
+  bool removes = false;
+};
+
+// What the kernel takes for the name of a group.
+bool is_name(const std::string& text) {
+  const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; };
+  return !text.empty() && text.size() < 64 && is_letter(text.front()) &&
+         std::all_of(text.begin(), text.end(), [&](char c) { return is_letter(c) || (c >= '0' && c <= '9'); });
+}
+
+Options parse(const CommandRow& row, const Words& words) {
+  Parser parser(row);
+  Options options;
+  const TargetOptions targets(parser);
+  parser.add_text("--group", options.group, "NAME", "The group that the events are in (waitprobe)");
+  parser.add_flag("--remove", options.removes, "Print what takes them away again, of any files");
+  parser.set_target_usage("(-p PID | -a | -f FILE | --remove)");
+  parser.parse_words(words);
+  if (options.removes && targets.has_any()) throw UsageError{"--remove takes no target: the events go by their names"};
+  if (!options.removes) options.targets = targets.choice(words);
+  if (!is_name(options.group)) {
+    throw UsageError{"--group takes letters, digits and underscores, no digit first, fewer than 64; not " + options.group};
+  }
+  return options;
+}
+
+}  // namespace
+
+Result<int> run_tracefs(const CommandRow& row, const Words& words) {
+  const Options options = parse(row, words);
+  std::ostringstream out;
+  if (options.removes) {
+    print_removals(out, options.group);
+  } else {
+    const auto found = tracefs_events(options.targets);
+    if (!found) return found.error();
+    for (const Error& error : found->left_out) report(std::cerr, error, "warning: cannot");
+    if (found->events.empty()) {
+      return Error{"define events for", "this machine", "no process carries the probes of waitprobe",
+                   "start the program, or name its file: -f FILE"};
+    }
+    print_definitions(out, found->events, options.group);
+  }
+  const auto printed = write_output(out.view());
+  return printed ? Result<int>(0) : printed.error();
+}
+
+}  // namespace waitprobe::cli

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+#include "src/collect/doctor/self_test.h"
+
+#include <bpf/libbpf.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <memory>
+#include <string>
+
+#include "bpf/abi.h"
+#include "doctor.skel.h"
+#include "src/collect/trace/hist_program.h"
+#include "src/collect/doctor/self_test_probe.h"
+#include "src/collect/trace/slow_program.h"
+#include "src/collect/machine/tracing_rights.h"
+#include "src/model/result.h"
+
+namespace waitprobe {
+namespace {
+
+constexpr const char* mend_the_above = "mend what is missing above";
+constexpr std::uint64_t shots = 3;
+constexpr std::uint64_t told_number = 0x5eed'0000'0001;
+
+struct Destroy {
+  void operator()(doctor_bpf* skeleton) const { doctor_bpf__destroy(skeleton); }
+  void operator()(bpf_link* link) const { bpf_link__destroy(link); }
+};
+
+// Of rights there are checks of their own, which say more than libbpf.
+Error refusal(int error_number, const std::string& log) {
+  if (error_number == EPERM || error_number == EACCES) return {"attach", "", errno_text(error_number), mend_the_above};
+  return load_error(error_number, log);
+}
+
+Result<void> attach_to_itself() {
+  const LibbpfLog log;
+  errno = 0;
+  const std::unique_ptr<doctor_bpf, Destroy> skeleton(doctor_bpf__open_and_load());
+  if (skeleton == nullptr) return refusal(errno, log.text());
+  std::unique_ptr<bpf_link, Destroy> link(bpf_program__attach_usdt(skeleton->progs.on_self_test, getpid(), "/proc/self/exe",
+                                                                   "waitprobe_doctor", "self_test", nullptr));
+  if (link == nullptr) return refusal(errno, log.text());
+  const bool was_armed = self_test_is_armed();
+  const std::uint64_t pointed_to = ~told_number;
+  for (std::uint64_t i = 0; i < shots; i++) fire_self_test(told_number, &pointed_to);
+  link.reset();
+  return judge_self_test({was_armed, {shots, told_number, pointed_to}, skeleton->bss->self_test});
+}
+
+Check check_of(const char* name, const Result<void>& result, const char* found) {
+  if (result) return {name, CheckStatus::ok, true, found, ""};
+  return {name, CheckStatus::missing, true, result.error().why, result.error().hint};
+}
+
+// What hist and slow say of a refusal sends people to the doctor, where they are already. What libbpf said after that is kept
+// where it may have been the verifier that refused.
+template <class T>
+Result<void> loading(const Result<T>& result) {
+  if (result) return {};
+  Error error = result.error();
+  if (error.why == errno_text(EPERM)) error.hint = mend_the_above;
+  if (error.why == errno_text(EACCES)) error.hint.replace(0, error.hint.find('\n'), mend_the_above);
+  return error;
+}
+
+}  // namespace
+
+Result<void> judge_self_test(const SelfTest& test) {
+  const wp_self_test &sent = test.sent, &seen = test.seen;
+  if (!test.was_armed) {
+    return Error{"attach", "", "the kernel did not raise the semaphore of the probe",
+                 "use a kernel built with CONFIG_UPROBE_EVENTS=y"};
+  }
+  if (seen.hits != sent.hits) {
+    return Error{
+        "attach", "",
+        "the probe fired " + std::to_string(sent.hits) + " times, and the program ran " + std::to_string(seen.hits) + " times",
+        ""};
+  }
+  if (seen.number != sent.number) {
+    const std::string as = seen.number == 0 ? "0: libbpf and usdt.bpf.h are of two versions" : "something else";
+    return Error{"attach", "", "the arguments of probes arrive as " + as,
+                 "build waitprobe with the usdt.bpf.h of the libbpf that it runs with"};
+  }
+  if (seen.read != sent.read) {
+    return Error{"attach", "", "the memory of the process cannot be read",
+                 "lockdown may forbid it: boot with lockdown=integrity"};
+  }
+  return {};
+}
+
+std::vector<Check> run_self_test() {
+  constexpr std::uint64_t any_min_ns = 1'000'000;
+  return {check_of("attaching", attach_to_itself(), "a program was attached to this tool and saw what it should"),
+          check_of("hist's programs", loading(HistProgram::load({}, Transport::batches)), "the kernel takes them"),
+          check_of("slow's programs", loading(SlowProgram::load({}, any_min_ns, true)), "the kernel takes them")};
+}
+
+}  // namespace waitprobe

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: MIT
+#include "src/collect/machine/machine_checks.h"
+
+#include <linux/capability.h>
+#include <linux/magic.h>
+#include <linux/perf_event.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+
+#include "src/collect/machine/file_descriptor.h"
+#include "src/collect/machine/kernel_features.h"
+#include "src/collect/machine/proc_file.h"
+
+namespace waitprobe {
+namespace {
+
+// What does on every kernel: who lacks CAP_PERFMON cannot be told whether that would be enough for this one.
+constexpr const char* rights_fix =
+    "run it as root (sudo waitprobe ...), or give the program what it needs:\n"
+    "  sudo setcap cap_sys_admin,cap_sys_ptrace,cap_dac_read_search+ep $(command -v waitprobe)";
+
+// The numbers that the kernel gives the first ones.
+constexpr std::uint64_t first_pid_namespace = 0xEFFFFFFC, first_user_namespace = 0xEFFFFFFD;
+
+bool exists(const char* path) { return access(path, F_OK) == 0; }
+
+// Also for those who may not look into it.
+bool is_mounted(const char* path, long magic) {
+  struct statfs status;
+  return statfs(path, &status) == 0 && status.f_type == magic;
+}
+
+bool has(std::uint64_t capabilities, int capability) { return (capabilities >> capability & 1) != 0; }
+
+struct Capability {
+  int number;
+  const char* name;
+};
+
+// CAP_SYS_ADMIN stands for the newer ones.
+std::string lacking(std::uint64_t capabilities, std::initializer_list<Capability> wanted) {
+  std::string names;
+  for (const Capability& one : wanted) {
+    const bool is_newer = one.number == CAP_BPF || one.number == CAP_PERFMON || one.number == CAP_CHECKPOINT_RESTORE;
+    if (has(capabilities, one.number) || (is_newer && has(capabilities, CAP_SYS_ADMIN))) continue;
+    names += (names.empty() ? "" : ", ") + std::string(one.name);
+  }
+  return names;
+}
+
+bool may_trace(std::uint64_t capabilities) {
+  return lacking(capabilities, {{CAP_BPF, "CAP_BPF"}, {CAP_PERFMON, "CAP_PERFMON"}}).empty();
+}
+
+// The value of "NAME:" in a text of lines; empty: there is none.
+std::string field(const std::string& text, const std::string& name) {
+  const std::size_t line = ("\n" + text).find("\n" + name + ":");
+  if (line == std::string::npos) return "";
+  const std::size_t from = text.find_first_not_of(" \t", line + name.size() + 1);
+  if (from == std::string::npos) return "";
+  return text.substr(from, text.find('\n', from) - from);
+}
+
+std::optional<long> number(const FileText& text) {
+  long value = 0;
+  if (!text || std::from_chars(text->data(), text->data() + text->size(), value).ec != std::errc()) return std::nullopt;
+  return value;
+}
+
+std::uint64_t inode_of(const char* path) {
+  struct stat status;
+  return stat(path, &status) == 0 ? status.st_ino : 0;
+}
+
+std::string own_status() { return read_proc_file("/proc/self/status").value_or(""); }
+
+std::uint64_t own_capabilities() {
+  return counted_capabilities(effective_capabilities(own_status()), inode_of("/proc/self/ns/user"));
+}
+
+// Asks for a uprobe of no file, which attaches to nothing: rights are looked at before that is found to be wrong (EINVAL).
+bool are_uprobes_refused() {
+  const auto type = number(read_proc_file("/sys/bus/event_source/devices/uprobe/type"));
+  if (!type) return false;
+  perf_event_attr attributes = {};
+  attributes.size = sizeof attributes;
+  attributes.type = static_cast<__u32>(*type);
+  const FileDescriptor event(static_cast<int>(syscall(SYS_perf_event_open, &attributes, 0, -1, -1, PERF_FLAG_FD_CLOEXEC)));
+  return !event.ok() && errno == EACCES;
+}
+
+// A setting that matters to those alone who lack a capability.
+Check check_setting(const std::string& name, const std::string& setting, const FileText& text, std::uint64_t capabilities) {
+  const auto value = number(text);
+  if (!value) return {name, CheckStatus::unknown, false, "kernel." + setting + " cannot be read", "mount -t proc proc /proc"};
+  const std::string is = "kernel." + setting + " is " + std::to_string(*value);
+  if (may_trace(capabilities)) return {name, CheckStatus::ok, false, is + ", which the capabilities overrule", ""};
+  return {name, CheckStatus::warning, false, is + "; uprobes of other processes need the capabilities, whatever it is",
+          rights_fix};
+}
+
+Check check_kernel_features() {
+  const auto features = read_kernel_features();
+  const std::string name = "news of ends";
+  if (!features) return {name, CheckStatus::unknown, false, features.error().why, ""};
+  const bool all = features->exec_is_announced && features->exit_is_early;
+  if (all) return {name, CheckStatus::ok, false, "the kernel tells of exec and exit while the memory is there", ""};
+  return {name, CheckStatus::missing, false, "tracepoints of system calls take their place, at a small cost for the machine",
+          "a newer kernel has them"};
+}
+
+}  // namespace
+
+std::uint64_t effective_capabilities(const std::string& proc_status) {
+  const std::string digits = field(proc_status, "CapEff");
+  std::uint64_t bits = 0;
+  std::from_chars(digits.data(), digits.data() + digits.size(), bits, 16);
+  return bits;
+}
+
+std::uint64_t counted_capabilities(std::uint64_t effective, std::uint64_t user_namespace) {
+  return user_namespace == 0 || user_namespace == first_user_namespace ? effective : 0;
+}
+
+Check check_user_namespace(std::uint64_t inode) {
+  const char* const name = "user namespace";
+  if (inode == 0) return {name, CheckStatus::unknown, true, "/proc/self/ns/user cannot be read", "mount -t proc proc /proc"};
+  if (inode == first_user_namespace) return {name, CheckStatus::ok, true, "the first", ""};
+  return {name, CheckStatus::missing, true,
+          "this is a user namespace of its own, whose root may not load BPF programs, whatever capabilities it has",
+          "run waitprobe as root of the host (sudo waitprobe ...), or in a container that root has started"};
+}
+
+Check check_capabilities(std::uint64_t capabilities, bool are_uprobes_refused) {
+  const std::string names = lacking(capabilities, {{CAP_BPF, "CAP_BPF"}, {CAP_PERFMON, "CAP_PERFMON"}});
+  if (!names.empty()) return {"capabilities", CheckStatus::missing, true, "this user lacks " + names, rights_fix};
+  if (are_uprobes_refused && !has(capabilities, CAP_SYS_ADMIN)) {
+    return {"capabilities", CheckStatus::missing, true,
+            "this user lacks CAP_SYS_ADMIN, without which this kernel lets nobody set uprobes", rights_fix};
+  }
+  return {"capabilities", CheckStatus::ok, true, "this user may load and attach BPF programs", ""};
+}
+
+Check check_reading_rights(std::uint64_t capabilities) {
+  const std::string names = lacking(capabilities, {{CAP_SYS_PTRACE, "CAP_SYS_PTRACE"},
+                                                   {CAP_CHECKPOINT_RESTORE, "CAP_CHECKPOINT_RESTORE"},
+                                                   {CAP_DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH"}});
+  if (names.empty()) return {"rights to read", CheckStatus::ok, false, "no capability is missing", ""};
+  return {"rights to read", CheckStatus::missing, false,
+          "without " + names + " some processes and files of others are out of reach", rights_fix};
+}
+
+Check check_type_information(bool is_there) {
+  if (is_there) return {"type information", CheckStatus::ok, true, "/sys/kernel/btf/vmlinux", ""};
+  return {"type information", CheckStatus::missing, true,
+          "this kernel has no type information (BTF): /sys/kernel/btf/vmlinux is missing",
+          "use a kernel built with CONFIG_DEBUG_INFO_BTF=y, as those of the distributions are; in a container, mount /sys"};
+}
+
+Check check_tracefs(TracefsAccess access, int mount_error) {
+  if (access == TracefsAccess::mounted) return {"tracefs", CheckStatus::ok, true, "it is mounted", ""};
+  if (access == TracefsAccess::own_mount)
+    return {"tracefs", CheckStatus::ok, true, "it is not mounted; the tool mounts it for itself", ""};
+  return {"tracefs", CheckStatus::missing, true,
+          "tracefs is not mounted, and cannot be mounted by this user (" + errno_text(mount_error) +
+              "): it has the numbers of the tracepoints that tell when threads and programs end",
+          "mount -t tracefs tracefs /sys/kernel/tracing"};
+}
+
+Check check_pid_namespace(std::uint64_t inode) {
+  if (inode == 0)
+    return {"pid namespace", CheckStatus::unknown, true, "/proc/self/ns/pid cannot be read", "mount -t proc proc /proc"};
+  if (inode == first_pid_namespace) return {"pid namespace", CheckStatus::ok, true, "the first", ""};
+  return {"pid namespace", CheckStatus::missing, true,
+          "this is a pid namespace of its own, where processes have other numbers than in the kernel's probes",
+          "run waitprobe on the host, or in a container that was started with --pid=host"};
+}
+
+Check check_uprobes(bool has_uprobes, bool has_semaphores) {
+  if (has_uprobes && has_semaphores) return {"uprobes", CheckStatus::ok, true, "with semaphores", ""};
+  return {"uprobes", CheckStatus::missing, true,
+          has_uprobes ? "this kernel's uprobes raise no semaphores" : "this kernel has no uprobes, or /sys is not mounted",
+          "use a kernel built with CONFIG_UPROBE_EVENTS=y; in a container, mount /sys"};
+}
+
+Check check_lockdown(const FileText& lockdown, bool has_securityfs) {
+  if (!lockdown && has_securityfs) return {"lockdown", CheckStatus::ok, true, "this kernel has none", ""};
+  if (!lockdown) {
+    return {"lockdown", CheckStatus::unknown, true, "/sys/kernel/security/lockdown cannot be read",
+            "mount -t securityfs securityfs /sys/kernel/security"};
+  }
+  const std::size_t open = lockdown->find('['), close = lockdown->find(']');
+  if (open == std::string::npos || close == std::string::npos || close < open) {
+    return {"lockdown", CheckStatus::unknown, true, "/sys/kernel/security/lockdown is not understood", ""};
+  }
+  const std::string mode = lockdown->substr(open + 1, close - open - 1);
+  if (mode != "confidentiality") return {"lockdown", CheckStatus::ok, true, mode, ""};
+  return {"lockdown", CheckStatus::missing, true, "confidentiality: BPF programs may not read memory",
+          "boot with lockdown=integrity, or without secure boot"};
+}
+
+Check check_perf_paranoia(const FileText& perf_event_paranoid, std::uint64_t capabilities) {
+  return check_setting("perf paranoia", "perf_event_paranoid", perf_event_paranoid, capabilities);
+}
+
+Check check_unprivileged_bpf(const FileText& unprivileged_bpf_disabled, std::uint64_t capabilities) {
+  return check_setting("unprivileged BPF", "unprivileged_bpf_disabled", unprivileged_bpf_disabled, capabilities);
+}
+
+Check check_ptrace_scope(bool has_yama, const FileText& ptrace_scope) {
+  const auto value = number(ptrace_scope);
+  if (!has_yama) return {"ptrace scope", CheckStatus::ok, true, "not restricted", ""};
+  if (!value) return {"ptrace scope", CheckStatus::unknown, true, "kernel.yama.ptrace_scope cannot be read", ""};
+  const std::string is = "kernel.yama.ptrace_scope is " + std::to_string(*value);
+  if (*value < 3) return {"ptrace scope", CheckStatus::ok, true, is, ""};
+  return {"ptrace scope", CheckStatus::missing, true, is + ": nobody may read the memory of another process",
+          "reboot with kernel.yama.ptrace_scope=1: this one cannot be undone"};
+}
+
+Check check_seccomp(const std::string& proc_status) {
+  const std::string mode = field(proc_status, "Seccomp");
+  if (mode == "0") return {"seccomp", CheckStatus::ok, true, "no filter", ""};
+  if (mode.empty()) return {"seccomp", CheckStatus::unknown, true, "/proc/self/status does not tell", ""};
+  return {"seccomp", CheckStatus::unknown, true,
+          "a filter is in force; whether it lets bpf and perf_event_open pass is tried below",
+          "docker run --security-opt seccomp=unconfined, or allow bpf, perf_event_open and process_vm_readv"};
+}
+
+std::vector<Check> check_first_needs() {
+  const TracefsFolder tracefs = TracefsFolder::open();
+  return {check_user_namespace(inode_of("/proc/self/ns/user")), check_capabilities(own_capabilities(), are_uprobes_refused()),
+          check_type_information(access("/sys/kernel/btf/vmlinux", R_OK) == 0),
+          check_tracefs(tracefs.access(), tracefs.mount_error()), check_pid_namespace(inode_of("/proc/self/ns/pid"))};
+}
+
+std::vector<Check> check_machine() {
+  const std::uint64_t capabilities = own_capabilities();
+  std::vector<Check> checks = check_first_needs();
+  checks.push_back(check_reading_rights(capabilities));
+  checks.push_back(check_uprobes(exists("/sys/bus/event_source/devices/uprobe/type"),
+                                 exists("/sys/bus/event_source/devices/uprobe/format/ref_ctr_offset")));
+  checks.push_back(check_kernel_features());
+  checks.push_back(
+      check_lockdown(read_proc_file("/sys/kernel/security/lockdown"), is_mounted("/sys/kernel/security", SECURITYFS_MAGIC)));
+  checks.push_back(check_perf_paranoia(read_proc_file("/proc/sys/kernel/perf_event_paranoid"), capabilities));
+  checks.push_back(check_unprivileged_bpf(read_proc_file("/proc/sys/kernel/unprivileged_bpf_disabled"), capabilities));
+  const char* const ptrace_scope = "/proc/sys/kernel/yama/ptrace_scope";
+  checks.push_back(check_ptrace_scope(exists(ptrace_scope), read_proc_file(ptrace_scope)));
+  checks.push_back(check_seccomp(own_status()));
+  return checks;
+}
+
+}  // namespace waitprobe

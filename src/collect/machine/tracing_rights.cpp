@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+#include "src/collect/machine/tracing_rights.h"
+
+#include <bpf/libbpf.h>
+
+#include <cerrno>
+#include <cstdarg>
+#include <cstdio>
+
+#include "src/collect/machine/machine_checks.h"
+
+namespace waitprobe {
+namespace {
+
+std::string& libbpf_text() {
+  static std::string text;
+  return text;
+}
+
+int keep(libbpf_print_level level, const char* format, va_list arguments) {
+  if (level == LIBBPF_DEBUG) return 0;
+  char line[1024];
+  std::vsnprintf(line, sizeof line, format, arguments);
+  if (libbpf_text().size() < 64 * 1024) libbpf_text() += line;
+  return 0;
+}
+
+}  // namespace
+
+Result<void> check_tracing_rights() {
+  for (const Check& check : check_first_needs()) {
+    if (check.needed && check.status == CheckStatus::missing) return Error{"trace", "", check.found, check.fix};
+  }
+  return {};
+}
+
+Error load_error(int error_number, const std::string& log) {
+  Error error{"load", "the BPF programs", errno_text(error_number), ""};
+  if (error_number == EPERM || error_number == EACCES) error.hint = "waitprobe doctor tells what is in the way";
+  if (!log.empty()) error.hint += (error.hint.empty() ? "" : "\n") + std::string("libbpf said:\n") + log;
+  return error;
+}
+
+LibbpfLog::LibbpfLog() {
+  libbpf_text().clear();
+  libbpf_set_print(keep);
+}
+LibbpfLog::~LibbpfLog() { libbpf_set_print(nullptr); }
+const std::string& LibbpfLog::text() const { return libbpf_text(); }
+
+}  // namespace waitprobe

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+#include "src/collect/process/block_reader.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <optional>
+#include <vector>
+
+namespace waitprobe {
+namespace {
+
+struct Head {
+  std::uint64_t incarnation;
+  std::uint64_t arena;
+  std::uint64_t written;
+  std::uint64_t handed;
+};
+static_assert(offsetof(wp_block, incarnation) == offsetof(Head, incarnation) &&
+              offsetof(wp_block, written) == offsetof(Head, written) && offsetof(wp_block, handed) == offsetof(Head, handed));
+
+std::optional<Head> read_head(const Memory& memory, std::uint64_t block, const wp_arena& arena) {
+  Head head;
+  if (!memory.read(block, &head, sizeof head) || head.incarnation != arena.incarnation) return std::nullopt;
+  return head;
+}
+
+// `written`, then the records, then `handed`: a record from `handed` on was not overwritten before that was read.
+bool read_records(const Memory& memory, const wp_arena& arena, std::uint64_t written, BlockRecords& out) {
+  std::atomic_thread_fence(std::memory_order_acquire);
+  if (!memory.read(out.block + WP_RING_OFFSET, out.ring.data(), sizeof out.ring)) return false;
+  std::atomic_thread_fence(std::memory_order_acquire);
+  const auto after = read_head(memory, out.block, arena);
+  if (!after || after->handed >= written || written - after->handed > WP_RING_RECORDS) return false;
+  out.first = after->handed;
+  out.cnt = written - after->handed;
+  return true;
+}
+
+}  // namespace
+
+std::uint64_t each_block(const Memory& memory, const wp_root& root, const wp_arena& arena, BlockPart part, std::uint64_t most,
+                         const std::function<bool(std::uint64_t, const unsigned char*)>& visit) {
+  constexpr std::size_t most_at_once = 64;
+  std::vector<unsigned char> parts(most_at_once * part.bytes);
+  std::uint64_t left = std::min<std::uint64_t>({arena.block_cnt, most, most_blocks}), visited = 0;
+  for (unsigned i = 0; i < WP_CHUNKS && left != 0 && root.chunks[i] != 0; i++) {
+    const std::uint64_t cnt = std::min<std::uint64_t>(left, std::uint64_t{WP_FIRST_CHUNK_BLOCKS} << i);
+    for (std::uint64_t k = 0; k < cnt; k += most_at_once) {
+      const std::uint64_t first = root.chunks[i] + k * sizeof(wp_block);
+      const std::size_t wanted = std::min<std::uint64_t>(cnt - k, most_at_once);
+      const std::size_t got = memory.read_each(first + part.offset, sizeof(wp_block), wanted, parts.data(), part.bytes);
+      for (std::size_t j = 0; j < got; j++, visited++) {
+        if (!visit(first + j * sizeof(wp_block), parts.data() + j * part.bytes)) return visited;
+      }
+      if (got != wanted) return visited;  // it ends, or lies: the rest is no better
+    }
+    left -= cnt;
+  }
+  return visited;
+}
+
+// In which a thread has more waits open than one block holds, it owns others as well, and `owner` of those is 0.
+void read_owners(const Memory& memory, const wp_root& root, const wp_arena& arena,
+                 const std::function<void(std::uint64_t block, std::uint32_t tid)>& show) {
+  constexpr std::size_t from = offsetof(wp_block, owner), bytes = WP_BLOCK_HEADER - from;
+  each_block(memory, root, arena, {from, bytes}, most_blocks, [&](std::uint64_t address, const unsigned char* part) {
+    std::uint64_t owner = 0;
+    std::uint32_t tid = 0;
+    std::memcpy(&owner, part, sizeof owner);
+    std::memcpy(&tid, part + offsetof(wp_block, owner_tid) - from, sizeof tid);
+    if (owner != 0 && tid != 0) show(address, tid);
+    return true;
+  });
+}
+
+BlockLook BlockReader::read(const Memory& memory, const wp_root& root, const wp_arena& arena, std::uint64_t most,
+                            const std::function<bool(const BlockRecords&)>& take) {
+  BlockLook look;
+  BlockRecords records;
+  std::uint64_t number = 0, shown = 0;
+  look.all_read = std::min<std::uint64_t>(arena.block_cnt, most_blocks) <= most;
+  look.read_cnt = each_block(memory, root, arena, {0, sizeof(Head)}, most, [&](std::uint64_t block, const unsigned char* part) {
+    const std::uint64_t index = number++;
+    Head head;
+    std::memcpy(&head, part, sizeof head);
+    if (head.incarnation != arena.incarnation || head.written == head.handed) return true;
+    const auto known = taken_.find(index);
+    if (known != taken_.end() && known->second == head.written) return true;
+    if (shown == WP_BLOCKS_MAX) {
+      look.all_taken = false;
+      look.left += std::min<std::uint64_t>(head.written - head.handed, WP_RING_RECORDS);
+      return true;
+    }
+    records.block = block;
+    if (!read_records(memory, arena, head.written, records)) return true;  // its thread has handed them over meanwhile
+    shown++;
+    if (!take(records)) {
+      look.all_taken = false;
+    } else {
+      if (taken_.size() >= 2 * WP_BLOCKS_MAX) taken_.clear();
+      taken_[index] = head.written;
+    }
+    return true;
+  });
+  return look;
+}
+
+}  // namespace waitprobe

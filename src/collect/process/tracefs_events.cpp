@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: MIT
+#include "src/collect/process/tracefs_events.h"
+
+#include <sys/stat.h>
+
+#include <cctype>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <sstream>
+
+#include "src/collect/process/copies.h"
+
+namespace waitprobe {
+namespace {
+
+struct ArgumentName {
+  const char* name;
+  const char* type;
+};
+constexpr ArgumentName key = {"key", "ustring"}, timestamp = {"timestamp_ns", "u64"}, duration = {"duration_ns", "u64"},
+                       wait_id = {"wait_id", "u64"};
+
+// Of one of wait_probes.
+std::vector<ArgumentName> arguments_of(const std::string& probe) {
+  if (probe == "wait_start") return {key, timestamp, wait_id};
+  return {key, timestamp, duration, wait_id};
+}
+
+// tracefs parts a line at blanks, and takes what follows a # for a comment.
+bool is_takable(const std::string& path) { return path.find_first_of(" \t\n\v\f\r#") == std::string::npos; }
+
+bool leads_to(const std::string& path, const FileId& file) {
+  struct stat status;
+  return stat(path.c_str(), &status) == 0 && status.st_dev == file.device && status.st_ino == file.inode;
+}
+
+// Errors: the argument is in no register.
+Result<TracefsEvent> event_of(const UsdtSite& site, const std::string& path) {
+  TracefsEvent event{site.name, path, site.offset, site.semaphore_offset, {}};
+  std::istringstream arguments(site.arguments);
+  for (const ArgumentName& name : arguments_of(site.name)) {
+    std::string argument;
+    arguments >> argument;
+    const std::string where = register_of(argument);
+    if (where.empty()) {
+      return Error{"define an event for", site.name + " of " + path, "an argument is in no register: " + site.arguments,
+                   "link the program with the libwaitprobe of this version"};
+    }
+    event.fields.push_back({name.name, name.type == key.type ? "+0(" + where + ")" : where, name.type});
+  }
+  return event;
+}
+
+Result<void> add_events(const ProbeFile& probes, const std::string& path, std::vector<TracefsEvent>& to) {
+  for (const char* name : wait_probes) {
+    const UsdtSite* site = probes.find(name);
+    if (site == nullptr || site->semaphore_offset == 0) continue;
+    auto event = event_of(*site, path);
+    if (!event) return event.error();
+    to.push_back(std::move(*event));
+  }
+  return {};
+}
+
+// The path of a copy's file, or where that has gone or is in a container, one below /proc that leads to it.
+Result<std::string> path_of(const Copy& copy) {
+  if (is_takable(copy.path) && leads_to(copy.path, copy.probes->on_disk)) return copy.path;
+  const auto mappings = file_mappings(copy.pid);
+  if (mappings) {
+    for (const Mapping& mapping : *mappings) {
+      if (mapping.file != copy.file) continue;
+      for (const std::string& way : ways_to_open(copy.pid, mapping)) {
+        if (is_takable(way) && leads_to(way, copy.probes->on_disk)) return way;
+      }
+    }
+  }
+  return Error{"find a path to", copy.path + " of " + describe_process(copy.pid),
+               "it has gone from where it was, and cannot be opened through the process",
+               "run it as root (sudo waitprobe ...)"};
+}
+
+Result<TracefsEvents> events_of_file(const std::string& file) {
+  const auto opened = open_probe_file(file);
+  if (!opened) return opened.error();
+  // Where the links lead; below /proc/PID/root they seem to lead elsewhere, and the path as it stands is what can be followed.
+  std::error_code failed;
+  std::string path = std::filesystem::canonical(file, failed);
+  if (failed || !leads_to(path, opened->probes.on_disk)) path = std::filesystem::absolute(file, failed);
+  if (!leads_to(path, opened->probes.on_disk)) {
+    return Error{"find a path to", file, "it leads to another file by now", "try it again"};
+  }
+  if (!is_takable(path)) {
+    return Error{"define events for", path, "tracefs takes no path with a blank or # in it",
+                 "give the file another name (ln), or name a process that runs it: -p PID"};
+  }
+  TracefsEvents found;
+  if (auto added = add_events(opened->probes, path, found.events); !added) return added.error();
+  return found;
+}
+
+}  // namespace
+
+std::string register_of(const std::string& argument) {
+  const std::size_t at = argument.find('@');
+  if (at == std::string::npos || (argument.substr(0, at) != "8" && argument.substr(0, at) != "-8")) return "";
+  std::string name = argument.substr(at + 1);
+  for (const char c : name) {
+    if (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '%') return "";
+  }
+#if defined(__x86_64__)
+  // %rdi and %r8; the kernel drops the r of those that are named by letters.
+  if (!name.starts_with("%r") || name.size() < 3) return "";
+  const bool is_numbered = std::isdigit(static_cast<unsigned char>(name[2])) != 0;
+  return is_numbered ? name : "%" + name.substr(2);
+#else
+  if (!name.starts_with('x') || name.size() < 2) return "";
+  return "%" + name;
+#endif
+}
+
+Result<TracefsEvents> tracefs_events(const TargetChoice& targets) {
+  if (!targets.file.empty()) return events_of_file(targets.file);
+  const auto copies = CopyFinder().find_all(targets.pids);
+  if (!copies) return copies.error();
+  TracefsEvents found;
+  std::map<FileId, std::optional<Error>> files;  // why there are no events of one yet
+  for (const Copy& copy : copies->copies) {
+    const auto [file, is_new] = files.try_emplace(copy.probes->on_disk);
+    if (!is_new && !file->second) continue;
+    const bool is_traceable = copy.probes->notes == Notes::whole;
+    const auto path = is_traceable ? path_of(copy) : untraceable_error(*copy.probes, copy.path);
+    if (!path) {
+      // With -a processes come and go, and another one may show the same file.
+      if (!targets.all) return path.error();
+      file->second = path.error();
+      continue;
+    }
+    file->second.reset();
+    if (auto added = add_events(*copy.probes, *path, found.events); !added) return added.error();
+  }
+  for (const auto& [file, error] : files) {
+    if (error) found.left_out.push_back(*error);
+  }
+  return found;
+}
+
+}  // namespace waitprobe

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+#include "src/collect/stuck/arming.h"
+
+#include <linux/perf_event.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+
+#include "src/collect/process/foreign_uprobes.h"
+
+namespace waitprobe {
+namespace {
+
+constexpr unsigned semaphore_shift = 32;  // of the semaphore's offset in the event's config, as its format folder says
+
+}  // namespace
+
+void Arming::arm(const Copy& copy) {
+  const auto [entry, is_new] = events_.try_emplace(copy.probes->on_disk);
+  if (!is_new) return;
+  auto event = open_event(copy);
+  if (event) {
+    entry->second = std::move(*event);
+  } else {
+    warnings_.push_back(event.error());
+  }
+}
+
+Result<FileDescriptor> Arming::open_event(const Copy& copy) {
+  const std::string what = "listen to probe waitprobe:wait_block of";
+  const auto type = read_proc_file("/sys/bus/event_source/devices/uprobe/type");
+  if (copy.probes->notes != Notes::whole) return untraceable_error(*copy.probes, copy.path);
+  const UsdtSite* site = copy.probes->find("wait_block");
+  if (!type) return Error{what, copy.path, "this kernel has no uprobes", ""};
+  if (site == nullptr)
+    return Error{what, copy.path, "the file does not have it", "it was built with another version of waitprobe"};
+  if (auto safe = before_->check(*copy.probes, copy.path, warnings_); !safe) return safe.error();
+  const FileDescriptor file = CopyFinder::open_copy(copy);
+  if (!file.ok())
+    return Error{"open", copy.path + " of " + describe_process(copy.pid), "it ended meanwhile, or the right to is missing", ""};
+  const std::string path = "/proc/self/fd/" + std::to_string(file.get());
+  perf_event_attr attributes = {};
+  attributes.size = sizeof attributes;
+  attributes.type = static_cast<__u32>(std::atoi(type->c_str()));
+  attributes.config = site->semaphore_offset << semaphore_shift;
+  attributes.uprobe_path = reinterpret_cast<__u64>(path.c_str());
+  attributes.probe_offset = site->offset;
+  // All processes, by way of any one CPU; the event itself is of no interest.
+  FileDescriptor event(static_cast<int>(syscall(SYS_perf_event_open, &attributes, -1, 0, -1, PERF_FLAG_FD_CLOEXEC)));
+  if (event.ok()) return event;
+  const int why = errno;
+  Error error{what, copy.path, errno_text(why), why == EPERM || why == EACCES ? "run it as root (sudo waitprobe ...)" : ""};
+  if (why == EINVAL) explain_foreign_uprobe(path, *site, error);
+  return error;
+}
+
+}  // namespace waitprobe

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+#include <algorithm>
+#include <optional>
+
+#include "src/collect/machine/clock.h"
+#include "src/collect/stuck/core_file.h"
+#include "src/collect/stacks/stopped_thread.h"
+
+namespace waitprobe {
+namespace {
+
+// What is found first, and described when it is known when the dump was made.
+struct Found {
+  OpenSlot slot;
+  CounterName name;
+};
+
+constexpr std::uint64_t slack_ns = 1'000'000'000;
+constexpr std::uint64_t same_clock = 0;  // a dump does not tell the time namespace of its process
+
+// When the dump was made, in nanoseconds of this machine's CLOCK_MONOTONIC: when the file was last written, unless that was
+// before this machine was started, or before a wait in it began. Nothing when it is not known.
+std::optional<std::uint64_t> made_ns(const CoreFile& core, const std::vector<Found>& all, const SlotClock& clock) {
+  const std::uint64_t now = now_ns(), now_unix_ns = clock_ns(CLOCK_REALTIME);
+  const std::uint64_t ago_ns = now_unix_ns > core.modified_unix_ns() ? now_unix_ns - core.modified_unix_ns() : 0;
+  if (ago_ns >= now) return std::nullopt;
+  const std::uint64_t made = now - ago_ns;
+  for (const Found& found : all) {
+    const auto start_ns = clock.start_ns(found.slot, same_clock);
+    if (!start_ns || *start_ns > made + slack_ns) return std::nullopt;
+  }
+  return made;
+}
+
+// The greater the older, whatever the clock was.
+std::uint64_t order_of(const OpenSlot& slot) { return UINT64_MAX - slot.start; }
+
+OpenWait describe(const CoreFile& core, const Found& found, std::optional<std::uint64_t> age_ns, const StuckOptions& options) {
+  OpenWait wait;
+  wait.pid = core.pid();
+  wait.comm = core.comm();
+  wait.key = found.name.key;
+  wait.key_len = found.name.key_len;
+  wait.age_ns = age_ns;
+  wait.order = order_of(found.slot);
+  wait.wait_id = found.slot.wait_id;
+  wait.lasting = lasting_of(wait.key, options);
+  return wait;
+}
+
+std::vector<Found> find_waits(const CoreFile& core, const std::vector<std::uint64_t>& roots, const StuckOptions& options,
+                              OpenWaits& to) {
+  std::vector<Found> all;
+  bool is_tracked = true, are_all = true;
+  for (const std::uint64_t address : roots) {
+    const auto root = read_root(core, address);
+    if (!root) continue;
+    is_tracked &= root->armed.self != 0;
+    const auto arena = read_arena(core, *root);
+    if (!arena) continue;
+    const OpenSlots open = read_open_slots(core, *root, *arena);
+    are_all &= open.are_all;
+    for (const OpenSlot& slot : open.slots) {
+      auto name = read_counter(core, slot.counter);
+      if (name && is_wanted(name->key, options)) all.push_back({slot, std::move(*name)});
+    }
+  }
+  if (!is_tracked) to.untracked.push_back({core.pid(), core.comm()});
+  if (!are_all) to.crowded.push_back({core.pid(), core.comm()});
+  return all;
+}
+
+void add_stack(const CoreFile& core, Symbolizer& symbolizer, OpenWait& wait) {
+  const auto& threads = core.threads();
+  const auto thread = std::find_if(threads.begin(), threads.end(), [&](const auto& one) { return one.tid == wait.tid; });
+  if (thread == threads.end()) {
+    wait.no_stack_reason = "its thread has ended";
+    return;
+  }
+  StackSample sample;
+  sample.registers = thread->registers;
+  sample.stack_address = stack_pointer(sample.registers);
+  sample.stack = read_stack(core, sample.stack_address);
+  wait.stack = symbolizer.stack_of(core.pid(), sample);
+}
+
+}  // namespace
+
+Result<OpenWaits> read_open_waits(const std::string& core_path, const StuckOptions& options) {
+  const auto core = CoreFile::open(core_path);
+  if (!core) return core.error();
+  const auto roots = core->find_roots();
+  if (roots.empty()) {
+    return Error{"find probes in", core_path, "none of the files that were mapped carries those of waitprobe",
+                 "link the program with libwaitprobe and put guards around its waits"};
+  }
+  OpenWaits to;
+  to.core_file = core_path;
+  to.older_ns = options.older_ns;
+  to.time_unix_ns = core->modified_unix_ns();
+  const auto all = find_waits(*core, roots, options, to);
+  const SlotClock clock = SlotClock::measure();
+  const auto made = made_ns(*core, all, clock);
+  to.ages_are_known = made.has_value();
+  for (const Found& found : all) {
+    std::optional<std::uint64_t> age_ns;
+    if (made) age_ns = *made - std::min(*made, clock.start_ns(found.slot, same_clock).value_or(*made));
+    if (age_ns && *age_ns < options.older_ns) {
+      to.younger_cnt++;
+      continue;
+    }
+    OpenWait wait = describe(*core, found, age_ns, options);
+    const auto owns = [&](const CoreFile::Thread& thread) { return thread.tid == found.slot.owner_tid; };
+    if (std::any_of(core->threads().begin(), core->threads().end(), owns)) wait.tid = found.slot.owner_tid;
+    to.waits.push_back(std::move(wait));
+  }
+  std::stable_sort(to.waits.begin(), to.waits.end(), [](const OpenWait& a, const OpenWait& b) { return a.order > b.order; });
+  if (!options.stacks) return to;
+  Symbolizer symbolizer;
+  symbolizer.learn(core->pid(), core->mappings(), [&](const Mapping& mapping) { return core->open_mapped(mapping); });
+  each_stuck_thread(to, [&](OpenWait& wait) { add_stack(*core, symbolizer, wait); });
+  return to;
+}
+
+}  // namespace waitprobe

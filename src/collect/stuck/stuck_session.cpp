@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: MIT
+#include "src/collect/stuck/stuck_session.h"
+
+#include <algorithm>
+#include <future>
+#include <set>
+#include <system_error>
+
+#include "src/collect/machine/clock.h"
+#include "src/collect/process/environment.h"
+#include "src/collect/process/process_memory.h"
+#include "src/collect/stacks/stopped_thread.h"
+#include "src/collect/process/thread_info.h"
+#include "src/collect/process/time_namespace.h"
+#include "src/model/key_patterns.h"
+
+namespace waitprobe {
+namespace {
+
+// A wait that began within this time after its thread did is as old as it; the kernel tells when threads began in ticks of 10
+// ms.
+constexpr std::uint64_t as_old_ns = 50'000'000;
+
+// Of moments that offsets were taken from: one before our clock began is as large a number as there is.
+bool is_before(std::uint64_t one, std::uint64_t other) { return static_cast<std::int64_t>(one - other) < 0; }
+
+}  // namespace
+
+bool is_wanted(const std::string& key, const StuckOptions& options) {
+  return options.key_globs.empty() || matches_any(key, options.key_globs);
+}
+
+Lasting lasting_of(const std::string& key, const StuckOptions& options) {
+  return matches_any(key, options.ignore_globs) ? Lasting::ignored : Lasting::no;
+}
+
+void each_stuck_thread(OpenWaits& found, const std::function<void(OpenWait& oldest)>& add_stack) {
+  std::set<std::uint32_t> threads;
+  for (OpenWait& wait : found.waits) {
+    if (wait.lasting != Lasting::no) continue;
+    if (wait.tid != 0 && !threads.insert(wait.tid).second) {
+      wait.no_stack_reason = "that of this thread stands above";
+    } else {
+      add_stack(wait);
+    }
+  }
+}
+
+Result<StuckSession> StuckSession::open(const TargetChoice& choice, const StuckOptions& options) {
+  StuckSession session(choice, options);
+  if (choice.file.empty()) return session;
+  const auto file = open_carrier(choice.file);
+  if (!file) return file.error();
+  session.only_file_ = file->probes.on_disk;
+  return session;
+}
+
+std::vector<StuckSession::Found> StuckSession::find_slots(const std::vector<Copy>& copies, Arming* arming,
+                                                          OpenWaits& to) const {
+  std::vector<Found> found;
+  std::set<std::uint32_t> untracked, unreadable, crowded, other_abi;
+  for (const Copy& copy : copies) {
+    const ProcessMemory memory(copy.pid);
+    const auto root = read_root(memory, copy.root_address);
+    if (!root) {
+      std::uint64_t magic = 0;
+      const bool is_readable = memory.read(copy.root_address + offsetof(wp_root, magic), &magic, sizeof magic);
+      if (is_still_there(copy)) (is_readable ? other_abi : unreadable).insert(copy.pid);
+      continue;
+    }
+    if (root->armed.self == 0) {
+      untracked.insert(copy.pid);
+      if (arming != nullptr) arming->arm(copy);
+    }
+    const auto arena = read_arena(memory, *root);
+    if (!arena) continue;
+    const OpenSlots open = read_open_slots(memory, *root, *arena);
+    for (const OpenSlot& slot : open.slots) found.push_back({&copy, slot});
+    if (!open.are_all) crowded.insert(copy.pid);
+  }
+  for (const std::uint32_t pid : untracked) to.untracked.push_back({pid, comm_of(pid)});
+  for (const std::uint32_t pid : crowded) to.crowded.push_back({pid, comm_of(pid)});
+  to.unseen.process_cnt += static_cast<std::uint32_t>(unreadable.size());
+  for (const std::uint32_t pid : other_abi) to.other_abi.push_back({pid, comm_of(pid)});
+  return found;
+}
+
+// The process that a copy is in, looked up once.
+StuckSession::Process& StuckSession::process_of(std::uint32_t pid, Processes& processes) {
+  const auto [entry, is_new] = processes.try_emplace(pid);
+  if (is_new) entry->second = {comm_of(pid), threads_of(pid), {}, monotonic_ahead_of_ours(pid)};
+  return entry->second;
+}
+
+// Nothing when its key cannot be read, or is not wanted.
+std::optional<OpenWait> StuckSession::describe(const Found& found, std::optional<std::uint64_t> age_ns,
+                                               Process& process) const {
+  const ProcessMemory memory(found.copy->pid);
+  const auto name = read_counter(memory, found.slot.counter);
+  if (!name || !is_wanted(name->key, options_)) return std::nullopt;
+  OpenWait wait;
+  wait.pid = found.copy->pid;
+  wait.comm = process.comm;
+  wait.key = name->key;
+  wait.key_len = name->key_len;
+  wait.age_ns = age_ns;
+  wait.order = age_ns.value_or(0);
+  wait.wait_id = found.slot.wait_id;
+  wait.lasting = lasting_of(wait.key, options_);
+  const auto thread = process.threads.find(found.slot.owner_tid);
+  if (thread != process.threads.end()) {
+    wait.tid = thread->second;
+    ask_kernel(wait, process);
+  }
+  return wait;
+}
+
+// What the kernel says of a thread of the process, asked once.
+void StuckSession::ask_kernel(OpenWait& wait, Process& process) {
+  const auto [entry, is_new] = process.infos.try_emplace(wait.tid);
+  if (is_new) entry->second = thread_info(wait.pid, wait.tid);
+  const auto& info = entry->second;
+  if (!info) {
+    wait.tid = 0;
+    return;
+  }
+  wait.thread = info->name;
+  wait.state = info->state;
+  wait.wchan = info->wchan;
+  wait.system_call = info->system_call;
+  // Both as seen from our own time namespace.
+  const std::uint64_t thread_age_ns = clock_ns(CLOCK_BOOTTIME) - info->start_ticks * WP_CLOCK_TICK_NS;
+  if (wait.lasting == Lasting::no && wait.age_ns && *wait.age_ns + as_old_ns >= thread_age_ns) wait.lasting = Lasting::thread;
+}
+
+void StuckSession::add_stack(OpenWait& wait, OpenWaits& to) {
+  if (wait.tid == 0) {
+    wait.no_stack_reason = "its thread has ended";
+    return;
+  }
+  const auto thread = stop_and_sample(ProcessMemory(wait.pid), wait.tid);
+  if (!thread) {
+    wait.no_stack_reason = thread.error().why;
+    return;
+  }
+  to.stopped_cnt++;
+  to.stopped_ns = std::max(to.stopped_ns, thread->stopped_ns);
+  wait.stack = symbolizer_.stack_of(wait.pid, thread->sample);
+}
+
+// Whoever has not stopped by the time that we gave it is let go when the thread that wanted it to ends, and not before: so that
+// thread is one of its own, and without it nobody is stopped.
+void StuckSession::add_stacks(OpenWaits& to) {
+  std::future<void> done;
+  try {
+    done = std::async(std::launch::async, [&] { stop_and_add_stacks(to); });
+  } catch (const std::system_error& error) {
+    const std::string why = "no thread can be started to take it: " + errno_text(error.code().value());
+    each_stuck_thread(to, [&](OpenWait& wait) { wait.no_stack_reason = why; });
+    return;
+  }
+  done.get();
+}
+
+void StuckSession::stop_and_add_stacks(OpenWaits& to) {
+  std::set<std::uint32_t> looked_at;
+  each_stuck_thread(to, [&](OpenWait& wait) {
+    if (looked_at.insert(wait.pid).second) symbolizer_.look_at(wait.pid);
+    add_stack(wait, to);
+  });
+}
+
+void StuckSession::add_groups(const std::vector<Copy>& copies, OpenWaits& to) const {
+  if (options_.group_by.empty()) return;
+  to.group_by = options_.group_by;
+  std::map<std::uint32_t, std::optional<std::string>> groups;
+  for (const Copy& copy : copies) {
+    const auto [entry, is_new] = groups.try_emplace(copy.pid);
+    if (is_new) entry->second = Environment(copy.pid).value_of(options_.group_by);
+  }
+  std::map<std::string, std::vector<OpenWaits::Process>> without;
+  for (const auto& [pid, group] : groups) {
+    if (group) without[*group].push_back({pid, comm_of(pid)});
+  }
+  for (OpenWait& wait : to.waits) {
+    wait.group = groups[wait.pid];
+    if (wait.group && wait.lasting == Lasting::no) without.erase(*wait.group);
+  }
+  for (auto& [group, processes] : without) to.groups_without.push_back({group, std::move(processes)});
+}
+
+Result<OpenWaits> StuckSession::look(Arming* arming) {
+  OpenWaits to;
+  to.older_ns = options_.older_ns;
+  auto found = finder_.find_all(choice_.pids);
+  if (!found) return found.error();
+  finder_.forget_unseen();
+  to.unseen = found->unseen;
+  to.has_pytorch = finder_.has_seen_pytorch();
+  if (only_file_) std::erase_if(found->copies, [&](const Copy& copy) { return copy.probes->on_disk != *only_file_; });
+  const auto all = find_slots(found->copies, arming, to);
+  const SlotClock clock = SlotClock::measure();
+  const std::uint64_t now = now_ns();
+  to.time_unix_ns = clock_ns(CLOCK_REALTIME);
+
+  Processes processes;
+  for (const Found& one : all) {
+    Process& process = process_of(one.copy->pid, processes);
+    const auto start_ns = clock.start_ns(one.slot, process.ahead_ns);
+    std::optional<std::uint64_t> age_ns;
+    if (start_ns) age_ns = is_before(*start_ns, now) ? now - *start_ns : 0;
+    if (age_ns && *age_ns < options_.older_ns) {
+      to.younger_cnt++;
+    } else if (auto wait = describe(one, age_ns, process)) {
+      to.waits.push_back(std::move(*wait));
+    }
+  }
+  std::stable_sort(to.waits.begin(), to.waits.end(), [](const OpenWait& a, const OpenWait& b) { return a.order > b.order; });
+  add_groups(found->copies, to);
+  if (options_.stacks) add_stacks(to);
+  return to;
+}
+
+}  // namespace waitprobe

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+//
+// What is waited for right now, read from the memory of living processes. Needs no BPF, and stops nobody unless stacks are
+// wanted.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "src/collect/stuck/arming.h"
+#include "src/collect/process/copies.h"
+#include "src/collect/process/open_slots.h"
+#include "src/collect/stacks/symbolizer.h"
+#include "src/collect/process/target_choice.h"
+#include "src/collect/process/thread_info.h"
+#include "src/model/open_wait.h"
+#include "src/model/result.h"
+
+namespace waitprobe {
+
+struct StuckOptions {
+  std::uint64_t older_ns = 1'000'000'000;
+  std::vector<std::string> key_globs;     // only these keys; empty: all
+  std::vector<std::string> ignore_globs;  // keys that are meant to last
+  bool stacks = false;
+  std::string group_by;  // an environment variable; empty: no groups
+};
+
+// Whether a wait of this key is to be shown, and if it is meant to last.
+bool is_wanted(const std::string& key, const StuckOptions& options);
+Lasting lasting_of(const std::string& key, const StuckOptions& options);
+
+// Calls add_stack(wait) for the oldest stuck wait of each thread, and for those whose thread has ended; the others are told
+// that theirs stands above.
+void each_stuck_thread(OpenWaits& found, const std::function<void(OpenWait& oldest)>& add_stack);
+
+// Threads: one at a time.
+class StuckSession {
+ public:
+  // Errors: the file that was chosen carries no probes. REQUIRES: the choice is no command.
+  static Result<StuckSession> open(const TargetChoice& choice, const StuckOptions& options);
+
+  // With an arming, what is looked at and does not track its own waits is armed. Errors: as CopyFinder::find_all().
+  Result<OpenWaits> look(Arming* arming);
+
+ private:
+  // A wait and where it is.
+  struct Found {
+    const Copy* copy;
+    OpenSlot slot;
+  };
+
+  struct Process {
+    std::string comm;
+    std::map<std::uint32_t, std::uint32_t> threads;            // as it calls them, and as we do
+    std::map<std::uint32_t, std::optional<ThreadInfo>> infos;  // by our numbers
+    std::optional<std::uint64_t> ahead_ns;                     // of its CLOCK_MONOTONIC from ours, where that is known
+  };
+  using Processes = std::map<std::uint32_t, Process>;
+
+  StuckSession(TargetChoice choice, StuckOptions options) : choice_(std::move(choice)), options_(std::move(options)) {}
+
+  std::vector<Found> find_slots(const std::vector<Copy>& copies, Arming* arming, OpenWaits& to) const;
+  static Process& process_of(std::uint32_t pid, Processes& processes);
+  std::optional<OpenWait> describe(const Found& found, std::optional<std::uint64_t> age_ns, Process& process) const;
+  static void ask_kernel(OpenWait& wait, Process& process);
+  void add_groups(const std::vector<Copy>& copies, OpenWaits& to) const;
+  void add_stack(OpenWait& wait, OpenWaits& to);
+  void add_stacks(OpenWaits& to);
+  void stop_and_add_stacks(OpenWaits& to);
+
+  TargetChoice choice_;
+  StuckOptions options_;
+  std::optional<FileId> only_file_;  // of -f
+  CopyFinder finder_;
+  Symbolizer symbolizer_;
+};
+
+}  // namespace waitprobe

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+#include "src/collect/trace/attachments.h"
+
+#include <bpf/libbpf.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <exception>
+#include <thread>
+
+#include "src/collect/machine/clock.h"
+#include "src/collect/process/foreign_uprobes.h"
+
+namespace waitprobe {
+namespace {
+
+constexpr std::size_t most_closing = 64;  // threads at once
+
+// libbpf and the kernel open the file themselves, by a path. The one people know, so that it shows in other tools, if it still
+// leads to this file; else the one of the descriptor.
+std::string path_to(const FileDescriptor& file, const std::string& known_as) {
+  struct stat is, would_be;
+  // Not a bare name, which libbpf would look for in PATH.
+  const bool same = known_as.starts_with('/') && fstat(file.get(), &is) == 0 && stat(known_as.c_str(), &would_be) == 0 &&
+                    is.st_dev == would_be.st_dev && is.st_ino == would_be.st_ino;
+  return same ? known_as : "/proc/self/fd/" + std::to_string(file.get());
+}
+
+}  // namespace
+
+void Attachments::Destroy::operator()(bpf_link* link) const { bpf_link__destroy(link); }
+
+Result<void> Attachments::attach(const Copy& copy) {
+  if (has(*copy.probes)) return {};
+  const FileDescriptor file = CopyFinder::open_copy(copy);
+  if (file.ok()) return attach(*copy.probes, file, copy.path);
+  return Error{"open", copy.path + " of " + describe_process(copy.pid),
+               "it ended or unmapped the file meanwhile, or the right to is missing", ""};
+}
+
+Result<void> Attachments::attach(const ProbeFile& file, const FileDescriptor& opened, const std::string& shown_as) {
+  if (has(file)) return {};
+  const std::string path = path_to(opened, shown_as);
+  std::vector<Link> links;
+  for (const auto& program : programs_) {
+    auto link = attach(program, file, path, shown_as);
+    if (!link) return link.error();
+    links.push_back(std::move(*link));
+  }
+  links_[file.on_disk] = {std::move(links), now_ns()};
+  return {};
+}
+
+std::uint64_t Attachments::since_ns(const ProbeFile& file) const {
+  const auto found = links_.find(file.on_disk);
+  return found != links_.end() ? found->second.since_ns : UINT64_MAX;
+}
+
+Result<Attachments::Link> Attachments::attach(const ProbeProgram& program, const ProbeFile& file, const std::string& path,
+                                              const std::string& shown_as) {
+  const std::string what = "attach to probe waitprobe:" + std::string(program.probe) + " of";
+  const UsdtSite* site = file.find(program.probe);
+  if (site == nullptr)
+    return Error{what, shown_as, "the file does not have it", "it was built with another version of waitprobe"};
+  bpf_link* link = bpf_program__attach_usdt(program.program, -1, path.c_str(), "waitprobe", program.probe, nullptr);
+  if (link == nullptr) {
+    const int why = errno;
+    Error error{what, shown_as, errno_text(why), ""};
+    if (why == EINVAL) explain_foreign_uprobe(path, *site, error);
+    return error;
+  }
+  return Link(link);
+}
+
+// To close a link is to wait until no CPU runs its program any more: many waits together take hardly longer than one. Where a
+// limit allows no more threads (pids.max, ulimit -u, ulimit -v), one after the other has to do.
+void Attachments::detach() {
+  std::vector<std::jthread> closing;
+  for (auto& [file, attached] : links_) {
+    for (Link& link : attached.links) {
+      if (closing.size() == most_closing) closing.clear();
+      try {
+        closing.emplace_back([&link] { link.reset(); });
+      } catch (const std::exception&) {
+        link.reset();
+      }
+    }
+  }
+  closing.clear();
+  links_.clear();
+}
+
+}  // namespace waitprobe

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+//
+// BPF programs, each attached to its probe of many files. A file is attached to once, for every process that maps it now or
+// later; which of them count is decided in the kernel.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "src/collect/process/copies.h"
+#include "src/model/result.h"
+
+struct bpf_link;
+struct bpf_program;
+
+namespace waitprobe {
+
+// A loaded BPF program, and the name of the probe that it belongs on.
+struct ProbeProgram {
+  const bpf_program* program;
+  const char* probe;
+};
+
+// Threads: one at a time. Lifetime: the programs must outlive it.
+class Attachments {
+ public:
+  explicit Attachments(std::vector<ProbeProgram> programs) : programs_(std::move(programs)) {}
+
+  bool has(const ProbeFile& file) const { return links_.contains(file.on_disk); }
+  // Since when (nanoseconds of CLOCK_MONOTONIC); UINT64_MAX: it has not.
+  std::uint64_t since_ns(const ProbeFile& file) const;
+
+  // Attaches to the file of a copy, unless that is done. Errors: the process has ended, a foreign uprobe is in the way, the
+  // kernel refuses.
+  Result<void> attach(const Copy& copy);
+
+  // Attaches to an open file. `known_as` is its path, for people and other tools.
+  Result<void> attach(const ProbeFile& file, const FileDescriptor& opened, const std::string& known_as);
+
+  // Takes about 100 ms a file. On return no hit of a probe is under way.
+  void detach();
+
+ private:
+  struct Destroy {
+    void operator()(bpf_link* link) const;
+  };
+
+  using Link = std::unique_ptr<bpf_link, Destroy>;
+
+  Result<Link> attach(const ProbeProgram& program, const ProbeFile& file, const std::string& path, const std::string& shown_as);
+
+  std::vector<ProbeProgram> programs_;
+  struct Attached {
+    std::vector<Link> links;  // one for each program
+    std::uint64_t since_ns = 0;
+  };
+  std::map<FileId, Attached> links_;  // by ProbeFile::on_disk
+};
+
+}  // namespace waitprobe

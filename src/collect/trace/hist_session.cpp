@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT
+#include "src/collect/trace/hist_session.h"
+
+#include <cerrno>
+#include <ctime>
+
+#include "src/collect/machine/clock.h"
+
+namespace waitprobe {
+namespace {
+
+// How far ahead the moments lie from which on, and up to which, waits count.
+constexpr std::uint64_t ahead_ns = 200'000;
+// How long, at the end, threads are waited for that stand between writing a full ring and handing it over.
+constexpr std::uint64_t patience_ns = 200'000'000;
+// Closer readings of the two clocks say too little about their rates.
+constexpr std::uint64_t rate_distance_ns = 100'000'000;
+
+void sleep_until(std::uint64_t ns) {
+  const timespec until = {static_cast<time_t>(ns / 1'000'000'000U), static_cast<long>(ns % 1'000'000'000U)};
+  while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, nullptr) == EINTR) {
+  }
+}
+
+}  // namespace
+
+HistSession::HistSession(HistProgram program, Transport transport)
+    : program_(std::move(program)), copies_(program_, transport == Transport::batches) {}
+
+Result<std::unique_ptr<HistSession>> HistSession::open(const TargetChoice& choice, Transport transport, int stop_signals,
+                                                       const std::string& group_by) {
+  if (auto checked = TargetSession::check(choice); !checked) return checked.error();
+  const ClockPair clocks = read_clocks();
+  auto program = HistProgram::load(config_of(choice), transport);
+  if (!program) return program.error();
+  std::unique_ptr<HistSession> session(new HistSession(std::move(*program), transport));
+  session->clocks_ = clocks;
+  if (!group_by.empty()) session->environments_.emplace(group_by);
+  auto targets = TargetSession::open(choice, *session, stop_signals);
+  if (!targets) return targets.error();
+  session->targets_ = std::move(*targets);
+  session->begin_to_count();
+  return session;
+}
+
+void HistSession::begin_to_count() {
+  const ClockPair before = clocks_;
+  clocks_ = read_clocks();
+  rate_ = rate_between(before, clocks_).value_or(TickRate{});
+  const std::uint64_t since_ns = now_ns() + ahead_ns;
+  targets_->count_from(since_ns);
+  program_.count_from(since_ns, clocks_, rate_);
+  sleep_until(since_ns);
+}
+
+// Measures the rate of the cycle counter again, over the time since it was measured last.
+void HistSession::check_rate() {
+  const ClockPair now = read_clocks();
+  if (rate_.mult == 0 || now.ns - clocks_.ns < rate_distance_ns) return;
+  const auto rate = rate_between(clocks_, now, rate_.shift);
+  clocks_ = now;
+  if (!rate) return;
+  if (!rates_agree(*rate, rate_) && !rate_changed_) {
+    rate_changed_ = true;
+    targets_->warn({"trust", "the cycle counter",
+                    "it has changed its rate by more than 0.1 %: durations may be wrong by as much",
+                    "let the programs read the clock instead: set WAITPROBE_CLOCK=monotonic in their environment"});
+  }
+  rate_ = *rate;
+  program_.set_rate(rate_);
+}
+
+void HistSession::on_copy(const Copy& copy, bool is_new) {
+  copies_.add(copy, is_new);
+  if (environments_) environments_->add(copy.pid, is_new, now_ns());
+}
+
+bool HistSession::serve() {
+  copies_.make_room();
+  if (environments_) {
+    environments_->look(now_ns());
+    if (environments_->is_crowded()) environments_->forget_all_but(program_.series());
+  }
+  return false;
+}
+
+// Everything that has stopped before this moment is on its way, or in the memory of its process.
+void HistSession::bring_all() {
+  const std::uint64_t deadline_ns = now_ns() + patience_ns;
+  while (!copies_.look()) {
+    if (now_ns() >= deadline_ns) {
+      copies_.look(true);
+      return;
+    }
+    sleep_until(now_ns() + 1'000'000);
+  }
+}
+
+void HistSession::detach() {
+  if (environments_) environments_->look_at_all();
+  targets_->verify();
+  const std::uint64_t until_ns = now_ns() + ahead_ns;
+  program_.count_until(until_ns, read_clocks(), rate_);
+  sleep_until(until_ns);
+  targets_->stop_counting();
+  bring_all();
+  targets_->detach();
+  copies_.look();  // what those who died meanwhile have lost
+  doubt_crowded();
+}
+
+void HistSession::doubt_crowded() {
+  for (const auto& [pid, comm] : copies_.crowded_processes()) {
+    targets_->doubt({pid, comm, "", unverified::too_many_blocks.name});
+  }
+}
+
+Snapshot HistSession::snapshot() {
+  if (targets_->ended_ns() == 0) {
+    check_rate();
+    copies_.look();
+    doubt_crowded();
+    targets_->verify();
+  }
+  Snapshot snapshot;
+  const std::uint64_t ago_ns = targets_->ended_ns() != 0 ? now_ns() - targets_->ended_ns() : 0;
+  snapshot.time_unix_ns = clock_ns(CLOCK_REALTIME) - ago_ns;
+  snapshot.elapsed_ns = targets_->elapsed_ns();
+  snapshot.series = program_.series();
+  if (environments_) {
+    snapshot.group_by = environments_->variable();
+    for (Series& s : snapshot.series) s.group = environments_->value_of(s);
+  }
+  snapshot.losses = program_.losses();
+  copies_.add_to(snapshot);
+  snapshot.caveats = targets_->caveats();
+  snapshot.has_pytorch = targets_->has_pytorch();
+  return snapshot;
+}
+
+}  // namespace waitprobe

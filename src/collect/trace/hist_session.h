@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+//
+// From a choice of targets to snapshots of their waits.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "src/collect/process/environment.h"
+#include "src/collect/trace/hist_program.h"
+#include "src/collect/trace/target_session.h"
+#include "src/collect/machine/tick_rate.h"
+#include "src/collect/trace/traced_copies.h"
+#include "src/model/result.h"
+#include "src/model/snapshot.h"
+
+namespace waitprobe {
+
+// Lifetime: destroying it detaches. Threads: one at a time.
+class HistSession : private Tracer {
+ public:
+  // Attaches to everything there is to attach to, and begins to count. `stop_signals` is a signalfd, or -1. The series of a
+  // process get the value of an environment variable for their group, unless `group_by` is empty. Errors: see bpf/, and the
+  // target.
+  static Result<std::unique_ptr<HistSession>> open(const TargetChoice& choice, Transport transport, int stop_signals,
+                                                   const std::string& group_by = "");
+
+  // Whom it counts; to be run.
+  TargetSession& targets() { return *targets_; }
+
+  // The totals up to now. Never smaller than those of an earlier one.
+  Snapshot snapshot();
+
+  // Ends the count: all that stopped before now is in it, and nothing else. After it, totals do not change any more, and
+  // targets() can still be run, to serve the command.
+  void detach();
+
+ private:
+  HistSession(HistProgram program, Transport transport);
+
+  std::vector<ProbeProgram> probe_programs() const override { return program_.probe_programs(); }
+  ProcessFilter& processes() override { return program_.processes(); }
+  void on_copy(const Copy& copy, bool is_new) override;
+  bool knows(std::uint64_t incarnation) const override { return copies_.knows(incarnation); }
+  std::uint64_t untold_cnt() const override { return program_.untold_cnt(); }
+  void on_lost_sight(std::uint64_t incarnation) override { copies_.forget(incarnation); }
+  std::uint64_t next_ns() const override { return environments_ ? environments_->next_ns() : UINT64_MAX; }
+  bool serve() override;
+
+  void begin_to_count();
+  void check_rate();
+  void bring_all();
+  void doubt_crowded();
+
+  HistProgram program_;
+  TracedCopies copies_;
+  std::optional<EnvironmentReader> environments_;  // where processes are put in groups
+  ClockPair clocks_;                               // when the rate was measured last
+  TickRate rate_;                                  // of the cycle counter; all zero where it may not be read
+  bool rate_changed_ = false;                      // which has been told
+  std::unique_ptr<TargetSession> targets_;         // last: it uses the others until it has gone
+};
+
+}  // namespace waitprobe

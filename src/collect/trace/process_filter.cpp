@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+#include "src/collect/trace/process_filter.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include <cerrno>
+#include <string>
+
+namespace waitprobe {
+
+void ProcessFilter::FreeRing::operator()(ring_buffer* ring) const { ring_buffer__free(ring); }
+
+wp_config config_of(const TargetChoice& choice) {
+  wp_config config = {};
+  config.filter_targets = !choice.pids.empty() || !choice.command.empty();
+  config.follow_forks = !choice.command.empty();
+  return config;
+}
+
+Result<ProcessFilter> ProcessFilter::open(const bpf_map* targets, const bpf_map* sightings, bool filters) {
+  ProcessFilter filter;
+  filter.targets_fd_ = bpf_map__fd(targets);
+  filter.filters_ = filters;
+  if (sightings == nullptr) return filter;
+  filter.sightings_.reset(ring_buffer__new(bpf_map__fd(sightings), on_sighting, filter.taker_.get(), nullptr));
+  if (filter.sightings_ == nullptr) return Error{"map", "memory of the BPF programs", errno_text(errno), ""};
+  return filter;
+}
+
+Result<void> ProcessFilter::add_target(std::uint32_t pid) {
+  const std::uint8_t yes = 1;
+  if (bpf_map_update_elem(targets_fd_, &pid, &yes, BPF_ANY) == 0) return {};
+  return Error{"count", "process " + std::to_string(pid), errno_text(errno), ""};
+}
+
+bool ProcessFilter::is_target(std::uint32_t pid) const {
+  std::uint8_t yes = 0;
+  return !filters_ || bpf_map_lookup_elem(targets_fd_, &pid, &yes) == 0;
+}
+
+std::vector<std::uint32_t> ProcessFilter::targets() const {
+  std::vector<std::uint32_t> pids;
+  std::uint32_t pid = 0;
+  for (const std::uint32_t* previous = nullptr; bpf_map_get_next_key(targets_fd_, previous, &pid) == 0;
+       previous = &pids.back()) {
+    pids.push_back(pid);
+    if (pids.size() >= WP_TARGETS_MAX) break;  // a key that was deleted meanwhile begins again
+  }
+  return pids;
+}
+
+int ProcessFilter::sightings_fd() const { return sightings_ ? ring_buffer__epoll_fd(sightings_.get()) : -1; }
+
+int ProcessFilter::on_sighting(void* taker, void* data, std::size_t size) {
+  if (size >= sizeof(wp_sighting)) (*static_cast<Taker*>(taker))(*static_cast<wp_sighting*>(data));
+  return 0;
+}
+
+void ProcessFilter::take_sightings(const std::function<void(const wp_sighting&)>& look) {
+  if (!sightings_) return;
+  *taker_ = look;
+  ring_buffer__consume(sightings_.get());
+}
+
+}  // namespace waitprobe

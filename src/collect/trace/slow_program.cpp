@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+#include "src/collect/trace/slow_program.h"
+
+#include <bpf/libbpf.h>
+
+#include <cerrno>
+
+#include "slow.skel.h"
+#include "src/collect/machine/tracepoints.h"
+#include "src/collect/machine/tracing_rights.h"
+
+namespace waitprobe {
+namespace {
+
+struct Threshold {
+  std::uint64_t ns;
+  const char* probe;
+};
+
+constexpr Threshold thresholds[] = {
+    {1'000'000'000, "wait_slow_1s"}, {100'000'000, "wait_slow_100ms"},
+    {10'000'000, "wait_slow_10ms"},  {1'000'000, "wait_slow_1ms"},
+    {100'000, "wait_slow_100us"},    {10'000, "wait_slow_10us"},
+    {1'000, "wait_slow_1us"},        {0, "wait_stop"},
+};
+
+// Room for 500 stacks, or 11,000 waits without.
+constexpr std::uint32_t ring_bytes = 4 << 20, ring_bytes_of_stacks = 16 << 20;
+constexpr std::size_t most_at_once = 256;
+
+}  // namespace
+
+void SlowProgram::DestroySkeleton::operator()(slow_bpf* skeleton) const { slow_bpf__destroy(skeleton); }
+void SlowProgram::FreeRing::operator()(ring_buffer* ring) const { ring_buffer__free(ring); }
+
+Result<SlowProgram> SlowProgram::load(const wp_config& config, std::uint64_t min_ns, bool stacks) {
+  if (auto rights = check_tracing_rights(); !rights) return rights.error();
+  LibbpfLog log;
+  SlowProgram program;
+  program.min_ns_ = min_ns;
+  program.skeleton_.reset(slow_bpf__open());
+  if (program.skeleton_ == nullptr) return load_error(errno, log.text());
+  slow_bpf* skeleton = program.skeleton_.get();
+  skeleton->rodata->config = config;
+  skeleton->rodata->slow_config = {min_ns, static_cast<__u8>(stacks), {}};
+  bpf_map__set_max_entries(skeleton->maps.waits, stacks ? ring_bytes_of_stacks : ring_bytes);
+  bpf_program__set_autoattach(skeleton->progs.on_slow_wait, false);
+  if (const int failed = slow_bpf__load(skeleton); failed != 0) return load_error(-failed, log.text());
+  if (auto attached = attach_to_kernel(*skeleton->skeleton, log); !attached) return attached.error();
+
+  auto processes = ProcessFilter::open(skeleton->maps.targets, nullptr, config.filter_targets != 0);
+  if (!processes) return processes.error();
+  program.processes_ = std::move(*processes);
+  program.waits_.reset(ring_buffer__new(bpf_map__fd(skeleton->maps.waits), on_wait, program.taker_.get(), nullptr));
+  if (program.waits_ == nullptr) return load_error(errno, log.text());
+  return program;
+}
+
+std::vector<ProbeProgram> SlowProgram::probe_programs() const {
+  for (const Threshold& threshold : thresholds) {
+    if (threshold.ns <= min_ns_) return {{skeleton_->progs.on_slow_wait, threshold.probe}};
+  }
+  return {};  // never: the last one is 0
+}
+
+int SlowProgram::fd() const { return ring_buffer__epoll_fd(waits_.get()); }
+
+// A negative answer ends ring_buffer__consume(), which has put the wait behind it by then.
+int SlowProgram::on_wait(void* context, void* data, std::size_t size) {
+  auto& taker = *static_cast<Taker*>(context);
+  const auto& wait = *static_cast<const wp_slow_wait*>(data);
+  if (size < sizeof wait || size - sizeof wait < wait.stack_bytes) return 0;
+  taker.show(wait, reinterpret_cast<const std::uint8_t*>(&wait + 1));
+  return ++taker.taken_cnt < most_at_once ? 0 : -1;
+}
+
+bool SlowProgram::take(const std::function<void(const wp_slow_wait&, const std::uint8_t*)>& show) {
+  *taker_ = {show, 0};
+  ring_buffer__consume(waits_.get());
+  return taker_->taken_cnt != 0;
+}
+
+Losses SlowProgram::losses() const {
+  Losses losses;
+  losses.ring_full = skeleton_->bss->losses.ring_full;
+  losses.unreadable = skeleton_->bss->losses.unreadable;
+  losses.unfollowed = skeleton_->bss->unfollowed_cnt;
+  losses.missed = missed_runs(skeleton_->obj);
+  return losses;
+}
+
+}  // namespace waitprobe
