@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 
 namespace waitprobe {
@@ -21,6 +22,11 @@ ElfHandle open_elf(int fd) {
   ElfHandle elf(elf_begin(fd, ELF_C_READ, nullptr));
   if (elf == nullptr || elf_kind(elf.get()) != ELF_K_ELF || gelf_getclass(elf.get()) != ELFCLASS64) return nullptr;
   return elf;
+}
+
+bool ElfSegments::holds(std::uint64_t address) const {
+  return std::any_of(loads.begin(), loads.end(),
+                     [&](const GElf_Phdr& load) { return address >= load.p_vaddr && address - load.p_vaddr < load.p_memsz; });
 }
 
 std::uint64_t ElfSegments::to_offset(std::uint64_t address) const {

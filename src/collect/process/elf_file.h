@@ -33,6 +33,9 @@ ElfHandle open_elf(int fd);
 struct ElfSegments {
   std::vector<GElf_Phdr> loads;
 
+  // Whether the address is in a segment, what is no part of the file (.bss) included.
+  bool holds(std::uint64_t address) const;
+
   // 0 when the address is in no segment.
   std::uint64_t to_offset(std::uint64_t address) const;
 

@@ -89,8 +89,10 @@ std::vector<std::uint64_t> find_places(std::uint32_t pid, const FileId& executab
     const ElfHandle elf = open_elf(file.get());
     if (elf == nullptr) continue;
     const auto address = environ_in(elf.get());
-    const auto bias = load_segments(elf.get()).load_bias(mapping);
-    if (address && bias) places.push_back(*address + *bias);
+    const ElfSegments segments = load_segments(elf.get());
+    const auto bias = segments.load_bias(mapping);
+    // Outside of the file's own memory may be anything, such as zeros, which would pass for an environment without variables.
+    if (address && bias && segments.holds(*address)) places.push_back(*address + *bias);
   }
   return places;
 }
@@ -135,17 +137,22 @@ bool Environment::find_table() {
   executable_ = executable;
 
   const ProcessMemory memory(pid_);
-  const auto points_to_table = [&](std::uint64_t place) {
+  const auto points_to_table = [&](std::uint64_t place, bool may_be_empty) {
     std::uint64_t first = 0;
-    return memory.read(place, &table_, sizeof table_) && table_ != 0 && memory.read(table_, &first, sizeof first);
+    if (!memory.read(place, &table_, sizeof table_) || table_ == 0 || !memory.read(table_, &first, sizeof first)) return false;
+    return may_be_empty || first != 0;
   };
-  if (place_ != 0 && points_to_table(place_)) return true;
+  if (place_ != 0 && points_to_table(place_, true)) return true;
   if (searches_ == most_searches) return false;
   searches_++;
-  for (const std::uint64_t place : find_places(pid_, executable)) {
-    if (!points_to_table(place)) continue;
-    place_ = place;
-    return true;
+  const auto places = find_places(pid_, executable);
+  // Much that is no environment looks like an empty one, so that is believed only where there is no other.
+  for (const bool may_be_empty : {false, true}) {
+    for (const std::uint64_t place : places) {
+      if (!points_to_table(place, may_be_empty)) continue;
+      place_ = place;
+      return true;
+    }
   }
   return false;
 }
