@@ -9,11 +9,8 @@
 namespace waitprobe {
 namespace {
 
-// The part of a block that stands before its records.
-struct Head {
-  alignas(8) unsigned char bytes[WP_RING_OFFSET];
-  const wp_block& block() const { return *reinterpret_cast<const wp_block*>(bytes); }
-};
+// What is read of a block: the part before its records.
+constexpr std::size_t head_size = WP_RING_OFFSET;
 
 constexpr std::size_t most_slots = 65'536;
 
@@ -23,22 +20,22 @@ bool is_open(const wp_open_wait& slot) { return slot.wait_id != 0 && slot.counte
 
 OpenSlots read_open_slots(const Memory& memory, const wp_root& root, const wp_arena& arena) {
   OpenSlots open;
-  each_block(memory, root, arena, {0, sizeof(Head)}, most_blocks, [&](std::uint64_t address, const unsigned char* part) {
-    Head once, again;
-    std::memcpy(&once, part, sizeof once);
-    if (once.block().incarnation != arena.incarnation) return true;
+  each_block(memory, root, arena, {0, head_size}, most_blocks, [&](std::uint64_t address, const unsigned char* part) {
+    wp_block once, again;
+    std::memcpy(&once, part, head_size);
+    if (once.incarnation != arena.incarnation) return true;
     bool is_read_again = false;
     for (std::size_t i = 0; i < WP_BLOCK_SLOTS; i++) {
-      const wp_open_wait& slot = once.block().open[i];
+      const wp_open_wait& slot = once.open[i];
       if (!is_open(slot)) continue;
-      if (!is_read_again && !memory.read(address, &again, sizeof again)) return false;
+      if (!is_read_again && !memory.read(address, &again, head_size)) return false;
       is_read_again = true;
-      const wp_open_wait& then = again.block().open[i];
+      const wp_open_wait& then = again.open[i];
       // Otherwise it was being filled, or another wait has taken its place.
       if (then.wait_id != slot.wait_id || then.counter != slot.counter || then.start != slot.start) continue;
       if (open.slots.size() == most_slots) return open.are_all = false;
       // A thread that takes a block looks at its slots, and gives it back where one is open: it did not begin this wait.
-      const std::uint32_t owner = again.block().owner_tid == once.block().owner_tid ? once.block().owner_tid : 0;
+      const std::uint32_t owner = again.owner_tid == once.owner_tid ? once.owner_tid : 0;
       open.slots.push_back(
           {owner, slot.wait_id, slot.counter & WP_REF_ADDRESS, slot.start, (slot.counter & WP_REF_CYCLES) != 0});
     }
