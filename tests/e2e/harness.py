@@ -5,9 +5,12 @@ Nothing here sleeps and hopes: programs say when they are ready, every wait has 
 every program is shown.
 """
 
+import atexit
+import functools
 import json
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,8 +29,21 @@ DEADLINE_S = 60 * PATIENCE
 SANITIZED = "WAITPROBE_SANITIZED" in os.environ
 
 
+@functools.lru_cache(maxsize=None)
+def _own_folder():
+    folder = tempfile.TemporaryDirectory(prefix="waitprobe-test-")
+    atexit.register(folder.cleanup)
+    os.chmod(folder.name, 0o755)  # also for programs of other users
+    return os.path.realpath(folder.name)
+
+
+@functools.lru_cache(maxsize=None)
 def built(name):
-    return os.path.join(BUILD, name)
+    """A file of the build. Of a program that waits, and of a plug-in, this test has a copy of its own: a tool that is attached
+    to a file arms every process that runs it, those of a test beside this one as well."""
+    path = os.path.abspath(os.path.join(BUILD, name))
+    waits = name.startswith("waitprobe-") or name == "workload-plugin.so"
+    return shutil.copy(path, _own_folder()) if waits else path
 
 
 def wait_for_byte(fd, what, deadline_s=DEADLINE_S):

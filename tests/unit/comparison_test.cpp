@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 //
-// Whether a comparison sees the changes that there are, and none that there are not: over simulated recordings, whose truth is
-// known.
+// Whether a comparison sees the changes that there are, and no others: over simulated recordings, whose truth is known.
 #include "src/model/comparison.h"
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <random>
@@ -106,6 +106,12 @@ History history(const std::vector<Snapshot>& batches) {
 
 Comparison compare(const std::vector<Snapshot>& a, const std::vector<Snapshot>& b) { return compare(history(a), history(b)); }
 
+// B is drawn first, whoever compiles: the order of arguments is left open.
+Comparison drawn(Random& random, const Keys& a, const Keys& b, std::size_t in_a = batch_cnt, std::size_t in_b = batch_cnt) {
+  const auto recorded_b = record(random, b, in_b);
+  return compare(record(random, a, in_a), recorded_b);
+}
+
 bool has_changed(Verdict verdict) { return verdict != Verdict::no_change && verdict != Verdict::unknown; }
 
 bool shows_a_change(const Comparison& comparison) {
@@ -120,8 +126,7 @@ bool shows_a_change(const Comparison& comparison) {
 int false_alarms(const Keys& keys, int rounds, unsigned seed, std::size_t batches_a, std::size_t batches_b) {
   Random random(seed);
   int alarms = 0;
-  for (int i = 0; i < rounds; i++)
-    alarms += shows_a_change(compare(record(random, keys, batches_a), record(random, keys, batches_b)));
+  for (int i = 0; i < rounds; i++) alarms += shows_a_change(drawn(random, keys, keys, batches_a, batches_b));
   return alarms;
 }
 
@@ -166,7 +171,7 @@ TEST(Comparison, SeesNoNewKeyWhereOneIsRare) {
         Random random(37);
         int found = 0;
         for (int i = 0; i < 50; i++) {
-          const Comparison comparison = compare(record(random, keys, a), record(random, keys, b));
+          const Comparison comparison = drawn(random, keys, keys, a, b);
           found += shows_a_change(comparison);
           for (const ComparedKey& key : comparison.keys) one_sided += (key.count_a == 0) != (key.count_b == 0);
         }
@@ -184,10 +189,7 @@ TEST(Comparison, SeesNoNewKeyWhereOneIsRare) {
 int times(const Load& before, const Load& after, ComparedFigure figure, Verdict verdict) {
   Random random(11);
   int found = 0;
-  for (int i = 0; i < 100; i++) {
-    const Comparison comparison = compare(record(random, {{"a", before}}), record(random, {{"a", after}}));
-    found += comparison.keys[0][figure].verdict == verdict;
-  }
+  for (int i = 0; i < 100; i++) found += drawn(random, {{"a", before}}, {{"a", after}}).keys[0][figure].verdict == verdict;
   return found;
 }
 
@@ -218,7 +220,7 @@ int times_new(const Load& before, const Load& after, std::size_t batches, std::s
     Keys a = others, b = others;
     a.emplace_back("a", before);
     b.emplace_back("a", after);
-    for (const ComparedKey& key : compare(record(random, a, batches), record(random, b, batches_of_b)).keys) {
+    for (const ComparedKey& key : drawn(random, a, b, batches, batches_of_b).keys) {
       found += key.key == "a" && key[ComparedFigure::total].verdict == Verdict::worse;
     }
   }
@@ -240,7 +242,7 @@ TEST(Comparison, TheIntervalHoldsTheTruth) {
   Random random(13);
   int held = 0;
   for (int i = 0; i < 200; i++) {
-    const Comparison comparison = compare(record(random, {{"a", steady(100)}}), record(random, {{"a", steady(100, 1.5)}}));
+    const Comparison comparison = drawn(random, {{"a", steady(100)}}, {{"a", steady(100, 1.5)}});
     const Change& mean = comparison.keys[0][ComparedFigure::mean];
     held += mean.least_ratio <= 1.5 && 1.5 <= mean.greatest_ratio;
     EXPECT_NEAR(mean.ratio, 1.5, 0.5);
@@ -251,7 +253,7 @@ TEST(Comparison, TheIntervalHoldsTheTruth) {
 TEST(Comparison, TooLittleIsToldAsSuch) {
   Random random(17);
   const auto of = [&](const Load& load, std::size_t batches) {
-    return compare(record(random, {{"a", load}}, batches), record(random, {{"a", load}}, batches)).keys[0];
+    return drawn(random, {{"a", load}}, {{"a", load}}, batches, batches).keys[0];
   };
   EXPECT_EQ(of(steady(1'000), least_batches - 1).verdict, Verdict::unknown);
   const ComparedKey few = of(steady(20), batch_cnt);
@@ -270,8 +272,8 @@ TEST(Comparison, TooLittleIsToldAsSuch) {
 
 TEST(Comparison, KeysOfOneSideAreNewOrGone) {
   Random random(19);
-  const Comparison comparison = compare(record(random, {{"old", steady(100)}, {"both", steady(100)}}),
-                                        record(random, {{"both", steady(100)}, {"new", steady(100)}, {"once", steady(0.1)}}));
+  const Comparison comparison = drawn(random, {{"old", steady(100)}, {"both", steady(100)}},
+                                      {{"both", steady(100)}, {"new", steady(100)}, {"once", steady(0.1)}});
   ASSERT_EQ(comparison.keys.size(), 4U);
   for (const ComparedKey& key : comparison.keys) {
     const bool is_new = key.key == "new" || key.key == "once";
@@ -325,9 +327,7 @@ TEST(Comparison, WhatChangedTheTotalMostComesFirst) {
 
 TEST(Comparison, AGateLooksAtWhatGotWorseBeyondNoise) {
   Random random(29);
-  const auto of = [&](const Load& before, const Load& after) {
-    return compare(record(random, {{"a", before}}), record(random, {{"a", after}})).keys[0];
-  };
+  const auto of = [&](const Load& before, const Load& after) { return drawn(random, {{"a", before}}, {{"a", after}}).keys[0]; };
   const ComparedFigures durations = {ComparedFigure::mean, ComparedFigure::p50, ComparedFigure::p99};
   const ComparedKey slower = of(steady(1'000), steady(1'000, 1.5));
   EXPECT_TRUE(worsened_beyond(slower, 10));
@@ -351,9 +351,7 @@ TEST(Comparison, AGateLooksAtWhatGotWorseBeyondNoise) {
 
 TEST(Comparison, TooFewIntervalsAreToldInTheHeading) {
   Random random(43);
-  const auto of = [&](std::size_t a, std::size_t b) {
-    return compare(record(random, {{"a", steady(100)}}, a), record(random, {{"a", steady(100)}}, b));
-  };
+  const auto of = [&](std::size_t a, std::size_t b) { return drawn(random, {{"a", steady(100)}}, {{"a", steady(100)}}, a, b); };
   EXPECT_EQ(too_few_text(of(5, 5)), "");
   EXPECT_NE(too_few_text(of(4, 5)).find("Too few intervals to judge: A has 4, and each side needs 5.\nRecord longer, or with "
                                         "a smaller -i"),
@@ -382,8 +380,7 @@ TEST(Comparison, LooksAsItDid) {
   const Keys after = {
       {"db.query", steady(1'000, 2)}, {"fresh", steady(10)}, {"rare", steady(0.1)}, {"same", constant(100, 5e6)}};
   std::ostringstream out;
-  print_comparison(out, compare(record(random, before), record(random, after)),
-                   {"a.jsonl, web1", "b.jsonl, \x1b[2J", 80, Colours::no});
+  print_comparison(out, drawn(random, before, after), {"a.jsonl, web1", "b.jsonl, \x1b[2J", 80, Colours::no});
   expect_golden("comparison.txt", out.str());
 }
 
