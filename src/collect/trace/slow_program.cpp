@@ -8,6 +8,7 @@
 #include "slow.skel.h"
 #include "src/collect/machine/tracepoints.h"
 #include "src/collect/machine/tracing_rights.h"
+#include "src/collect/trace/loss_fields.h"
 #include "src/model/probes.h"
 
 namespace waitprobe {
@@ -71,9 +72,7 @@ bool SlowProgram::take(const std::function<void(const wp_slow_wait&, const std::
 }
 
 Losses SlowProgram::losses() const {
-  Losses losses;
-  losses.ring_full = skeleton_->bss->losses.ring_full;
-  losses.unreadable = skeleton_->bss->losses.unreadable;
+  Losses losses = losses_of(skeleton_->bss->losses, slow_losses);
   losses.unfollowed = skeleton_->bss->unfollowed_cnt;
   losses.missed = missed_runs(skeleton_->obj);
   return losses;
