@@ -36,6 +36,25 @@ struct wp_armed {
 };
 WP_ASSERT_SIZE(struct wp_armed, 8);
 
+/* The probes, in the order of their notes: name, where its semaphore is in struct wp_armed, the shortest wait it fires for,
+ * and its arguments. */
+#define WP_SLOW_PROBES(X)                                                  \
+  X(wait_slow_1us, 0, 1000, "key timestamp_ns duration_ns wait_id")        \
+  X(wait_slow_10us, 0, 10000, "key timestamp_ns duration_ns wait_id")      \
+  X(wait_slow_100us, 0, 100000, "key timestamp_ns duration_ns wait_id")    \
+  X(wait_slow_1ms, 0, 1000000, "key timestamp_ns duration_ns wait_id")     \
+  X(wait_slow_10ms, 0, 10000000, "key timestamp_ns duration_ns wait_id")   \
+  X(wait_slow_100ms, 0, 100000000, "key timestamp_ns duration_ns wait_id") \
+  X(wait_slow_1s, 0, 1000000000, "key timestamp_ns duration_ns wait_id")
+#define WP_EVENT_PROBES(X)                                   \
+  X(wait_start, 0, 0, "key timestamp_ns wait_id")            \
+  X(wait_stop, 0, 0, "key timestamp_ns duration_ns wait_id") \
+  WP_SLOW_PROBES(X)
+#define WP_PROBES(X)                           \
+  WP_EVENT_PROBES(X)                           \
+  X(wait_block, 2, 0, "block tid incarnation") \
+  X(wait_batch, 2, 0, "block first count incarnation")
+
 /* What the guards of a process read the time from. */
 enum wp_clock {
   WP_CLOCK_UNDECIDED, /* nobody has listened yet */

@@ -24,11 +24,6 @@ struct TracefsEvent {
   std::vector<Field> fields;
 };
 
-// The probes that tell of single waits (docs/design.md).
-constexpr const char* wait_probes[] = {"wait_start",     "wait_stop",       "wait_slow_1us",
-                                       "wait_slow_10us", "wait_slow_100us", "wait_slow_1ms",
-                                       "wait_slow_10ms", "wait_slow_100ms", "wait_slow_1s"};
-
 // What there is for the target, and what could not be had.
 struct TracefsEvents {
   std::vector<TracefsEvent> events;

@@ -18,14 +18,14 @@
 #define WP_PAGE 4096
 
 // clang-format off
-#define WP_ALIAS(probe, word)               \
-  ".globl waitprobe_" probe "_semaphore\n"  \
-  ".hidden waitprobe_" probe "_semaphore\n" \
-  ".set waitprobe_" probe "_semaphore, waitprobe_root + " word "\n"
+#define WP_ALIAS(probe, semaphore, min_ns, arguments) \
+  ".globl waitprobe_" #probe "_semaphore\n"           \
+  ".hidden waitprobe_" #probe "_semaphore\n"          \
+  ".set waitprobe_" #probe "_semaphore, waitprobe_root + " #semaphore "\n"
 // clang-format on
 
 // The root, whose first member is the armed word, and the semaphores as names for parts of that word: in one statement, so that
-// no compiler can put them apart. Offset 0 of the word is `events`, offset 2 `batch`.
+// no compiler can put them apart. WP_PROBES has the offsets.
 //
 // Alone in its page of the file: at exec and mmap, the kernel raises a semaphore in the first writable mapping of that page.
 // mold and lld give RELRO a segment of its own, which ends in the page where the next one begins and is mapped first; what
@@ -51,40 +51,22 @@ asm(".pushsection .probes,\"aw\",@progbits\n"
     ".long 0\n"      // clock
     ".long " WP_STRING(WP_PREPARED_AT_START_ASM) "\n"
     ".zero 136\n"    // the rest
-    WP_ALIAS("wait_start", "0")
-    WP_ALIAS("wait_stop", "0")
-    WP_ALIAS("wait_slow_1us", "0")
-    WP_ALIAS("wait_slow_10us", "0")
-    WP_ALIAS("wait_slow_100us", "0")
-    WP_ALIAS("wait_slow_1ms", "0")
-    WP_ALIAS("wait_slow_10ms", "0")
-    WP_ALIAS("wait_slow_100ms", "0")
-    WP_ALIAS("wait_slow_1s", "0")
-    WP_ALIAS("wait_block", "2")
-    WP_ALIAS("wait_batch", "2")
+    WP_PROBES(WP_ALIAS)
     ".balign " WP_STRING(WP_PAGE) "\n"
     ".popsection\n");
 static_assert(WP_ROOT_MAGIC == WP_ROOT_MAGIC_ASM);
 static_assert(offsetof(wp_root, magic) == 8 && offsetof(wp_root, version) == 16 && offsetof(wp_root, size) == 20 &&
               offsetof(wp_root, counters) == 24 && offsetof(wp_root, counter_buckets) == 32 &&
               offsetof(wp_root, counter_cnt) == 36 && offsetof(wp_root, prepared) == 52 && sizeof(wp_root) == 56 + 136);
+static_assert(offsetof(wp_armed, events) == 0 && offsetof(wp_armed, batch) == 2, "what WP_PROBES says");
 static_assert(WP_PREPARED_AT_START == WP_PREPARED_AT_START_ASM);
 
 extern "C" {
 
 // sys/sdt.h wants each semaphore declared before its probe.
-#define WP_SEMAPHORE(probe) extern __attribute__((visibility("hidden"))) unsigned short waitprobe_##probe##_semaphore
-WP_SEMAPHORE(wait_start);
-WP_SEMAPHORE(wait_stop);
-WP_SEMAPHORE(wait_slow_1us);
-WP_SEMAPHORE(wait_slow_10us);
-WP_SEMAPHORE(wait_slow_100us);
-WP_SEMAPHORE(wait_slow_1ms);
-WP_SEMAPHORE(wait_slow_10ms);
-WP_SEMAPHORE(wait_slow_100ms);
-WP_SEMAPHORE(wait_slow_1s);
-WP_SEMAPHORE(wait_block);
-WP_SEMAPHORE(wait_batch);
+#define WP_SEMAPHORE(probe, semaphore, min_ns, arguments) \
+  extern __attribute__((visibility("hidden"))) unsigned short waitprobe_##probe##_semaphore;
+WP_PROBES(WP_SEMAPHORE)
 
 const std::uint64_t* const waitprobe_armed = reinterpret_cast<const std::uint64_t*>(&waitprobe_root.armed);
 
@@ -101,16 +83,10 @@ WP_ALONE void waitprobe_fire_start(const char* key, std::uint64_t timestamp_ns, 
 WP_ALONE void waitprobe_fire_stop(const char* key, std::uint64_t timestamp_ns, std::uint64_t duration_ns,
                                   std::uint64_t wait_id) noexcept {
   DTRACE_PROBE4(waitprobe, wait_stop, key, timestamp_ns, duration_ns, wait_id);
-#define WP_SLOW(probe, threshold_ns)        \
-  if (duration_ns < (threshold_ns)) return; \
-  DTRACE_PROBE4(waitprobe, probe, key, timestamp_ns, duration_ns, wait_id)
-  WP_SLOW(wait_slow_1us, 1'000);
-  WP_SLOW(wait_slow_10us, 10'000);
-  WP_SLOW(wait_slow_100us, 100'000);
-  WP_SLOW(wait_slow_1ms, 1'000'000);
-  WP_SLOW(wait_slow_10ms, 10'000'000);
-  WP_SLOW(wait_slow_100ms, 100'000'000);
-  WP_SLOW(wait_slow_1s, 1'000'000'000);
+#define WP_SLOW(probe, semaphore, min_ns, arguments) \
+  if (duration_ns < (min_ns)) return;                \
+  DTRACE_PROBE4(waitprobe, probe, key, timestamp_ns, duration_ns, wait_id);
+  WP_SLOW_PROBES(WP_SLOW)
 }
 
 WP_ALONE void waitprobe_fire_block(const wp_block* block, std::uint64_t tid, std::uint64_t incarnation) noexcept {

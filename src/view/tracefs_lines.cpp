@@ -3,6 +3,8 @@
 
 #include <sstream>
 
+#include "src/model/probes.h"
+
 namespace waitprobe {
 namespace {
 
@@ -24,7 +26,7 @@ void print_definitions(std::ostream& out, const std::vector<TracefsEvent>& event
 }
 
 void print_removals(std::ostream& out, const std::string& group) {
-  for (const char* name : wait_probes) out << "-:" << group << '/' << name << '\n';
+  for (const Probe& probe : wait_probes) out << "-:" << group << '/' << probe.name << '\n';
 }
 
 }  // namespace waitprobe

@@ -19,13 +19,11 @@
 #include "src/collect/process/root_head.h"
 #include "src/collect/doctor/torch_check.h"
 #include "src/collect/safety/translators.h"
+#include "src/model/probes.h"
 
 namespace waitprobe {
 namespace {
 
-constexpr const char* all_probes[] = {"wait_start",      "wait_stop",     "wait_slow_1us",  "wait_slow_10us",
-                                      "wait_slow_100us", "wait_slow_1ms", "wait_slow_10ms", "wait_slow_100ms",
-                                      "wait_slow_1s",    "wait_block",    "wait_batch"};
 constexpr std::size_t most_named = 5;  // of what is listed; how many more there are is told
 constexpr const char* rights_to_read_fix = "run it as root (sudo waitprobe ...)";
 
@@ -46,8 +44,8 @@ Check check_probes(const std::string& file, const ProbeFile& probes) {
     return {"probes", CheckStatus::missing, true, file + ": " + error.why, error.hint};
   }
   std::vector<std::string> missing;
-  for (const char* name : all_probes) {
-    if (probes.find(name) == nullptr) missing.emplace_back(name);
+  for (const Probe& probe : all_probes) {
+    if (probes.find(probe.name) == nullptr) missing.emplace_back(probe.name);
   }
   if (missing.empty()) return {"probes", CheckStatus::ok, true, file + ": all " + std::to_string(probes.sites.size()), ""};
   return {"probes", CheckStatus::missing, true, file + " lacks " + listed(missing),

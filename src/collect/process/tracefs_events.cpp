@@ -10,22 +10,10 @@
 #include <sstream>
 
 #include "src/collect/process/copies.h"
+#include "src/model/probes.h"
 
 namespace waitprobe {
 namespace {
-
-struct ArgumentName {
-  const char* name;
-  const char* type;
-};
-constexpr ArgumentName key = {"key", "ustring"}, timestamp = {"timestamp_ns", "u64"}, duration = {"duration_ns", "u64"},
-                       wait_id = {"wait_id", "u64"};
-
-// Of one of wait_probes.
-std::vector<ArgumentName> arguments_of(const std::string& probe) {
-  if (probe == "wait_start") return {key, timestamp, wait_id};
-  return {key, timestamp, duration, wait_id};
-}
 
 // tracefs parts a line at blanks, and takes what follows a # for a comment.
 bool is_takable(const std::string& path) { return path.find_first_of(" \t\n\v\f\r#") == std::string::npos; }
@@ -36,27 +24,28 @@ bool leads_to(const std::string& path, const FileId& file) {
 }
 
 // Errors: the argument is in no register.
-Result<TracefsEvent> event_of(const UsdtSite& site, const std::string& path) {
+Result<TracefsEvent> event_of(const Probe& probe, const UsdtSite& site, const std::string& path) {
   TracefsEvent event{site.name, path, site.offset, site.semaphore_offset, {}};
-  std::istringstream arguments(site.arguments);
-  for (const ArgumentName& name : arguments_of(site.name)) {
-    std::string argument;
+  std::istringstream names(probe.arguments), arguments(site.arguments);
+  for (std::string name, argument; names >> name;) {
+    argument.clear();
     arguments >> argument;
     const std::string where = register_of(argument);
     if (where.empty()) {
       return Error{"define an event for", site.name + " of " + path, "an argument is in no register: " + site.arguments,
                    "link the program with the libwaitprobe of this version"};
     }
-    event.fields.push_back({name.name, name.type == key.type ? "+0(" + where + ")" : where, name.type});
+    const bool is_key = name == "key";
+    event.fields.push_back({name, is_key ? "+0(" + where + ")" : where, is_key ? "ustring" : "u64"});
   }
   return event;
 }
 
 Result<void> add_events(const ProbeFile& probes, const std::string& path, std::vector<TracefsEvent>& to) {
-  for (const char* name : wait_probes) {
-    const UsdtSite* site = probes.find(name);
+  for (const Probe& probe : wait_probes) {
+    const UsdtSite* site = probes.find(probe.name);
     if (site == nullptr || site->semaphore_offset == 0) continue;
-    auto event = event_of(*site, path);
+    auto event = event_of(probe, *site, path);
     if (!event) return event.error();
     to.push_back(std::move(*event));
   }

@@ -16,6 +16,7 @@
 #include "src/collect/process/time_namespace.h"
 #include "src/collect/machine/tracepoints.h"
 #include "src/collect/machine/tracing_rights.h"
+#include "src/collect/trace/loss_fields.h"
 
 namespace waitprobe {
 
@@ -256,11 +257,7 @@ void HistProgram::put_in_order(std::vector<Series>& all) {
 }
 
 Losses HistProgram::losses() const {
-  Losses losses;
-  losses.series_full = skeleton_->bss->losses.series_full;
-  losses.unreadable = skeleton_->bss->losses.unreadable;
-  losses.gap = skeleton_->bss->losses.gap;
-  losses.blocks_full = skeleton_->bss->losses.blocks_full;
+  Losses losses = losses_of(skeleton_->bss->losses, hist_losses);
   losses.missed = missed_runs(skeleton_->obj);
   losses.unfollowed = skeleton_->bss->unfollowed_cnt;
   return losses;

@@ -8,21 +8,11 @@
 #include "slow.skel.h"
 #include "src/collect/machine/tracepoints.h"
 #include "src/collect/machine/tracing_rights.h"
+#include "src/collect/trace/loss_fields.h"
+#include "src/model/probes.h"
 
 namespace waitprobe {
 namespace {
-
-struct Threshold {
-  std::uint64_t ns;
-  const char* probe;
-};
-
-constexpr Threshold thresholds[] = {
-    {1'000'000'000, "wait_slow_1s"}, {100'000'000, "wait_slow_100ms"},
-    {10'000'000, "wait_slow_10ms"},  {1'000'000, "wait_slow_1ms"},
-    {100'000, "wait_slow_100us"},    {10'000, "wait_slow_10us"},
-    {1'000, "wait_slow_1us"},        {0, "wait_stop"},
-};
 
 // Room for 500 stacks, or 11,000 waits without.
 constexpr std::uint32_t ring_bytes = 4 << 20, ring_bytes_of_stacks = 16 << 20;
@@ -57,10 +47,11 @@ Result<SlowProgram> SlowProgram::load(const wp_config& config, std::uint64_t min
 }
 
 std::vector<ProbeProgram> SlowProgram::probe_programs() const {
-  for (const Threshold& threshold : thresholds) {
-    if (threshold.ns <= min_ns_) return {{skeleton_->progs.on_slow_wait, threshold.probe}};
+  const char* name = "wait_stop";
+  for (const Probe& probe : slow_probes) {
+    if (probe.min_ns <= min_ns_) name = probe.name;
   }
-  return {};  // never: the last one is 0
+  return {{skeleton_->progs.on_slow_wait, name}};
 }
 
 int SlowProgram::fd() const { return ring_buffer__epoll_fd(waits_.get()); }
@@ -81,9 +72,7 @@ bool SlowProgram::take(const std::function<void(const wp_slow_wait&, const std::
 }
 
 Losses SlowProgram::losses() const {
-  Losses losses;
-  losses.ring_full = skeleton_->bss->losses.ring_full;
-  losses.unreadable = skeleton_->bss->losses.unreadable;
+  Losses losses = losses_of(skeleton_->bss->losses, slow_losses);
   losses.unfollowed = skeleton_->bss->unfollowed_cnt;
   losses.missed = missed_runs(skeleton_->obj);
   return losses;

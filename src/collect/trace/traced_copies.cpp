@@ -69,7 +69,8 @@ void TracedCopies::end(const Traced& copy) {
 void TracedCopies::count(const wp_arena& arena) {
   Counts& known = counts_[arena.incarnation];
   const Counts now = counts_of(arena);
-  for (const auto one : all_counts) {
+  for (const CountRow& row : all_counts) {
+    const auto one = row.count;
     const std::uint64_t later = std::max(now.*one, known.*one);
     sum_.*one += later - known.*one;
     known.*one = later;
@@ -175,13 +176,10 @@ void TracedCopies::make_room() {
 }
 
 void TracedCopies::add_to(Snapshot& snapshot) const {
-  snapshot.losses.reentered += sum_.reentered;
-  snapshot.losses.late += sum_.late;
-  snapshot.losses.no_memory += sum_.no_memory;
+  for (const CountRow& row : all_counts) {
+    (row.loss != nullptr ? snapshot.losses.*row.loss : snapshot.*row.note) += sum_.*row.count;
+  }
   snapshot.losses.gap += gap_;
-  snapshot.losses.stale += sum_.stale;
-  snapshot.clamped_cnt += sum_.clamped;
-  snapshot.abandoned_cnt += sum_.abandoned;
 }
 
 }  // namespace waitprobe

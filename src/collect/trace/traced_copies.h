@@ -59,9 +59,23 @@ class TracedCopies {
     std::uint64_t stale = 0;
     std::uint64_t no_memory = 0;
   };
-  static constexpr std::uint64_t Counts::*all_counts[] = {&Counts::reentered, &Counts::late,  &Counts::clamped,
-                                                          &Counts::abandoned, &Counts::stale, &Counts::no_memory};
+  struct CountRow {
+    std::uint64_t Counts::*count;
+    __u64 wp_arena::*from;
+    std::uint64_t Losses::*loss;    // or null
+    std::uint64_t Snapshot::*note;  // where it is no loss
+  };
+  static constexpr CountRow all_counts[] = {
+      {&Counts::reentered, &wp_arena::lost_reentered, &Losses::reentered, nullptr},
+      {&Counts::late, &wp_arena::lost_late, &Losses::late, nullptr},
+      {&Counts::clamped, &wp_arena::clamped_cnt, nullptr, &Snapshot::clamped_cnt},
+      {&Counts::abandoned, &wp_arena::abandoned_cnt, nullptr, &Snapshot::abandoned_cnt},
+      {&Counts::stale, &wp_arena::lost_stale, &Losses::stale, nullptr},
+      {&Counts::no_memory, &wp_arena::lost_memory, &Losses::no_memory, nullptr},
+  };
   static_assert(sizeof(Counts) == std::size(all_counts) * sizeof(std::uint64_t), "a count is missing above");
+  static constexpr std::size_t other_arena_fields = 4;  // incarnation, block_cnt, suspect_cnt, searched
+  static_assert(sizeof(wp_arena) == (std::size(all_counts) + other_arena_fields) * sizeof(__u64), "a count is missing above");
 
   struct Traced {
     std::uint64_t incarnation = 0;  // 0: it has not waited yet
@@ -74,7 +88,9 @@ class TracedCopies {
   using Place = std::pair<std::uint32_t, std::uint64_t>;  // pid, address of the root
 
   static Counts counts_of(const wp_arena& arena) {
-    return {arena.lost_reentered, arena.lost_late, arena.clamped_cnt, arena.abandoned_cnt, arena.lost_stale, arena.lost_memory};
+    Counts counts;
+    for (const CountRow& row : all_counts) counts.*row.count = arena.*row.from;
+    return counts;
   }
   bool is_full(std::uint32_t pid) const;
   void remember_owners(const Memory& memory, std::uint32_t pid, const wp_root& root, const wp_arena& arena);
