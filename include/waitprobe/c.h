@@ -22,12 +22,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The static library is hidden inside the ELF file that links it: copies in one process never mix. */
+/* The static library is hidden inside the ELF file that links it: copies in one process never mix. Its definitions say so, and
+ * for a linker the strictest of a symbol's declarations counts; so an application is compiled alike for both libraries. */
 #define WAITPROBE_HIDDEN __attribute__((visibility("hidden")))
-#ifdef WAITPROBE_SHARED
-#define WAITPROBE_API __attribute__((visibility("default")))
-#else
+#ifdef WAITPROBE_BUILDING_STATIC
 #define WAITPROBE_API WAITPROBE_HIDDEN
+#else
+#define WAITPROBE_API __attribute__((visibility("default")))
 #endif
 
 #ifdef __cplusplus

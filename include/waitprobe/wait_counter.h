@@ -33,10 +33,10 @@
 
 // The classes of the static library are not hidden, only their functions are: a class of the application that holds or extends
 // a hidden one would make gcc warn.
-#ifdef WAITPROBE_SHARED
-#define WAITPROBE_INTERFACE WAITPROBE_API
-#else
+#ifdef WAITPROBE_BUILDING_STATIC
 #define WAITPROBE_INTERFACE
+#else
+#define WAITPROBE_INTERFACE WAITPROBE_API
 #endif
 
 namespace waitprobe {
