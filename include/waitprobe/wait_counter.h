@@ -176,9 +176,6 @@ class ScopedWait {
 }  // namespace detail
 }  // namespace waitprobe
 
-#define WAITPROBE_CONCAT_(a, b) a##b
-#define WAITPROBE_CONCAT(a, b) WAITPROBE_CONCAT_(a, b)
-
 // 1 where <coroutine> has been included, without which there is no coroutine: its include guard is empty (libc++), 1
 // (libstdc++), or not a macro at all. A module may have it without any macro.
 #define WAITPROBE_COROUTINES_ 0, 1,
