@@ -7,6 +7,8 @@
  *   ... wait for the pool ...
  *   waitprobe_stop(wait);
  *
+ *   WAITPROBE_SCOPED("db.query");  (until the end of the scope; C99 or later)
+ *
  * While nobody listens, both calls are a load and a branch. When a tracer attaches, start and stop fire USDT probes of
  * provider `waitprobe`.
  *
@@ -22,12 +24,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The static library is hidden inside the ELF file that links it: copies in one process never mix. */
+/* The static library is hidden inside the ELF file that links it: copies in one process never mix. Its definitions say so, and
+ * for a linker the strictest of a symbol's declarations counts; so an application is compiled alike for both libraries. */
 #define WAITPROBE_HIDDEN __attribute__((visibility("hidden")))
-#ifdef WAITPROBE_SHARED
-#define WAITPROBE_API __attribute__((visibility("default")))
-#else
+#ifdef WAITPROBE_BUILDING_STATIC
 #define WAITPROBE_API WAITPROBE_HIDDEN
+#else
+#define WAITPROBE_API __attribute__((visibility("default")))
 #endif
 
 #ifdef __cplusplus
@@ -59,7 +62,7 @@ extern WAITPROBE_API const uint64_t *const waitprobe_armed;
 
 /* The paths of a guard that somebody listens to. Call them through waitprobe_start and waitprobe_stop. */
 WAITPROBE_API waitprobe_wait *waitprobe_start_armed(waitprobe_handle *handle) WAITPROBE_NOEXCEPT __attribute__((cold));
-/* As waitprobe_start_armed, for the macros of wait_counter.h alone: the guard is an automatic variable of the caller, which may
+/* As waitprobe_start_armed, for the macros of a scope alone: the guard is an automatic variable of the caller, which may
  * be a coroutine. A wait whose guard a longjmp has left behind is then known as such. */
 WAITPROBE_API waitprobe_wait *waitprobe_start_armed_scoped(waitprobe_handle *handle, int may_suspend) WAITPROBE_NOEXCEPT
     __attribute__((cold));
@@ -83,8 +86,32 @@ static __inline__ void waitprobe_stop(waitprobe_wait *wait) WAITPROBE_NOEXCEPT {
   if (__builtin_expect(wait != WAITPROBE_NULL, 0)) waitprobe_stop_open(wait);
 }
 
+static __inline__ void waitprobe_stop_scoped(waitprobe_wait *const *wait) WAITPROBE_NOEXCEPT { waitprobe_stop(*wait); }
+
 #ifdef __cplusplus
 } /* extern "C" */
 #endif
+
+#define WAITPROBE_CONCAT_(a, b) a##b
+#define WAITPROBE_CONCAT(a, b) WAITPROBE_CONCAT_(a, b)
+
+/* The start of WAITPROBE_SCOPED. No function: the library is to see the frame of the caller. C++ has STATIC_SCOPED_WAIT_COUNTER
+ * for that, which knows about coroutines too; here a wait is not bound to a frame that may not be one. */
+#ifdef __cplusplus
+#define WAITPROBE_START_SCOPED(handle) waitprobe_start(&handle)
+#else
+#define WAITPROBE_START_SCOPED(handle)                                                                                     \
+  (__builtin_expect(__atomic_load_n(waitprobe_armed, __ATOMIC_RELAXED) != 0, 0) ? waitprobe_start_armed_scoped(&handle, 0) \
+                                                                                : WAITPROBE_NULL)
+#endif
+#define WAITPROBE_SCOPED_(literal, handle, wait)              \
+  static waitprobe_handle handle = WAITPROBE_HANDLE(literal); \
+  waitprobe_wait *const wait __attribute__((cleanup(waitprobe_stop_scoped), unused)) = WAITPROBE_START_SCOPED(handle)
+#define WAITPROBE_SCOPED_NUMBERED(literal, number) \
+  WAITPROBE_SCOPED_(literal, WAITPROBE_CONCAT(waitprobe_handle_, number), WAITPROBE_CONCAT(waitprobe_wait_, number))
+
+/* Waits from here to the end of the scope: WAITPROBE_SCOPED("db.query"). A declaration; may stand several times in one scope.
+ * Needs gcc or clang, and C99 or C++11. */
+#define WAITPROBE_SCOPED(literal) WAITPROBE_SCOPED_NUMBERED(literal, __COUNTER__)
 
 #endif

@@ -33,10 +33,10 @@
 
 // The classes of the static library are not hidden, only their functions are: a class of the application that holds or extends
 // a hidden one would make gcc warn.
-#ifdef WAITPROBE_SHARED
-#define WAITPROBE_INTERFACE WAITPROBE_API
-#else
+#ifdef WAITPROBE_BUILDING_STATIC
 #define WAITPROBE_INTERFACE
+#else
+#define WAITPROBE_INTERFACE WAITPROBE_API
 #endif
 
 namespace waitprobe {
@@ -175,9 +175,6 @@ class ScopedWait {
 
 }  // namespace detail
 }  // namespace waitprobe
-
-#define WAITPROBE_CONCAT_(a, b) a##b
-#define WAITPROBE_CONCAT(a, b) WAITPROBE_CONCAT_(a, b)
 
 // 1 where <coroutine> has been included, without which there is no coroutine: its include guard is empty (libc++), 1
 // (libstdc++), or not a macro at all. A module may have it without any macro.

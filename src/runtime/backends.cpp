@@ -19,20 +19,15 @@
 namespace waitprobe::detail {
 
 struct __attribute__((visibility("hidden"))) BackendNode {
-  std::unique_ptr<WaitCounterBackendIf> backend;
+  WaitCounterBackendIf* backend;
   std::atomic<BackendNode*> next{nullptr};
-};
-
-namespace {
-
-struct FactoryNode {
-  std::shared_ptr<WaitCounterBackendFactoryIf> factory;
-  std::atomic<FactoryNode*> next{nullptr};
 };
 
 // Never destroyed: guards may be the last thing that a process runs.
 constinit std::atomic<FactoryNode*> first_factory{nullptr};
 constinit std::atomic<std::uint32_t> factory_cnt{0};
+
+namespace {
 
 constexpr std::uint64_t process_mask = 0xffffffff00000000ULL;  // of claimed_
 
@@ -140,7 +135,7 @@ void CounterBackends::ask(std::uint32_t index, std::string_view key) noexcept {
   // malloc: libwaitprobe_torch.so is linked without libstdc++.
   void* memory = backend != nullptr ? std::malloc(sizeof(BackendNode)) : nullptr;
   if (memory != nullptr) {
-    auto* node = new (memory) BackendNode{std::move(backend)};
+    auto* node = new (memory) BackendNode{backend.release()};
     std::atomic<BackendNode*>* link = &first_;
     while (BackendNode* last = link->load(std::memory_order_relaxed)) link = &last->next;
     link->store(node, std::memory_order_release);
@@ -161,35 +156,6 @@ bool CounterBackends::wait_until_asked(std::uint32_t index) noexcept {
     sched_yield();
   }
   return true;
-}
-
-WaitCounterBackendIf::~WaitCounterBackendIf() = default;
-WaitCounterBackendFactoryIf::~WaitCounterBackendFactoryIf() = default;
-
-void registerWaitCounterBackend(std::unique_ptr<WaitCounterBackendFactoryIf> factory) {
-  if (factory == nullptr) return;
-  auto* node = new FactoryNode{std::move(factory)};
-  std::atomic<FactoryNode*>* link = &first_factory;
-  for (FactoryNode* last = nullptr; !link->compare_exchange_strong(last, node, std::memory_order_acq_rel);) {
-    link = &last->next;
-    last = nullptr;
-  }
-  factory_cnt.fetch_add(1, std::memory_order_release);
-  // Only whether it is zero counts, so it stays at its highest value rather than wrap.
-  std::uint16_t backends = __atomic_load_n(&waitprobe_root.armed.backends, __ATOMIC_RELAXED);
-  while (backends != UINT16_MAX &&
-         !__atomic_compare_exchange_n(&waitprobe_root.armed.backends, &backends, static_cast<std::uint16_t>(backends + 1),
-                                      false, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
-  }
-}
-
-std::vector<std::shared_ptr<WaitCounterBackendFactoryIf>> getRegisteredWaitCounterBackends() {
-  std::vector<std::shared_ptr<WaitCounterBackendFactoryIf>> factories;
-  for (const FactoryNode* node = first_factory.load(std::memory_order_acquire); node != nullptr;
-       node = node->next.load(std::memory_order_acquire)) {
-    factories.push_back(node->factory);
-  }
-  return factories;
 }
 
 }  // namespace waitprobe::detail

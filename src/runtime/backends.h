@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <string_view>
 
 #include "bpf/abi.h"
@@ -13,6 +14,16 @@
 namespace waitprobe::detail {
 
 struct BackendNode;
+class WaitCounterBackendFactoryIf;
+
+struct __attribute__((visibility("hidden"))) FactoryNode {
+  std::shared_ptr<WaitCounterBackendFactoryIf> factory;
+  std::atomic<FactoryNode*> next{nullptr};
+};
+
+// All factories, in the order of their registration.
+extern std::atomic<FactoryNode*> first_factory __attribute__((visibility("hidden")));
+extern std::atomic<std::uint32_t> factory_cnt __attribute__((visibility("hidden")));
 
 // The backends of one counter.
 class CounterBackends {

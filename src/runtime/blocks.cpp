@@ -199,7 +199,7 @@ bool release_at_thread_exit() noexcept {
   return key != key_gone && pthread_setspecific(static_cast<pthread_key_t>(key - 1), &this_thread) == 0;
 }
 
-#ifndef WAITPROBE_SHARED  // which is never unloaded
+#ifdef WAITPROBE_BUILDING_STATIC  // the shared library is never unloaded
 // A plug-in that carries the library may be unloaded before the threads that used it end: then nobody must call into it. The
 // number of the key may be given to somebody else at once, so it is not used again; threads may still run when a process exits.
 __attribute__((destructor)) void forget_thread_exits() noexcept {

@@ -30,7 +30,7 @@ def run(*words):
 def build(folder, compiler, library, include):
     """A program of an application: its own flags, the library as it was built."""
     program = os.path.join(folder, "program")
-    shared = ["-DWAITPROBE_SHARED", f"-Wl,-rpath,{os.path.dirname(library)}"] if ".so" in os.path.basename(library) else []
+    shared = [f"-Wl,-rpath,{os.path.dirname(library)}"] if ".so" in os.path.basename(library) else []
     run(compiler, "-std=c++20", "-O2", f"-I{include}", *shared, f"{HERE}/loop.cpp", f"{HERE}/opaque.cpp", library, "-o", program)
     return program
 

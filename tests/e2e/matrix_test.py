@@ -45,7 +45,7 @@ class Matrix(TestCase):
             if os.uname().machine != "x86_64":
                 flags = [flag for flag in flags if flag != "-mno-red-zone"]
             objects.append(os.path.join(folder, f"{name}.o"))
-            self.compile(compiler, "-fPIC", "-fvisibility=hidden", *flags, *(["-DWAITPROBE_SHARED"] if shared else []),
+            self.compile(compiler, "-fPIC", "-fvisibility=hidden", *flags, *([] if shared else ["-DWAITPROBE_BUILDING_STATIC"]),
                          "-c", os.path.join(RUNTIME, name), "-o", objects[-1])
         if not shared:
             return objects
@@ -65,7 +65,7 @@ class Matrix(TestCase):
                         program = os.path.join(folder, "program")
                         flags = [pie, "-fPIE" if pie == "-pie" else "-fno-pie"] + (["-flto"] if lto else [])
                         flags += ["-fuse-ld=lld"] if compiler == "clang++" and lto else []
-                        flags += ["-DWAITPROBE_SHARED", f"-Wl,-rpath,{folder}"] if shared else []
+                        flags += [f"-Wl,-rpath,{folder}"] if shared else []
                         self.compile(compiler, *flags, source, *library, "-o", program)
                         ran = run(TOOL, "hist", "--json", "--", program)
                         self.assertEqual(ran.process.returncode, 0, ran)

@@ -77,7 +77,7 @@ class FromTheFirstWaitOn(TestCase):
 
     def test_the_shared_library(self):
         with tempfile.TemporaryDirectory() as folder:
-            self.assert_complete(self.build(folder, "shared", "-DWAITPROBE_SHARED", f"-Wl,-rpath,{os.path.abspath(harness.BUILD)}",
+            self.assert_complete(self.build(folder, "shared", f"-Wl,-rpath,{os.path.abspath(harness.BUILD)}",
                                             library="libwaitprobe.so"))
 
     def test_a_shell_script_that_execs_and_forks(self):

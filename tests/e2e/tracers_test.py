@@ -50,7 +50,7 @@ class Tracers(TestCase):
         cls.compile("static", "-static", "-no-pie", harness.built("libwaitprobe.a"))
         pie = cls.compile("pie", "-pie", "-fPIE", harness.built("libwaitprobe.a"))
         shutil.copy(harness.built("libwaitprobe.so"), cls.path("libwaitprobe.so.0"))
-        shared = cls.compile("shared", "-DWAITPROBE_SHARED", cls.path("libwaitprobe.so.0"), f"-Wl,-rpath,{cls.folder.name}")
+        shared = cls.compile("shared", cls.path("libwaitprobe.so.0"), f"-Wl,-rpath,{cls.folder.name}")
         plugin = cls.compile("plugin.so", "-DPART=2", "-shared", "-fPIC", harness.built("libwaitprobe.a"))
         opener = cls.compile("opener", "-DPART=1")
         stripped = cls.path("stripped")

@@ -3,6 +3,19 @@
 
 static waitprobe_handle in_file = WAITPROBE_HANDLE("c.in_file");
 
+#if defined(__STDC_VERSION__) && __STDC_VERSION__ >= 199901L
+int use_scopes(int n);
+int use_scopes(int n) {
+  WAITPROBE_SCOPED("c.scope");
+  WAITPROBE_SCOPED("c.two_in_one_scope");
+  for (int i = 0; i < n; i++) {
+    WAITPROBE_SCOPED("c.nested");
+    if (i == 7) return i;
+  }
+  return n;
+}
+#endif
+
 int use_all(int n);
 int use_all(int n) {
   static waitprobe_handle in_function = WAITPROBE_HANDLE("c.in_function");

@@ -81,6 +81,8 @@ int use_all(int n) {
   for (int i = 0; i < n; i++) STATIC_WAIT_COUNTER(in.loop).start().stop();
   WITH_WAIT_COUNTER(nothing, static_cast<void>(0));
   waitprobe_stop(waitprobe_start(&c_handle));
+  WAITPROBE_SCOPED("c.scope");
+  WAITPROBE_SCOPED("c.two_in_one_scope");
   std::vector<int> numbers = {1};
   WITH_WAIT_COUNTER(outer, WITH_WAIT_COUNTER(inner, numbers.at(0))) += in_lambda(n);
   DefaultMember member;

@@ -21,3 +21,23 @@ TEST(CInterface, waits_are_those_of_the_counter_of_that_key) {
   EXPECT_TRUE(tally.saw(3));
   EXPECT_EQ(tally.created, 1);
 }
+
+TEST(CInterface, a_scope_waits_until_it_is_left) {
+  static test::Tally* tally = &test::Recorder::follow("c.").of("c.scope");
+  const int inside = c_scope([] { return static_cast<int>(tally->open_now()); });
+  EXPECT_EQ(inside, 2);
+  EXPECT_EQ(tally->open_now(), 0);
+  EXPECT_TRUE(tally->saw(2));
+}
+
+TEST(CInterface, a_scope_in_cpp_ends_by_an_exception_too) {
+  test::Tally& tally = test::Recorder::follow("c.").of("c.thrown");
+  try {
+    WAITPROBE_SCOPED("c.thrown");
+    EXPECT_EQ(tally.open_now(), 1);
+    throw 7;
+  } catch (int) {
+  }
+  EXPECT_EQ(tally.open_now(), 0);
+  EXPECT_TRUE(tally.saw(1));
+}
