@@ -136,6 +136,8 @@ constexpr CommandRow table[] = {
      "  waitprobe completion fish > ~/.config/fish/completions/waitprobe.fish\n",
      "Prints a script for bash, zsh or fish. cmake --install puts all of them where shells look.", nullptr, nullptr,
      run_completion},
+    {"version", "the version of waitprobe", "  waitprobe version\n", "The same as waitprobe --version.", nullptr, nullptr,
+     run_version},
 };
 
 }  // namespace
@@ -147,12 +149,6 @@ const CommandRow* find_command(std::string_view name) {
     if (name == row.name) return &row;
   }
   return nullptr;
-}
-
-Error no_such_command(const std::string& name) {
-  std::string known;
-  for (const CommandRow& row : table) known += std::string(known.empty() ? "" : ", ") + row.name;
-  return {"run", "command " + name, "there is no such command", "the commands are: " + known};
 }
 
 }  // namespace waitprobe::cli

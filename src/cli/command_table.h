@@ -35,7 +35,6 @@ std::span<const CommandRow> commands();
 
 // nullptr: there is none of that name.
 const CommandRow* find_command(std::string_view name);
-Error no_such_command(const std::string& name);
 
 Result<int> run_completion(const CommandRow& row, const Words& words);
 Result<int> run_diff(const CommandRow& row, const Words& words);
@@ -51,5 +50,6 @@ Result<int> run_slow(const CommandRow& row, const Words& words);
 Result<int> run_stuck(const CommandRow& row, const Words& words);
 Result<int> run_top(const CommandRow& row, const Words& words);
 Result<int> run_tracefs(const CommandRow& row, const Words& words);
+Result<int> run_version(const CommandRow& row, const Words& words);
 
 }  // namespace waitprobe::cli

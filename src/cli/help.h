@@ -7,6 +7,9 @@
 
 namespace waitprobe::cli {
 
+// "waitprobe 1.2.3" as a line.
+inline std::string version_text() { return "waitprobe " WAITPROBE_VERSION "\n"; }
+
 // All commands, a line each.
 std::string overview();
 

@@ -80,6 +80,10 @@ class Parser {
   void add_value(const std::string& name, const std::string& value, const std::string& text, const Take& take);
   // Repeatable.
   void add_values(const std::string& name, const std::string& value, const std::string& text, const Take& take);
+  // Repeatable, and each time with several values: words of their own, or between commas or blanks in one word.
+  void add_lists(const std::string& name, const std::string& value, const std::string& text, const Take& take);
+  // Says in the help how times are written.
+  void explain_times();
 
   // Errors: throws HelpWanted, Described or UsageError.
   void parse_words(const Words& words);
@@ -89,11 +93,12 @@ class Parser {
  private:
   struct App;
   Description describe() const;
+  std::string unexpected() const;
 
   std::unique_ptr<App> app_;
 };
 
-// -p PID, repeatable.
+// -p PID..., repeatable.
 void add_pids(Parser& parser, std::vector<std::uint32_t>& pids);
 
 // -p, -a, -f and the words after "--".
@@ -112,14 +117,13 @@ class TargetOptions {
   TargetChoice choice_;
 };
 
-// An option that takes a time in seconds, such as 0.5. Units: `to` is in nanoseconds.
-void add_seconds(Parser& parser, const std::string& name, std::uint64_t& to, const std::string& description);
-
 // A time with its unit, such as 5ms, 2s or 0; a bare number is seconds. Nothing if it is none. Units: nanoseconds.
 std::optional<std::uint64_t> parse_duration(const std::string& text);
 
+enum class Zero { allowed, refused };
+
 // An option that takes such a time. Units: `to` is in nanoseconds.
-void add_duration(Parser& parser, const std::string& name, std::uint64_t& to, const std::string& description);
+void add_duration(Parser& parser, const std::string& name, std::uint64_t& to, const std::string& description, Zero zero);
 
 // --by-env NAME: an environment variable by which processes are grouped.
 void add_group_by(Parser& parser, std::string& name);

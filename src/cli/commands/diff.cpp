@@ -40,11 +40,11 @@ void add_gate(Parser& parser, std::optional<double>& to) {
     const std::string_view number(text.data(), text.size() - (text.ends_with('%') ? 1 : 0));
     const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), percent);
     if (error != std::errc() || end != number.data() + number.size() || !(percent >= 0) || !std::isfinite(percent)) {
-      throw UsageError{"--gate takes a percentage from 0 on, such as 10, and not '" + text + "'"};
+      throw UsageError{"--gate takes a percentage such as 10, not '" + text + "'"};
     }
     to = percent;
   };
-  parser.add_value("--gate", "PERCENT", "Exit with 3 if a key got worse by more, beyond noise", take);
+  parser.add_value("--gate", "PERCENT", "Exit with 3 if a key got worse by more than this", take);
 }
 
 // As --gate-on names it, or as the table does.
@@ -52,7 +52,7 @@ ComparedFigure gate_figure(const std::string& name) {
   for (const ComparedFigure figure : judged_figures) {
     if (name == name_of(figure) || name + "/s" == name_of(figure)) return figure;
   }
-  throw UsageError{"--gate-on takes figures out of total, mean, p50 and p99, with commas between, and not '" + name + "'"};
+  throw UsageError{"--gate-on takes some of total, mean, p50 and p99, separated by commas, not '" + name + "'"};
 }
 
 void add_gate_on(Parser& parser, ComparedFigures& to) {
@@ -64,7 +64,7 @@ void add_gate_on(Parser& parser, ComparedFigures& to) {
       at = comma + 1;
     }
   };
-  parser.add_value("--gate-on", "FIGURES", "What --gate looks at (default: total,mean,p50,p99)", take);
+  parser.add_value("--gate-on", "FIGURES", "Figures for --gate (default: total,mean,p50,p99)", take);
 }
 
 Options parse(const CommandRow& row, const Words& words) {
@@ -72,12 +72,12 @@ Options parse(const CommandRow& row, const Words& words) {
   Options options;
   parser.set_target_usage("A [B]");
   parser.add_texts("FILE", options.files, "", "One recording or two; - is the standard input", Parser::Need::required);
-  add_moment_span(parser, "--a", options.a, "Which part of the first is A: 14:00..14:05, 0..60s");
-  add_moment_span(parser, "--b", options.b, "Which part of the second, or only, recording is B");
+  add_moment_span(parser, "--a", options.a, "Part of the first recording: 14:00..14:05, 0..60s");
+  add_moment_span(parser, "--b", options.b, "Part of the second, or only, recording");
   add_key_globs(parser, options.key_globs);
   add_gate(parser, options.gate_percent);
   add_gate_on(parser, options.gate_on);
-  parser.add_flag("--json", options.json, "One object, for a program to read");
+  parser.add_flag("--json", options.json, "Print one JSON object");
   parser.parse_words(words);
   if (parser.was_given("--gate-on") && !options.gate_percent) {
     throw UsageError{"--gate-on needs --gate PERCENT: how much worse the figures may be"};

@@ -28,7 +28,7 @@ Options parse(const CommandRow& row, const Words& words) {
   Options options;
   const TargetOptions targets(parser);
   parser.set_target_usage("[-p PID | -a | -f FILE | -- CMD ARGS...]");
-  parser.add_flag("--json", options.json, "One object, for a program to read");
+  parser.add_flag("--json", options.json, "Print one JSON object");
   parser.parse_words(words);
   options.has_targets = targets.has_any() || words.has_command;
   if (options.has_targets) options.targets = targets.choice(words);

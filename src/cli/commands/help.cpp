@@ -19,7 +19,7 @@ const CommandRow* parse_command(const CommandRow& row, const Words& words) {
   std::vector<std::string> names;
   for (const CommandRow& one : commands()) names.emplace_back(one.name);
   parser.set_target_usage("[COMMAND]");
-  parser.add_choice("COMMAND", name, "", "Which", names, "command");
+  parser.add_choice("COMMAND", name, "", "The command to describe", names, "command");
   parser.parse_words(words);
   return name.empty() ? nullptr : find_command(name);
 }
@@ -36,7 +36,7 @@ std::string overview() {
       "waitprobe: what does a C++ program wait for, and for how long?\n\n"
       "Usage: waitprobe COMMAND [TARGET] [OPTIONS]\n\nCommands:\n";
   for (const CommandRow& row : commands()) text += "  " + pad(row.name, 12) + row.summary + "\n";
-  return text + "\nwaitprobe help COMMAND tells more, with examples.\n";
+  return text + "\nRun 'waitprobe help COMMAND' for details and examples.\n";
 }
 
 Description describe(const CommandRow& row) {

@@ -21,11 +21,11 @@ Options parse(const CommandRow& row, const Words& words, std::optional<ReadyFd>&
   Parser parser(row);
   Options options;
   TargetOptions targets(parser);
-  add_live_options(parser, options.live, "Show what happened in each such interval");
+  add_live_options(parser, options.live, "Print a table for each interval");
   add_print_options(parser, options.print);
-  parser.add_flag("--bars", options.print.table.bars, "A histogram for each key");
+  parser.add_flag("--bars", options.print.table.bars, "Print the histogram of each key");
   add_group_by(parser, options.group_by);
-  parser.add_flag("--per-event", options.per_event, "Trap at each wait: the same counts, much dearer");
+  parser.add_flag("--per-event", options.per_event, "One uprobe hit per wait: same counts, much slower");
   targets.add_force(parser);
   ready.emplace(parser);
   parser.parse_words(words);

@@ -15,7 +15,7 @@ Result<int> run_list(const CommandRow& row, const Words& words) {
   std::vector<std::uint32_t> pids;
   bool json = false;
   add_pids(parser, pids);
-  parser.add_flag("--json", json, "One object a line, for a program to read");
+  parser.add_flag("--json", json, "Print one JSON object per line");
   parser.parse_words(words);
 
   auto inventory = take_inventory(pids);

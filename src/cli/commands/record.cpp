@@ -32,9 +32,9 @@ Options parse(const CommandRow& row, const Words& words, std::optional<ReadyFd>&
   Options options;
   options.live.interval_ns = 1'000'000'000;
   TargetOptions targets(parser);
-  parser.add_text("-o", options.file, "FILE", "Where to; - is the standard output", Parser::Need::required);
-  parser.add_flag("--overwrite", options.overwrite, "Even if there is such a file");
-  add_live_options(parser, options.live, "Keep a snapshot of each such interval (1)");
+  parser.add_text("-o,--output", options.file, "FILE", "Output file; - for the standard output", Parser::Need::required);
+  parser.add_flag("--overwrite", options.overwrite, "Replace the file if it exists");
+  add_live_options(parser, options.live, "Time from snapshot to snapshot (default: 1s)");
   add_key_globs(parser, options.key_globs);
   add_group_by(parser, options.group_by);
   targets.add_force(parser);

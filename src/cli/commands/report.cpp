@@ -35,14 +35,14 @@ Options parse(const CommandRow& row, const Words& words) {
   Options options;
   parser.set_target_usage("FILE...");
   parser.add_texts("FILE", options.files, "", "Recordings; - is the standard input", Parser::Need::required);
-  add_moment(parser, "--from", options.span.from, "Leave out what was before: 14:05, or 90s from the start");
-  add_moment(parser, "--to", options.span.to, "Leave out what came after");
-  add_seconds(parser, "-i", options.interval_ns, "Show what happened in each such interval");
+  add_moment(parser, "--from", options.span.from, "Start at this moment: 14:05, or 90s after the beginning");
+  add_moment(parser, "--to", options.span.to, "End at this moment");
+  add_duration(parser, "-i,--interval", options.interval_ns, "Print a table for each interval", Zero::refused);
   add_print_options(parser, options.print);
-  parser.add_flag("--bars", options.print.table.bars, "A histogram for each key");
-  parser.add_flag("--by-key", options.by_key, "Add up the processes");
+  parser.add_flag("--bars", options.print.table.bars, "Print the histogram of each key");
+  parser.add_flag("--by-key", options.by_key, "Add the processes up, one row per key");
   add_group_by(parser, options.group_by);
-  parser.add_text("--html", options.page, "PAGE", "Write a page with pictures instead; - is stdout");
+  parser.add_text("--html", options.page, "PAGE", "Write an HTML page instead; - for stdout");
   parser.parse_words(words);
   if (!options.page.empty() && (options.print.json || options.print.table.bars || options.by_key)) {
     throw UsageError{"--html writes a page with all there is; leave out --json, --bars and --by-key"};

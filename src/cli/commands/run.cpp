@@ -26,11 +26,11 @@ Options parse(const CommandRow& row, const Words& words) {
   Parser parser(row);
   Options options;
   parser.add_flag("--torch", options.torch, "Preload libwaitprobe_torch.so, a backend for PyTorch");
-  parser.add_flag("--track", options.track, "Let it know its open waits from the start, for stuck");
+  parser.add_flag("--track", options.track, "Track open waits from the start, for stuck");
   parser.set_target_usage("-- CMD ARGS...");
   parser.parse_words(words);
-  if (words.command.empty()) throw UsageError{"there is no command: waitprobe run --torch -- CMD ARGS..."};
-  if (!options.torch && !options.track) throw UsageError{"there is nothing to prepare: give --torch, --track or both"};
+  if (words.command.empty()) throw UsageError{"no command; use 'waitprobe run --torch -- CMD ARGS...'"};
+  if (!options.torch && !options.track) throw UsageError{"nothing to prepare; use --torch, --track or both"};
   return options;
 }
 

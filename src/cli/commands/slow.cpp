@@ -127,12 +127,13 @@ Options parse(const CommandRow& row, const Words& words, std::optional<ReadyFd>&
   Parser parser(row);
   Options options;
   TargetOptions targets(parser);
-  add_duration(parser, "--min", options.min_ns, "At least so long: 5ms, 100us, 2s; 0 for all (1ms)");
-  parser.add_flag("--stack", options.stacks, "With the functions that the thread was in");
-  add_count(parser, "-n", options.most_cnt, "End after so many waits");
-  add_seconds(parser, "-d", options.duration_ns, "Stop after this time, and end the command (SIGTERM)");
+  add_duration(parser, "--min", options.min_ns, "Only waits at least this long; 0: all (default: 1ms)", Zero::allowed);
+  parser.add_flag("--stack", options.stacks, "Print the stack of the thread");
+  add_count(parser, "-n,--count", options.most_cnt, "Stop after this many waits");
+  add_duration(parser, "-d,--duration", options.duration_ns, "Stop after this time; ends the command by SIGTERM",
+               Zero::refused);
   add_key_globs(parser, options.key_globs);
-  parser.add_flag("--json", options.json, "One object a line, for a program to read");
+  parser.add_flag("--json", options.json, "Print one JSON object per line");
   targets.add_force(parser);
   ready.emplace(parser);
   parser.parse_words(words);

@@ -36,21 +36,21 @@ Options parse(const CommandRow& row, const Words& words, std::optional<ReadyFd>&
   Parser parser(row);
   Options options;
   TargetOptions targets(parser);
-  parser.add_text("--core", options.core_file, "FILE", "A core dump, instead of living processes");
-  add_duration(parser, "--older", options.stuck.older_ns, "Open for at least so long: 500ms, 10s, 2m (1s)");
-  parser.add_flag("--stack", options.stuck.stacks, "What their threads are doing; stops each for a moment");
-  parser.add_texts("--ignore", options.stuck.ignore_globs, "GLOB", "Keys whose waits are meant to last; repeatable");
+  parser.add_text("--core", options.core_file, "FILE", "Read a core dump instead of running processes");
+  add_duration(parser, "--older", options.stuck.older_ns, "Only waits open at least this long (default: 1s)", Zero::allowed);
+  parser.add_flag("--stack", options.stuck.stacks, "Print the stacks of the threads; stops each briefly");
+  parser.add_texts("--ignore", options.stuck.ignore_globs, "GLOB", "Keys that normally wait long; repeatable");
   add_key_globs(parser, options.stuck.key_globs);
   add_group_by(parser, options.stuck.group_by);
-  parser.add_flag("--watch", options.watch, "Again and again, until Ctrl-C");
-  add_seconds(parser, "-i", options.interval_ns, "With --watch: so often (1)");
-  parser.add_flag("--json", options.json, "One object a line, for a program to read");
+  parser.add_flag("--watch", options.watch, "Repeat until Ctrl-C");
+  add_duration(parser, "-i,--interval", options.interval_ns, "Refresh interval for --watch (default: 1s)", Zero::refused);
+  parser.add_flag("--json", options.json, "Print one JSON object per line");
   targets.add_force(parser);
   ready.emplace(parser);
   parser.set_target_usage("(-p PID | -a | -f FILE | --core FILE)");
   parser.parse_words(words);
   if (parser.was_given("--force") && !options.watch) throw UsageError{"--force is for --watch; give that as well"};
-  if (parser.was_given("-i") && !options.watch) throw UsageError{"-i says how often --watch looks; give that as well"};
+  if (parser.was_given("-i") && !options.watch) throw UsageError{"--interval is for --watch; give that as well"};
   if (options.watch && !options.core_file.empty()) throw UsageError{"a core dump does not change; leave out --watch"};
   if (!options.stuck.group_by.empty() && !options.core_file.empty()) {
     throw UsageError{"a core dump is of one process; leave out --by-env"};
@@ -58,7 +58,7 @@ Options parse(const CommandRow& row, const Words& words, std::optional<ReadyFd>&
   if (options.core_file.empty()) {
     options.targets = targets.choice(words);
   } else if (targets.has_any()) {
-    throw UsageError{"there is more than one kind of target: give --core FILE alone"};
+    throw UsageError{"more than one kind of target; use --core FILE alone"};
   }
   options.table = {output_width(), wanted_colours()};
   return options;

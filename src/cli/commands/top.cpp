@@ -146,7 +146,7 @@ Options parse(const CommandRow& row, const Words& words, std::optional<ReadyFd>&
   Options options;
   options.live.interval_ns = 1'000'000'000;
   TargetOptions targets(parser);
-  add_live_options(parser, options.live, "Show what happened in each such interval");
+  add_live_options(parser, options.live, "Refresh interval (default: 1s)");
   add_print_options(parser, options.print);
   targets.add_force(parser);
   ready.emplace(parser);

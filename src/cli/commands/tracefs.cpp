@@ -29,8 +29,8 @@ Options parse(const CommandRow& row, const Words& words) {
   Parser parser(row);
   Options options;
   const TargetOptions targets(parser);
-  parser.add_text("--group", options.group, "NAME", "The group that the events are in (waitprobe)");
-  parser.add_flag("--remove", options.removes, "Print what takes them away again, of any files");
+  parser.add_text("--group", options.group, "NAME", "Group of the events (default: waitprobe)");
+  parser.add_flag("--remove", options.removes, "Print the lines that remove the events");
   parser.set_target_usage("(-p PID | -a | -f FILE | --remove)");
   parser.parse_words(words);
   if (options.removes && targets.has_any()) throw UsageError{"--remove takes no target: the events go by their names"};
