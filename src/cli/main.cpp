@@ -33,12 +33,12 @@ int print(std::string_view text) {
   return printed ? 0 : fail(printed.error());
 }
 
-int run(const CommandRow& row, const Words& words) {
+int run(const CommandRow& row, const Arguments& arguments) {
   try {
-    const Result<int> status = row.run(row, words);
+    const Result<int> status = row.run(row, arguments);
     if (!status) return fail(status.error());
     return has_run_out_of_memory() ? fail_without_memory() : *status;
-  } catch (const HelpWanted& help) {
+  } catch (const HelpRequested& help) {
     return print(help.text);
   } catch (const std::bad_alloc&) {
     return fail_without_memory();
@@ -70,7 +70,7 @@ int main_of(const std::vector<std::string>& arguments) {
   const std::string& name = arguments[0];
   if (name == "--help" || name == "-h") return print(overview());
   if (name == "--version" || name == "-V") return print(version_text());
-  if (const CommandRow* row = find_command(name)) return run(*row, split_words({arguments.begin() + 1, arguments.end()}));
+  if (const CommandRow* row = find_command(name)) return run(*row, split_arguments({arguments.begin() + 1, arguments.end()}));
   return fail_on_unknown(name);
 }
 

@@ -56,13 +56,13 @@ std::string usage_problem(const CLI::ParseError& error) {
 
 }  // namespace
 
-Words split_words(const std::vector<std::string>& arguments) {
-  const auto dashes = std::find(arguments.begin(), arguments.end(), "--");
-  Words words;
-  words.options = {arguments.begin(), dashes};
-  words.has_command = dashes != arguments.end();
-  if (words.has_command) words.command = {dashes + 1, arguments.end()};
-  return words;
+Arguments split_arguments(const std::vector<std::string>& words) {
+  const auto dashes = std::find(words.begin(), words.end(), "--");
+  Arguments arguments;
+  arguments.options = {words.begin(), dashes};
+  arguments.has_command = dashes != words.end();
+  if (arguments.has_command) arguments.command = {dashes + 1, words.end()};
+  return arguments;
 }
 
 std::string joined(const std::vector<std::string>& words, const char* between) { return CLI::detail::join(words, between); }
@@ -202,21 +202,22 @@ std::string Parser::unexpected() const {
   return start;
 }
 
-void Parser::parse_words(const Words& words) {
-  if (words.is_description) throw Described{describe()};
-  std::vector<std::string> reversed(words.options.rbegin(), words.options.rend());
+void Parser::parse(const Arguments& arguments) {
+  std::vector<std::string> reversed(arguments.options.rbegin(), arguments.options.rend());
   try {
     app_->cli.parse(std::move(reversed));
   } catch (const CLI::CallForHelp&) {
-    throw HelpWanted{app_->cli.help()};
+    throw HelpRequested{help()};
   } catch (const CLI::ParseError& error) {
     const std::string problem = unexpected();
     throw UsageError{problem.empty() ? usage_problem(error) : problem};
   }
-  if (words.has_command && !describe().starts_commands()) {
+  if (arguments.has_command && !describe().starts_commands()) {
     throw UsageError{"it starts no command; leave out '--' and what follows it"};
   }
 }
+
+std::string Parser::help() const { return app_->cli.help(); }
 
 bool Parser::was_given(const std::string& name) const { return app_->cli.count(name) != 0; }
 
@@ -239,14 +240,14 @@ void TargetOptions::add_force(Parser& parser) {
   parser.add_flag("--force", choice_.is_forced, "Attach even if that kills a process of the same file");
 }
 
-TargetChoice TargetOptions::choice(const Words& words) const {
+TargetChoice TargetOptions::choice(const Arguments& arguments) const {
   const int kinds =
-      (choice_.pids.empty() ? 0 : 1) + (choice_.all ? 1 : 0) + (choice_.file.empty() ? 0 : 1) + (words.has_command ? 1 : 0);
+      (choice_.pids.empty() ? 0 : 1) + (choice_.all ? 1 : 0) + (choice_.file.empty() ? 0 : 1) + (arguments.has_command ? 1 : 0);
   if (kinds == 0) throw UsageError{"no target; use -p PID, -a, -f FILE or -- CMD ARGS..."};
   if (kinds > 1) throw UsageError{"more than one kind of target; use only one of -p PID, -a, -f FILE and -- CMD ARGS..."};
-  if (words.has_command && words.command.empty()) throw UsageError{"no command after '--'"};
+  if (arguments.has_command && arguments.command.empty()) throw UsageError{"no command after '--'"};
   TargetChoice choice = choice_;
-  choice.command = words.command;
+  choice.command = arguments.command;
   std::sort(choice.pids.begin(), choice.pids.end());
   choice.pids.erase(std::unique(choice.pids.begin(), choice.pids.end()), choice.pids.end());
   return choice;

@@ -16,7 +16,7 @@
 namespace waitprobe::cli {
 
 // Thrown when --help is asked for.
-struct HelpWanted {
+struct HelpRequested {
   std::string text;
 };
 
@@ -41,15 +41,10 @@ struct Description {
   bool starts_commands() const { return targets.find("-- CMD") != std::string::npos; }
 };
 
-// Thrown when a description is asked for (Words::is_description).
-struct Described {
-  Description description;
-};
-
 // Targets and options as they are written after a command's name: what follows "--" comes last.
 std::string usage_of(const std::string& targets);
 
-Words split_words(const std::vector<std::string>& arguments);
+Arguments split_arguments(const std::vector<std::string>& words);
 
 // The command line of a command. Its help opens with what the command answers, and ends with examples that can be pasted.
 // CLI11 stays behind it: its header takes longer to read than most of our files to compile. What is added must outlive it.
@@ -85,17 +80,29 @@ class Parser {
   // Says in the help how times are written.
   void explain_times();
 
-  // Errors: throws HelpWanted, Described or UsageError.
-  void parse_words(const Words& words);
+  // Errors: throws HelpRequested or UsageError.
+  void parse(const Arguments& arguments);
+  // What was added, as --help prints it and for whoever prints it otherwise.
+  std::string help() const;
+  Description describe() const;
+
+  // Something to add options to that lives as long as the parser: for a parser that only describes.
+  template <class T>
+  T& keep() {
+    const auto kept = std::make_shared<T>();
+    kept_.push_back(kept);
+    return *kept;
+  }
+
   // REQUIRES: parsed.
   bool was_given(const std::string& name) const;
 
  private:
   struct App;
-  Description describe() const;
   std::string unexpected() const;
 
   std::unique_ptr<App> app_;
+  std::vector<std::shared_ptr<void>> kept_;
 };
 
 // -p PID..., repeatable.
@@ -109,7 +116,7 @@ class TargetOptions {
   void add_force(Parser& parser);
 
   // REQUIRES: the parser has parsed. Errors: throws UsageError unless exactly one kind of target was given.
-  TargetChoice choice(const Words& words) const;
+  TargetChoice choice(const Arguments& arguments) const;
   // Whether one of -p, -a and -f was given.
   bool has_any() const { return !choice_.pids.empty() || choice_.all || !choice_.file.empty(); }
 

@@ -67,9 +67,7 @@ void add_gate_on(Parser& parser, ComparedFigures& to) {
   parser.add_value("--gate-on", "FIGURES", "Figures for --gate (default: total,mean,p50,p99)", take);
 }
 
-Options parse(const CommandRow& row, const Words& words) {
-  Parser parser(row);
-  Options options;
+void declare(Parser& parser, Options& options) {
   parser.set_target_usage("A [B]");
   parser.add_texts("FILE", options.files, "", "One recording or two; - is the standard input", Parser::Need::required);
   add_moment_span(parser, "--a", options.a, "Part of the first recording: 14:00..14:05, 0..60s");
@@ -78,7 +76,13 @@ Options parse(const CommandRow& row, const Words& words) {
   add_gate(parser, options.gate_percent);
   add_gate_on(parser, options.gate_on);
   parser.add_flag("--json", options.json, "Print one JSON object");
-  parser.parse_words(words);
+}
+
+Options parse(const CommandRow& row, const Arguments& arguments) {
+  Parser parser(row);
+  Options options;
+  declare(parser, options);
+  parser.parse(arguments);
   if (parser.was_given("--gate-on") && !options.gate_percent) {
     throw UsageError{"--gate-on needs --gate PERCENT: how much worse the figures may be"};
   }
@@ -192,8 +196,10 @@ Result<int> pass_gate(const Comparison& comparison, double percent, const Compar
 
 }  // namespace
 
-Result<int> run_diff(const CommandRow& row, const Words& words) {
-  const Options options = parse(row, words);
+void declare_diff(Parser& parser) { declare(parser, parser.keep<Options>()); }
+
+Result<int> run_diff(const CommandRow& row, const Arguments& arguments) {
+  const Options options = parse(row, arguments);
   const auto sides = sides_of(options);
   if (!sides) return sides.error();
   const Side &a = sides->front(), &b = sides->back();

@@ -21,17 +21,22 @@ struct Options {
   TargetChoice targets;
   bool has_targets = false;
   bool json = false;
+  std::optional<TargetOptions> target_options;
 };
 
-Options parse(const CommandRow& row, const Words& words) {
-  Parser parser(row);
-  Options options;
-  const TargetOptions targets(parser);
+void declare(Parser& parser, Options& options) {
+  options.target_options.emplace(parser);
   parser.set_target_usage("[-p PID | -a | -f FILE | -- CMD ARGS...]");
   parser.add_flag("--json", options.json, "Print one JSON object");
-  parser.parse_words(words);
-  options.has_targets = targets.has_any() || words.has_command;
-  if (options.has_targets) options.targets = targets.choice(words);
+}
+
+Options parse(const CommandRow& row, const Arguments& arguments) {
+  Parser parser(row);
+  Options options;
+  declare(parser, options);
+  parser.parse(arguments);
+  options.has_targets = options.target_options->has_any() || arguments.has_command;
+  if (options.has_targets) options.targets = options.target_options->choice(arguments);
   return options;
 }
 
@@ -81,8 +86,10 @@ Result<void> examine_targets(const TargetChoice& targets, Diagnosis& diagnosis) 
 
 }  // namespace
 
-Result<int> run_doctor(const CommandRow& row, const Words& words) {
-  const Options options = parse(row, words);
+void declare_doctor(Parser& parser) { declare(parser, parser.keep<Options>()); }
+
+Result<int> run_doctor(const CommandRow& row, const Arguments& arguments) {
+  const Options options = parse(row, arguments);
   Diagnosis diagnosis;
   diagnosis.findings.push_back(examine_machine());
   if (options.has_targets) {

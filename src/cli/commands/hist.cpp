@@ -15,21 +15,27 @@ struct Options {
   PrintOptions print;
   std::string group_by;
   bool per_event = false;
+  std::optional<TargetOptions> target_options;
+  std::optional<ReadyFd> ready;
 };
 
-Options parse(const CommandRow& row, const Words& words, std::optional<ReadyFd>& ready) {
-  Parser parser(row);
-  Options options;
-  TargetOptions targets(parser);
+void declare(Parser& parser, Options& options) {
+  options.target_options.emplace(parser);
   add_live_options(parser, options.live, "Print a table for each interval");
   add_print_options(parser, options.print);
   parser.add_flag("--bars", options.print.table.bars, "Print the histogram of each key");
   add_group_by(parser, options.group_by);
   parser.add_flag("--per-event", options.per_event, "One uprobe hit per wait: same counts, much slower");
-  targets.add_force(parser);
-  ready.emplace(parser);
-  parser.parse_words(words);
-  options.live.targets = targets.choice(words);
+  options.target_options->add_force(parser);
+  options.ready.emplace(parser);
+}
+
+Options parse(const CommandRow& row, const Arguments& arguments) {
+  Parser parser(row);
+  Options options;
+  declare(parser, options);
+  parser.parse(arguments);
+  options.live.targets = options.target_options->choice(arguments);
   options.print.table.width = output_width();
   options.print.table.colours = wanted_colours();
   return options;
@@ -37,15 +43,16 @@ Options parse(const CommandRow& row, const Words& words, std::optional<ReadyFd>&
 
 }  // namespace
 
-Result<int> run_hist(const CommandRow& row, const Words& words) {
-  std::optional<ReadyFd> ready;
-  const Options options = parse(row, words, ready);
+void declare_hist(Parser& parser) { declare(parser, parser.keep<Options>()); }
+
+Result<int> run_hist(const CommandRow& row, const Arguments& arguments) {
+  const Options options = parse(row, arguments);
   const StopSignals signals;
   auto opened = HistSession::open(options.live.targets, options.per_event ? Transport::events : Transport::batches,
                                   signals.fd(), options.group_by);
   if (!opened) return opened.error();
   HistSession& session = **opened;
-  ready->tell();
+  options.ready->tell();
   if (auto started = session.targets().start(); !started) return started.error();
   return print_live(session, options.live, options.print, signals);
 }

@@ -30,9 +30,7 @@ struct Options {
 // More columns would be narrower than a pixel on a telephone.
 constexpr std::size_t most_columns = 96;
 
-Options parse(const CommandRow& row, const Words& words) {
-  Parser parser(row);
-  Options options;
+void declare(Parser& parser, Options& options) {
   parser.set_target_usage("FILE...");
   parser.add_texts("FILE", options.files, "", "Recordings; - is the standard input", Parser::Need::required);
   add_moment(parser, "--from", options.span.from, "Start at this moment: 14:05, or 90s after the beginning");
@@ -43,7 +41,13 @@ Options parse(const CommandRow& row, const Words& words) {
   parser.add_flag("--by-key", options.by_key, "Add the processes up, one row per key");
   add_group_by(parser, options.group_by);
   parser.add_text("--html", options.page, "PAGE", "Write an HTML page instead; - for stdout");
-  parser.parse_words(words);
+}
+
+Options parse(const CommandRow& row, const Arguments& arguments) {
+  Parser parser(row);
+  Options options;
+  declare(parser, options);
+  parser.parse(arguments);
   if (!options.page.empty() && (options.print.json || options.print.table.bars || options.by_key)) {
     throw UsageError{"--html writes a page with all there is; leave out --json, --bars and --by-key"};
   }
@@ -115,8 +119,10 @@ Result<void> write_report_page(Recordings& recordings, Span span, const Options&
 
 }  // namespace
 
-Result<int> run_report(const CommandRow& row, const Words& words) {
-  const Options options = parse(row, words);
+void declare_report(Parser& parser) { declare(parser, parser.keep<Options>()); }
+
+Result<int> run_report(const CommandRow& row, const Arguments& arguments) {
+  const Options options = parse(row, arguments);
   auto recordings = read_recordings(options.files);
   if (!recordings) return recordings.error();
   if (!options.group_by.empty()) {

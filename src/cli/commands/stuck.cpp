@@ -30,12 +30,12 @@ struct Options {
   std::uint64_t interval_ns = 1'000'000'000;
   bool json = false;
   StuckTableOptions table;
+  std::optional<TargetOptions> target_options;
+  std::optional<ReadyFd> ready;
 };
 
-Options parse(const CommandRow& row, const Words& words, std::optional<ReadyFd>& ready) {
-  Parser parser(row);
-  Options options;
-  TargetOptions targets(parser);
+void declare(Parser& parser, Options& options) {
+  options.target_options.emplace(parser);
   parser.add_text("--core", options.core_file, "FILE", "Read a core dump instead of running processes");
   add_duration(parser, "--older", options.stuck.older_ns, "Only waits open at least this long (default: 1s)", Zero::allowed);
   parser.add_flag("--stack", options.stuck.stacks, "Print the stacks of the threads; stops each briefly");
@@ -45,10 +45,16 @@ Options parse(const CommandRow& row, const Words& words, std::optional<ReadyFd>&
   parser.add_flag("--watch", options.watch, "Repeat until Ctrl-C");
   add_duration(parser, "-i,--interval", options.interval_ns, "Refresh interval for --watch (default: 1s)", Zero::refused);
   parser.add_flag("--json", options.json, "Print one JSON object per line");
-  targets.add_force(parser);
-  ready.emplace(parser);
+  options.target_options->add_force(parser);
+  options.ready.emplace(parser);
   parser.set_target_usage("(-p PID | -a | -f FILE | --core FILE)");
-  parser.parse_words(words);
+}
+
+Options parse(const CommandRow& row, const Arguments& arguments) {
+  Parser parser(row);
+  Options options;
+  declare(parser, options);
+  parser.parse(arguments);
   if (parser.was_given("--force") && !options.watch) throw UsageError{"--force is for --watch; give that as well"};
   if (parser.was_given("-i") && !options.watch) throw UsageError{"--interval is for --watch; give that as well"};
   if (options.watch && !options.core_file.empty()) throw UsageError{"a core dump does not change; leave out --watch"};
@@ -56,8 +62,8 @@ Options parse(const CommandRow& row, const Words& words, std::optional<ReadyFd>&
     throw UsageError{"a core dump is of one process; leave out --by-env"};
   }
   if (options.core_file.empty()) {
-    options.targets = targets.choice(words);
-  } else if (targets.has_any()) {
+    options.targets = options.target_options->choice(arguments);
+  } else if (options.target_options->has_any()) {
     throw UsageError{"more than one kind of target; use --core FILE alone"};
   }
   options.table = {output_width(), wanted_colours()};
@@ -126,14 +132,15 @@ Result<int> watch(StuckSession& session, const Options& options, const ReadyFd& 
 
 }  // namespace
 
-Result<int> run_stuck(const CommandRow& row, const Words& words) {
-  std::optional<ReadyFd> ready;
-  const Options options = parse(row, words, ready);
+void declare_stuck(Parser& parser) { declare(parser, parser.keep<Options>()); }
+
+Result<int> run_stuck(const CommandRow& row, const Arguments& arguments) {
+  const Options options = parse(row, arguments);
   if (!options.core_file.empty()) return once(read_open_waits(options.core_file, options.stuck), options);
   auto session = StuckSession::open(options.targets, options.stuck);
   if (!session) return session.error();
-  if (options.watch) return watch(*session, options, *ready);
-  ready->tell();
+  if (options.watch) return watch(*session, options, *options.ready);
+  options.ready->tell();
   return once(session->look(nullptr), options);
 }
 

@@ -6,9 +6,11 @@
 
 namespace waitprobe::cli {
 
-Result<int> run_version(const CommandRow& row, const Words& words) {
+void declare_version(Parser&) {}
+
+Result<int> run_version(const CommandRow& row, const Arguments& arguments) {
   Parser parser(row);
-  parser.parse_words(words);
+  parser.parse(arguments);
   const auto printed = write_output(version_text());
   return printed ? Result<int>(0) : printed.error();
 }
