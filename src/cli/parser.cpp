@@ -292,6 +292,12 @@ void add_group_by(Parser& parser, std::string& name) {
 
 void add_key_globs(Parser& parser, std::vector<std::string>& globs) {
   parser.add_texts("-k,--key", globs, "GLOB", "Only matching keys, e.g. -k 'db.*'; repeatable");
+  parser.add_values("--not", "GLOB", "Exclude matching keys, as -k '!GLOB'; repeatable",
+                    [&globs](const std::string& glob) { globs.push_back("!" + glob); });
+}
+
+void add_color(Parser& parser, std::string& when) {
+  parser.add_choice("--color", when, "WHEN", "auto, always or never (default: auto)", {"auto", "always", "never"}, "choice");
 }
 
 void add_count(Parser& parser, const std::string& name, std::uint64_t& to, const std::string& description) {

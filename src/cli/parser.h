@@ -135,8 +135,11 @@ void add_duration(Parser& parser, const std::string& name, std::uint64_t& to, co
 // --by-env NAME: an environment variable by which processes are grouped.
 void add_group_by(Parser& parser, std::string& name);
 
-// -k GLOB, repeatable.
+// -k GLOB and --not GLOB, repeatable.
 void add_key_globs(Parser& parser, std::vector<std::string>& globs);
+
+// --color=WHEN: auto, always or never (wanted_colours(), terminal.h).
+void add_color(Parser& parser, std::string& when);
 
 // An option that takes a number of things, 1 or more.
 void add_count(Parser& parser, const std::string& name, std::uint64_t& to, const std::string& description);

@@ -32,6 +32,7 @@ struct Options {
   std::optional<double> gate_percent;
   ComparedFigures gate_on = judged_figures;
   bool json = false;
+  std::string color = "auto";
 };
 
 void add_gate(Parser& parser, std::optional<double>& to) {
@@ -76,6 +77,7 @@ void declare(Parser& parser, Options& options) {
   add_gate(parser, options.gate_percent);
   add_gate_on(parser, options.gate_on);
   parser.add_flag("--json", options.json, "Print one JSON object");
+  add_color(parser, options.color);
 }
 
 Options parse(const CommandRow& row, const Arguments& arguments) {
@@ -208,7 +210,7 @@ Result<int> run_diff(const CommandRow& row, const Arguments& arguments) {
   if (options.json) {
     print_json(out, comparison);
   } else {
-    print_comparison(out, comparison, {a.what, b.what, output_width(), wanted_colours()});
+    print_comparison(out, comparison, {a.what, b.what, output_width(), wanted_colours(options.color)});
   }
   const auto printed = write_output(out.view());
   if (!printed) return printed.error();

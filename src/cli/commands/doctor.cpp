@@ -22,12 +22,14 @@ struct Options {
   bool has_targets = false;
   bool json = false;
   std::optional<TargetOptions> target_options;
+  std::string color = "auto";
 };
 
 void declare(Parser& parser, Options& options) {
   options.target_options.emplace(parser);
   parser.set_target_usage("[-p PID | -a | -f FILE | -- CMD ARGS...]");
   parser.add_flag("--json", options.json, "Print one JSON object");
+  add_color(parser, options.color);
 }
 
 Options parse(const CommandRow& row, const Arguments& arguments) {
@@ -99,7 +101,7 @@ Result<int> run_doctor(const CommandRow& row, const Arguments& arguments) {
   if (options.json) {
     print_json(out, diagnosis);
   } else {
-    print_diagnosis(out, diagnosis, output_width(), wanted_colours());
+    print_diagnosis(out, diagnosis, output_width(), wanted_colours(options.color));
   }
   const auto printed = write_output(out.view());
   if (!printed) return printed.error();

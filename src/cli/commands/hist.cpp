@@ -17,17 +17,20 @@ struct Options {
   bool per_event = false;
   std::optional<TargetOptions> target_options;
   std::optional<ReadyFd> ready;
+  std::string color = "auto";
 };
 
 void declare(Parser& parser, Options& options) {
   options.target_options.emplace(parser);
   add_live_options(parser, options.live, "Print a table for each interval");
   add_print_options(parser, options.print);
+  add_count(parser, "--top", options.print.table.top, "Print only the first COUNT rows of each table");
   parser.add_flag("--bars", options.print.table.bars, "Print the histogram of each key");
   add_group_by(parser, options.group_by);
   parser.add_flag("--per-event", options.per_event, "One uprobe hit per wait: same counts, much slower");
   options.target_options->add_force(parser);
   options.ready.emplace(parser);
+  add_color(parser, options.color);
 }
 
 Options parse(const CommandRow& row, const Arguments& arguments) {
@@ -36,8 +39,10 @@ Options parse(const CommandRow& row, const Arguments& arguments) {
   declare(parser, options);
   parser.parse(arguments);
   options.live.targets = options.target_options->choice(arguments);
+  if (parser.was_given("--top") && !options.group_by.empty())
+    throw UsageError{"--top is not for --by-env; leave out one of them"};
   options.print.table.width = output_width();
-  options.print.table.colours = wanted_colours();
+  options.print.table.colours = wanted_colours(options.color);
   return options;
 }
 

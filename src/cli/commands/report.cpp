@@ -25,6 +25,7 @@ struct Options {
   bool by_key = false;
   std::string group_by;
   std::string page;  // file for a page of HTML; empty: none
+  std::string color = "auto";
 };
 
 // More columns would be narrower than a pixel on a telephone.
@@ -37,10 +38,12 @@ void declare(Parser& parser, Options& options) {
   add_moment(parser, "--to", options.span.to, "End at this moment");
   add_duration(parser, "-i,--interval", options.interval_ns, "Print a table for each interval", Zero::refused);
   add_print_options(parser, options.print);
+  add_count(parser, "--top", options.print.table.top, "Print only the first COUNT rows of each table");
   parser.add_flag("--bars", options.print.table.bars, "Print the histogram of each key");
   parser.add_flag("--by-key", options.by_key, "Add the processes up, one row per key");
   add_group_by(parser, options.group_by);
   parser.add_text("--html", options.page, "PAGE", "Write an HTML page instead; - for stdout");
+  add_color(parser, options.color);
 }
 
 Options parse(const CommandRow& row, const Arguments& arguments) {
@@ -54,8 +57,10 @@ Options parse(const CommandRow& row, const Arguments& arguments) {
   if (!options.group_by.empty() && (options.by_key || !options.page.empty())) {
     throw UsageError{"--by-env adds up processes in its own way; leave out --by-key and --html"};
   }
+  if (parser.was_given("--top") && !options.group_by.empty())
+    throw UsageError{"--top is not for --by-env; leave out one of them"};
   options.print.table.width = output_width();
-  options.print.table.colours = wanted_colours();
+  options.print.table.colours = wanted_colours(options.color);
   return options;
 }
 

@@ -30,6 +30,7 @@ struct Options {
   SlowOptions view;
   std::optional<TargetOptions> target_options;
   std::optional<ReadyFd> ready;
+  std::string color = "auto";
 };
 
 // Prints waits as they come, and in the end how many there were.
@@ -136,6 +137,7 @@ void declare(Parser& parser, Options& options) {
   parser.add_flag("--json", options.json, "Print one JSON object per line");
   options.target_options->add_force(parser);
   options.ready.emplace(parser);
+  add_color(parser, options.color);
 }
 
 Options parse(const CommandRow& row, const Arguments& arguments) {
@@ -144,7 +146,7 @@ Options parse(const CommandRow& row, const Arguments& arguments) {
   declare(parser, options);
   parser.parse(arguments);
   options.targets = options.target_options->choice(arguments);
-  options.view = {output_width(), wanted_colours()};
+  options.view = {output_width(), wanted_colours(options.color)};
   return options;
 }
 

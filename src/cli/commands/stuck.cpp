@@ -32,6 +32,7 @@ struct Options {
   StuckTableOptions table;
   std::optional<TargetOptions> target_options;
   std::optional<ReadyFd> ready;
+  std::string color = "auto";
 };
 
 void declare(Parser& parser, Options& options) {
@@ -48,6 +49,7 @@ void declare(Parser& parser, Options& options) {
   options.target_options->add_force(parser);
   options.ready.emplace(parser);
   parser.set_target_usage("(-p PID | -a | -f FILE | --core FILE)");
+  add_color(parser, options.color);
 }
 
 Options parse(const CommandRow& row, const Arguments& arguments) {
@@ -66,7 +68,7 @@ Options parse(const CommandRow& row, const Arguments& arguments) {
   } else if (options.target_options->has_any()) {
     throw UsageError{"more than one kind of target; use --core FILE alone"};
   }
-  options.table = {output_width(), wanted_colours()};
+  options.table = {output_width(), wanted_colours(options.color)};
   return options;
 }
 

@@ -29,6 +29,7 @@ struct Options {
   PrintOptions print;
   std::optional<TargetOptions> target_options;
   std::optional<ReadyFd> ready;
+  std::string color = "auto";
 };
 
 constexpr std::uint64_t first_ns = 250'000'000;
@@ -150,6 +151,7 @@ void declare(Parser& parser, Options& options) {
   add_print_options(parser, options.print);
   options.target_options->add_force(parser);
   options.ready.emplace(parser);
+  add_color(parser, options.color);
 }
 
 Options parse(const CommandRow& row, const Arguments& arguments) {
@@ -174,7 +176,7 @@ Result<int> run_top(const CommandRow& row, const Arguments& arguments) {
   HistSession& session = **opened;
   options.ready->tell();
   if (auto started = session.targets().start(); !started) return started.error();
-  auto screen = options.print.json ? nullptr : Screen::open(wanted_colours());
+  auto screen = options.print.json ? nullptr : Screen::open(wanted_colours(options.color));
   if (screen == nullptr) return print_live(session, options.live, options.print, signals);
   Top top(session, options, signals, *screen);
   const int ended = top.run();
