@@ -14,7 +14,7 @@ enum class Kind { none, nothing, file, pid, choice };  // none: it takes no valu
 Kind kind_of(const OptionDescription& option) {
   if (!option.choices.empty()) return Kind::choice;
   const std::string& value = option.value.empty() ? option.names.front() : option.value;
-  if (value == "FILE" || value == "PAGE") return Kind::file;
+  if (value == "FILE" || value == "PAGE" || value == "DIRECTORY") return Kind::file;
   if (value == "PID") return Kind::pid;
   return option.value.empty() ? Kind::none : Kind::nothing;
 }

@@ -7,10 +7,19 @@
 
 namespace waitprobe::cli {
 
+// "waitprobe 1.2.3" as a line.
+inline std::string version_text() { return "waitprobe " WAITPROBE_VERSION "\n"; }
+
 // All commands, a line each.
 std::string overview();
 
-// What the command line of a command may hold, as its own parser knows it. Nothing is run.
+// What --help of the command prints.
+std::string help_of(const CommandRow& row);
+
+// What its command line may hold. Nothing is run.
 Description describe(const CommandRow& row);
+
+// A positional that names a command, or none.
+void add_command_name(Parser& parser, std::string& name);
 
 }  // namespace waitprobe::cli

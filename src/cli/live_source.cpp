@@ -12,8 +12,9 @@ namespace waitprobe::cli {
 using Event = TargetSession::Event;
 
 void add_live_options(Parser& parser, LiveOptions& options, const std::string& interval_description) {
-  add_seconds(parser, "-d", options.duration_ns, "Stop after this time, and end the command (SIGTERM)");
-  add_seconds(parser, "-i", options.interval_ns, interval_description);
+  add_duration(parser, "-d,--duration", options.duration_ns, "Stop after this time; ends the command by SIGTERM",
+               Zero::refused);
+  add_duration(parser, "-i,--interval", options.interval_ns, interval_description, Zero::refused);
 }
 
 LiveSource::LiveSource(HistSession& session, SessionEnd& end) : session_(session), end_(end), begin_ns_(now_ns()) {}

@@ -12,7 +12,9 @@
 #include "src/cli/output.h"
 #include "src/cli/parser.h"
 #include "src/cli/standard_files.h"
+#include "src/cli/suggestion.h"
 #include "src/collect/trace/command.h"
+#include "src/view/escape.h"
 
 namespace waitprobe::cli {
 namespace {
@@ -31,22 +33,30 @@ int print(std::string_view text) {
   return printed ? 0 : fail(printed.error());
 }
 
-int run(const CommandRow& row, const Words& words) {
+int run(const CommandRow& row, const Arguments& arguments) {
   try {
-    const Result<int> status = row.run(row, words);
+    const Result<int> status = row.run(row, arguments);
     if (!status) return fail(status.error());
     return has_run_out_of_memory() ? fail_without_memory() : *status;
-  } catch (const HelpWanted& help) {
+  } catch (const HelpRequested& help) {
     return print(help.text);
   } catch (const std::bad_alloc&) {
     return fail_without_memory();
   } catch (const std::exception& error) {
     return fail({"go on", "", error.what(), "that is an error in waitprobe: please report it"});
   } catch (const UsageError& error) {
-    report(std::cerr, Error{"understand", "the options of waitprobe " + std::string(row.name), error.text,
-                            "waitprobe " + std::string(row.name) + " --help shows them"});
+    const std::string command = "waitprobe " + std::string(row.name);
+    std::cerr << command << ": " << escape(error.text) << "\nRun '" << command << " --help' for the options.\n";
     return wrong_usage;
   }
+}
+
+int fail_on_unknown(const std::string& name) {
+  std::vector<std::string> known = {"--help", "--version"};
+  for (const CommandRow& row : commands()) known.emplace_back(row.name);
+  std::cerr << "waitprobe: unknown " << (name.starts_with('-') ? "option" : "command") << " '" << escape(name) << "'"
+            << suggestion(name, known) << "\nRun 'waitprobe help' for the commands.\n";
+  return wrong_usage;
 }
 
 int main_of(const std::vector<std::string>& arguments) {
@@ -59,10 +69,9 @@ int main_of(const std::vector<std::string>& arguments) {
   }
   const std::string& name = arguments[0];
   if (name == "--help" || name == "-h") return print(overview());
-  if (name == "--version") return print("waitprobe " WAITPROBE_VERSION "\n");
-  if (const CommandRow* row = find_command(name)) return run(*row, split_words({arguments.begin() + 1, arguments.end()}));
-  report(std::cerr, no_such_command(name));
-  return wrong_usage;
+  if (name == "--version" || name == "-V") return print(version_text());
+  if (const CommandRow* row = find_command(name)) return run(*row, split_arguments({arguments.begin() + 1, arguments.end()}));
+  return fail_on_unknown(name);
 }
 
 }  // namespace

@@ -12,6 +12,8 @@
 #include <map>
 #include <utility>
 
+#include "src/cli/suggestion.h"
+
 namespace waitprobe::cli {
 namespace {
 
@@ -38,15 +40,29 @@ std::optional<T> whole_number(const std::string& text) {
   return number;
 }
 
+// How messages name an option that has several names: by the longest.
+std::string shown_name(const std::string& names) { return names.substr(names.rfind(',') + 1); }
+
+// What the library found, in our words.
+std::string usage_problem(const CLI::ParseError& error) {
+  const std::string text = error.what();
+  const std::string name = text.substr(0, text.find_first_of(": "));
+  if (dynamic_cast<const CLI::RequiredError*>(&error) != nullptr) return name + " is missing";
+  if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) == nullptr) return text;
+  if (text.find("missing") != std::string::npos) return "option '" + name + "' needs a value";
+  if (text.find("t Most") != std::string::npos) return "option '" + name + "' may be given only once";
+  return text;
+}
+
 }  // namespace
 
-Words split_words(const std::vector<std::string>& arguments) {
-  const auto dashes = std::find(arguments.begin(), arguments.end(), "--");
-  Words words;
-  words.options = {arguments.begin(), dashes};
-  words.has_command = dashes != arguments.end();
-  if (words.has_command) words.command = {dashes + 1, arguments.end()};
-  return words;
+Arguments split_arguments(const std::vector<std::string>& words) {
+  const auto dashes = std::find(words.begin(), words.end(), "--");
+  Arguments arguments;
+  arguments.options = {words.begin(), dashes};
+  arguments.has_command = dashes != words.end();
+  if (arguments.has_command) arguments.command = {dashes + 1, words.end()};
+  return arguments;
 }
 
 std::string joined(const std::vector<std::string>& words, const char* between) { return CLI::detail::join(words, between); }
@@ -61,6 +77,8 @@ struct Parser::App {
   std::string command;
   std::string targets;
   std::map<const CLI::Option*, std::vector<std::string>> choices;
+  std::string footer;
+  bool explains_times = false;
 
   CLI::Option* finish(CLI::Option* option, const std::string& value, Need need) {
     return option->type_name(value)->required(need == Need::required);
@@ -75,6 +93,7 @@ Parser::Parser(const CommandRow& row) : app_(std::make_unique<App>()) {
   if (row.status_3 != nullptr || row.status_4 != nullptr) footer += "\n";
   if (row.status_3 != nullptr) footer += "Exit status 3: " + std::string(row.status_3) + ".\n";
   if (row.status_4 != nullptr) footer += "Exit status 4: " + std::string(row.status_4) + ".\n";
+  app_->footer = footer;
   app_->cli.footer(footer);
   set_target_usage("");
 }
@@ -86,6 +105,11 @@ void Parser::set_target_usage(const std::string& targets) {
   const auto usage = std::make_shared<UsageFormatter>(targets);
   usage->column_width(24);
   app_->cli.formatter(usage);
+}
+
+void Parser::explain_times() {
+  if (std::exchange(app_->explains_times, true)) return;
+  app_->cli.footer("TIME has a unit: ns, us, ms, s, m or h; a bare number is seconds.\n\n" + app_->footer);
 }
 
 void Parser::add_flag(const std::string& name, bool& to, const std::string& text) { app_->cli.add_flag(name, to, text); }
@@ -106,7 +130,8 @@ void Parser::add_choice(const std::string& name, std::string& to, const std::str
   app_->choices[option] = choices;
   option->check([choices = std::move(choices), kind](const std::string& word) -> std::string {
     if (std::find(choices.begin(), choices.end(), word) != choices.end()) return "";
-    return "there is no " + kind + " '" + word + "'; there are " + joined(choices, ", ");
+    const std::string nearest = suggestion(word, choices);
+    return "unknown " + kind + " '" + word + "'" + (nearest.empty() ? ", not one of " + joined(choices, ", ") : nearest);
   });
 }
 
@@ -118,6 +143,22 @@ void Parser::add_values(const std::string& name, const std::string& value, const
   const auto take_all = [take](const std::vector<std::string>& words) { std::for_each(words.begin(), words.end(), take); };
   CLI::Option* const option = app_->cli.add_option_function<std::vector<std::string>>(name, take_all, text);
   app_->finish(option, value, Need::optional)->allow_extra_args(false);
+}
+
+void Parser::add_lists(const std::string& name, const std::string& value, const std::string& text, const Take& take) {
+  constexpr const char* separators = ", \t\n";
+  const auto take_all = [take, shown = shown_name(name)](const std::vector<std::string>& words) {
+    for (const std::string& word : words) {
+      std::size_t begin = word.find_first_not_of(separators);
+      if (begin == std::string::npos) throw UsageError{shown + " has an empty value"};
+      while (begin != std::string::npos) {
+        const std::size_t end = std::min(word.find_first_of(separators, begin), word.size());
+        take(word.substr(begin, end - begin));
+        begin = word.find_first_not_of(separators, end);
+      }
+    }
+  };
+  app_->finish(app_->cli.add_option_function<std::vector<std::string>>(name, take_all, text), value, Need::optional);
 }
 
 Description Parser::describe() const {
@@ -137,35 +178,61 @@ Description Parser::describe() const {
   return description;
 }
 
-void Parser::parse_words(const Words& words) {
-  if (words.is_description) throw Described{describe()};
-  std::vector<std::string> reversed(words.options.rbegin(), words.options.rend());
+// What is wrong with words that no option takes. Empty: there are none.
+std::string Parser::unexpected() const {
+  const std::vector<std::string> words = app_->cli.remaining();
+  if (words.empty()) return "";
+  const Description description = describe();
+  const auto is_option = [](const std::string& word) { return word.size() > 1 && word.starts_with('-'); };
+  const auto option = std::find_if(words.begin(), words.end(), is_option);
+  if (option != words.end()) {
+    std::vector<std::string> names;
+    for (const OptionDescription& one : description.options) names.insert(names.end(), one.names.begin(), one.names.end());
+    const std::string name = option->substr(0, option->find('='));
+    return "unknown option '" + name + "'" + suggestion(name, names);
+  }
+  const std::string start = "unexpected argument '" + words.front() + "'";
+  const bool takes_pids = std::any_of(description.options.begin(), description.options.end(),
+                                      [](const OptionDescription& one) { return one.value == "PID"; });
+  const std::string command = app_->command + " ";
+  if (takes_pids && whole_number<std::uint32_t>(words.front())) {
+    return start + "; to select a process, use '" + command + "-p " + words.front() + "'";
+  }
+  if (description.starts_commands()) return start + "; to start a command, use '" + command + "-- " + joined(words) + "'";
+  return start;
+}
+
+void Parser::parse(const Arguments& arguments) {
+  std::vector<std::string> reversed(arguments.options.rbegin(), arguments.options.rend());
   try {
     app_->cli.parse(std::move(reversed));
   } catch (const CLI::CallForHelp&) {
-    throw HelpWanted{app_->cli.help()};
+    throw HelpRequested{help()};
   } catch (const CLI::ParseError& error) {
-    throw UsageError{error.what()};
+    const std::string problem = unexpected();
+    throw UsageError{problem.empty() ? usage_problem(error) : problem};
   }
-  if (words.has_command && !describe().starts_commands()) {
-    throw UsageError{app_->command + " starts no command; leave out what follows --"};
+  if (arguments.has_command && !describe().starts_commands()) {
+    throw UsageError{"it starts no command; leave out '--' and what follows it"};
   }
 }
+
+std::string Parser::help() const { return app_->cli.help(); }
 
 bool Parser::was_given(const std::string& name) const { return app_->cli.count(name) != 0; }
 
 void add_pids(Parser& parser, std::vector<std::uint32_t>& pids) {
-  parser.add_values("-p", "PID", "The process with this number; repeatable", [&pids](const std::string& text) {
+  parser.add_lists("-p,--pid", "PID", "Only these processes: -p 1,2 or -p 1 2; repeatable", [&pids](const std::string& text) {
     const auto pid = whole_number<std::uint32_t>(text);
-    if (!pid || *pid == 0) throw UsageError{"'" + text + "' is not the number of a process"};
+    if (!pid || *pid == 0) throw UsageError{"'" + text + "' is not a process ID"};
     pids.push_back(*pid);
   });
 }
 
 TargetOptions::TargetOptions(Parser& parser) {
   add_pids(parser, choice_.pids);
-  parser.add_flag("-a", choice_.all, "Every process on the machine, those that start later too");
-  parser.add_text("-f", choice_.file, "FILE", "Every process that maps this file, now or later");
+  parser.add_flag("-a,--all", choice_.all, "All processes, also those that start later");
+  parser.add_text("-f,--file", choice_.file, "FILE", "All processes that map this file, now or later");
   parser.set_target_usage("(-p PID | -a | -f FILE | -- CMD ARGS...)");
 }
 
@@ -173,30 +240,17 @@ void TargetOptions::add_force(Parser& parser) {
   parser.add_flag("--force", choice_.is_forced, "Attach even if that kills a process of the same file");
 }
 
-TargetChoice TargetOptions::choice(const Words& words) const {
+TargetChoice TargetOptions::choice(const Arguments& arguments) const {
   const int kinds =
-      (choice_.pids.empty() ? 0 : 1) + (choice_.all ? 1 : 0) + (choice_.file.empty() ? 0 : 1) + (words.has_command ? 1 : 0);
-  if (kinds == 0) throw UsageError{"there is no target: give one of -p PID, -a, -f FILE, -- CMD ARGS..."};
-  if (kinds > 1) throw UsageError{"there is more than one kind of target: give one of -p PID, -a, -f FILE, -- CMD ARGS..."};
-  if (words.has_command && words.command.empty()) throw UsageError{"there is no command after --"};
+      (choice_.pids.empty() ? 0 : 1) + (choice_.all ? 1 : 0) + (choice_.file.empty() ? 0 : 1) + (arguments.has_command ? 1 : 0);
+  if (kinds == 0) throw UsageError{"no target; use -p PID, -a, -f FILE or -- CMD ARGS..."};
+  if (kinds > 1) throw UsageError{"more than one kind of target; use only one of -p PID, -a, -f FILE and -- CMD ARGS..."};
+  if (arguments.has_command && arguments.command.empty()) throw UsageError{"no command after '--'"};
   TargetChoice choice = choice_;
-  choice.command = words.command;
+  choice.command = arguments.command;
   std::sort(choice.pids.begin(), choice.pids.end());
   choice.pids.erase(std::unique(choice.pids.begin(), choice.pids.end()), choice.pids.end());
   return choice;
-}
-
-void add_seconds(Parser& parser, const std::string& name, std::uint64_t& to, const std::string& description) {
-  const auto take = [name, &to](const std::string& text) {
-    double seconds = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
-    const bool number = error == std::errc() && end == text.data() + text.size() && std::isfinite(seconds);
-    if (!number || seconds <= 0 || seconds > most_seconds) {
-      throw UsageError{name + " takes a number of seconds greater than 0, such as 0.5, and not '" + text + "'"};
-    }
-    to = std::max<std::uint64_t>(static_cast<std::uint64_t>(seconds * 1e9), 1);
-  };
-  parser.add_value(name, "SECONDS", description, take);
 }
 
 std::optional<std::uint64_t> parse_duration(const std::string& text) {
@@ -212,45 +266,54 @@ std::optional<std::uint64_t> parse_duration(const std::string& text) {
   return static_cast<std::uint64_t>(number * unit->second);
 }
 
-void add_duration(Parser& parser, const std::string& name, std::uint64_t& to, const std::string& description) {
-  const auto take = [name, &to](const std::string& text) {
+void add_duration(Parser& parser, const std::string& name, std::uint64_t& to, const std::string& description, Zero zero) {
+  const auto take = [shown = shown_name(name), zero, &to](const std::string& text) {
     const auto ns = parse_duration(text);
-    if (!ns) throw UsageError{name + " takes a time such as 5ms, 100us, 2s or 1m, and not '" + text + "'"};
+    const bool is_zero = zero == Zero::refused && ns == 0;
+    if (!ns || is_zero) {
+      throw UsageError{shown + " takes a time" + (zero == Zero::refused ? " greater than 0" : "") +
+                       " such as 10s, 100ms or 0.5 (seconds), not '" + text + "'"};
+    }
     to = *ns;
   };
   parser.add_value(name, "TIME", description, take);
+  parser.explain_times();
 }
 
 void add_group_by(Parser& parser, std::string& name) {
   const auto take = [&name](const std::string& text) {
     if (text.empty() || text.find('=') != std::string::npos) {
-      throw UsageError{"--by-env takes the name of an environment variable, such as RANK, and not '" + text + "'"};
+      throw UsageError{"--by-env takes the name of an environment variable such as RANK, not '" + text + "'"};
     }
     name = text;
   };
-  parser.add_value("--by-env", "NAME", "Group processes by an environment variable, as RANK", take);
+  parser.add_value("--by-env", "NAME", "Group processes by this environment variable, e.g. RANK", take);
 }
 
 void add_key_globs(Parser& parser, std::vector<std::string>& globs) {
-  parser.add_texts("-k,--key", globs, "GLOB", "Only keys that match, as in -k 'db.*'; repeatable");
+  parser.add_texts("-k,--key", globs, "GLOB", "Only matching keys, e.g. -k 'db.*'; repeatable");
+  parser.add_values("--not", "GLOB", "Exclude matching keys, as -k '!GLOB'; repeatable",
+                    [&globs](const std::string& glob) { globs.push_back("!" + glob); });
+}
+
+void add_color(Parser& parser, std::string& when) {
+  parser.add_choice("--color", when, "WHEN", "auto, always or never (default: auto)", {"auto", "always", "never"}, "choice");
 }
 
 void add_count(Parser& parser, const std::string& name, std::uint64_t& to, const std::string& description) {
-  parser.add_value(name, "COUNT", description, [name, &to](const std::string& text) {
+  parser.add_value(name, "COUNT", description, [shown = shown_name(name), &to](const std::string& text) {
     const auto count = whole_number<std::uint64_t>(text);
-    if (!count || *count == 0) throw UsageError{name + ": '" + text + "' is not a number from 1 on"};
+    if (!count || *count == 0) throw UsageError{shown + " takes a whole number greater than 0, not '" + text + "'"};
     to = *count;
   });
 }
 
 ReadyFd::ReadyFd(Parser& parser) : fd_(std::make_shared<int>(-1)) {
-  parser.add_value("--ready-fd", "N", "One byte is written to it once everything is attached",
-                   [fd = fd_](const std::string& text) {
-                     const auto number = whole_number<int>(text);
-                     if (!number || fcntl(*number, F_GETFD) < 0)
-                       throw UsageError{"'" + text + "' is not an open file descriptor"};
-                     *fd = *number;
-                   });
+  parser.add_value("--ready-fd", "N", "Write a byte to file descriptor N once attached", [fd = fd_](const std::string& text) {
+    const auto number = whole_number<int>(text);
+    if (!number || fcntl(*number, F_GETFD) < 0) throw UsageError{"'" + text + "' is not an open file descriptor"};
+    *fd = *number;
+  });
 }
 
 void ReadyFd::tell() const {

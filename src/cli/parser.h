@@ -16,7 +16,7 @@
 namespace waitprobe::cli {
 
 // Thrown when --help is asked for.
-struct HelpWanted {
+struct HelpRequested {
   std::string text;
 };
 
@@ -41,15 +41,10 @@ struct Description {
   bool starts_commands() const { return targets.find("-- CMD") != std::string::npos; }
 };
 
-// Thrown when a description is asked for (Words::is_description).
-struct Described {
-  Description description;
-};
-
 // Targets and options as they are written after a command's name: what follows "--" comes last.
 std::string usage_of(const std::string& targets);
 
-Words split_words(const std::vector<std::string>& arguments);
+Arguments split_arguments(const std::vector<std::string>& words);
 
 // The command line of a command. Its help opens with what the command answers, and ends with examples that can be pasted.
 // CLI11 stays behind it: its header takes longer to read than most of our files to compile. What is added must outlive it.
@@ -80,20 +75,37 @@ class Parser {
   void add_value(const std::string& name, const std::string& value, const std::string& text, const Take& take);
   // Repeatable.
   void add_values(const std::string& name, const std::string& value, const std::string& text, const Take& take);
+  // Repeatable, and each time with several values: words of their own, or between commas or blanks in one word.
+  void add_lists(const std::string& name, const std::string& value, const std::string& text, const Take& take);
+  // Says in the help how times are written.
+  void explain_times();
 
-  // Errors: throws HelpWanted, Described or UsageError.
-  void parse_words(const Words& words);
+  // Errors: throws HelpRequested or UsageError.
+  void parse(const Arguments& arguments);
+  // What was added, as --help prints it and for whoever prints it otherwise.
+  std::string help() const;
+  Description describe() const;
+
+  // Something to add options to that lives as long as the parser: for a parser that only describes.
+  template <class T>
+  T& keep() {
+    const auto kept = std::make_shared<T>();
+    kept_.push_back(kept);
+    return *kept;
+  }
+
   // REQUIRES: parsed.
   bool was_given(const std::string& name) const;
 
  private:
   struct App;
-  Description describe() const;
+  std::string unexpected() const;
 
   std::unique_ptr<App> app_;
+  std::vector<std::shared_ptr<void>> kept_;
 };
 
-// -p PID, repeatable.
+// -p PID..., repeatable.
 void add_pids(Parser& parser, std::vector<std::uint32_t>& pids);
 
 // -p, -a, -f and the words after "--".
@@ -104,7 +116,7 @@ class TargetOptions {
   void add_force(Parser& parser);
 
   // REQUIRES: the parser has parsed. Errors: throws UsageError unless exactly one kind of target was given.
-  TargetChoice choice(const Words& words) const;
+  TargetChoice choice(const Arguments& arguments) const;
   // Whether one of -p, -a and -f was given.
   bool has_any() const { return !choice_.pids.empty() || choice_.all || !choice_.file.empty(); }
 
@@ -112,20 +124,22 @@ class TargetOptions {
   TargetChoice choice_;
 };
 
-// An option that takes a time in seconds, such as 0.5. Units: `to` is in nanoseconds.
-void add_seconds(Parser& parser, const std::string& name, std::uint64_t& to, const std::string& description);
-
 // A time with its unit, such as 5ms, 2s or 0; a bare number is seconds. Nothing if it is none. Units: nanoseconds.
 std::optional<std::uint64_t> parse_duration(const std::string& text);
 
+enum class Zero { allowed, refused };
+
 // An option that takes such a time. Units: `to` is in nanoseconds.
-void add_duration(Parser& parser, const std::string& name, std::uint64_t& to, const std::string& description);
+void add_duration(Parser& parser, const std::string& name, std::uint64_t& to, const std::string& description, Zero zero);
 
 // --by-env NAME: an environment variable by which processes are grouped.
 void add_group_by(Parser& parser, std::string& name);
 
-// -k GLOB, repeatable.
+// -k GLOB and --not GLOB, repeatable.
 void add_key_globs(Parser& parser, std::vector<std::string>& globs);
+
+// --color=WHEN: auto, always or never (wanted_colours(), terminal.h).
+void add_color(Parser& parser, std::string& when);
 
 // An option that takes a number of things, 1 or more.
 void add_count(Parser& parser, const std::string& name, std::uint64_t& to, const std::string& description);

@@ -28,8 +28,9 @@ Result<void> for_each_interval(SnapshotSource& source, const Span& span, const s
 
 void add_print_options(Parser& parser, PrintOptions& options) {
   add_key_globs(parser, options.key_globs);
-  parser.add_choice("--sort", options.table.sort, "COLUMN", "One of " + joined(sort_names(), ", "), sort_names(), "column");
-  parser.add_flag("--json", options.json, "One object a line, for a program to read");
+  parser.add_choice("--sort", options.table.sort, "COLUMN", "Sort by this column, e.g. p99 (default: total)", sort_names(),
+                    "column");
+  parser.add_flag("--json", options.json, "Print one JSON object per line");
 }
 
 Result<bool> print_snapshot(const PrintOptions& options, Snapshot snapshot) {

@@ -25,7 +25,8 @@ bool obeys_escapes(int fd) {
 
 }  // namespace
 
-Colours wanted_colours() {
+Colours wanted_colours(const std::string& when) {
+  if (when != "auto") return when == "always" ? Colours::yes : Colours::no;
   const char* const unwanted = std::getenv("NO_COLOR");
   const bool wanted = unwanted == nullptr || *unwanted == '\0';
   return wanted && obeys_escapes(STDOUT_FILENO) ? Colours::yes : Colours::no;

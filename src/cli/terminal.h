@@ -11,8 +11,8 @@
 
 namespace waitprobe::cli {
 
-// Whether stdout is a terminal that shows colours, and nobody has set NO_COLOR.
-Colours wanted_colours();
+// `when`: "always", "never", or "auto": whether stdout is a terminal that shows colours, and nobody has set NO_COLOR.
+Colours wanted_colours(const std::string& when);
 
 bool is_on_terminal();
 

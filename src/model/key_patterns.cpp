@@ -14,12 +14,20 @@ std::string without_zeros(std::string key) {
   return key;
 }
 
+bool excludes(const std::string& pattern) { return pattern.starts_with('!'); }
+
 }  // namespace
 
 bool matches_any(const std::string& key, const std::vector<std::string>& patterns) {
   const std::string text = without_zeros(key);
-  return std::any_of(patterns.begin(), patterns.end(),
-                     [&](const std::string& pattern) { return fnmatch(pattern.c_str(), text.c_str(), 0) == 0; });
+  bool is_included = std::all_of(patterns.begin(), patterns.end(), excludes) && !patterns.empty();
+  for (const std::string& pattern : patterns) {
+    const bool is_exclusion = excludes(pattern);
+    if (fnmatch(pattern.c_str() + (is_exclusion ? 1 : 0), text.c_str(), 0) != 0) continue;
+    if (is_exclusion) return false;
+    is_included = true;
+  }
+  return is_included;
 }
 
 }  // namespace waitprobe

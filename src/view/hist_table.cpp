@@ -106,7 +106,10 @@ void print_hist(std::ostream& out, const Snapshot& snapshot, const TableOptions&
     print_caveats(out, snapshot.caveats, options.width);
     return;
   }
-  const auto groups = by_process(sorted(snapshot.series, options.sort));
+  auto rows = sorted(snapshot.series, options.sort);
+  const std::size_t more = options.top != 0 && rows.size() > options.top ? rows.size() - options.top : 0;
+  rows.resize(rows.size() - more);
+  const auto groups = by_process(rows);
   const std::size_t key_columns = width_left(options.width, row_width());
   for (const auto& group : groups) {
     const Series& first = *group.front();
@@ -121,6 +124,7 @@ void print_hist(std::ostream& out, const Snapshot& snapshot, const TableOptions&
       out << '\n';
     }
   }
+  if (more != 0) out << more << (more == 1 ? " more row" : " more rows") << " (--top " << options.top << ")\n\n";
   print_coverage(out, snapshot, options.width);
   print_caveats(out, snapshot.caveats, options.width);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstdint>
 #include <ostream>
 #include <string>
 #include <vector>
@@ -13,6 +14,7 @@ namespace waitprobe {
 struct TableOptions {
   std::string sort = "total";  // one of sort_names()
   std::size_t width = 80;      // columns of the terminal
+  std::uint64_t top = 0;       // only so many rows; 0: all
   bool bars = false;           // a histogram for each key as well
   Colours colours = Colours::no;
 };

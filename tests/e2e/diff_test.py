@@ -149,13 +149,13 @@ class Changes(Diff):
                 (2, "FILE", []),
                 (2, "nothing to compare with: give a second recording, or two parts", [self.quick()]),
                 (2, "nothing to compare with", [self.quick(), "--a", "0..1"]),
-                (2, "--a takes two moments, such as .* and not '5'", [self.quick(), self.slow(), "--a", "5"]),
-                (2, "--b takes two moments, such as .* and not '5..x'", [self.quick(), self.slow(), "--b", "5..x"]),
-                (2, "--gate-on takes figures out of total, mean, p50 and p99, .* and not 'count'",
+                (2, "--a takes two moments, such as .* not '5'", [self.quick(), self.slow(), "--a", "5"]),
+                (2, "--b takes two moments, such as .* not '5..x'", [self.quick(), self.slow(), "--b", "5..x"]),
+                (2, "--gate-on takes some of total, mean, p50 and p99, .* not 'count'",
                  [self.quick(), self.slow(), "--gate", "1", "--gate-on", "mean,count"]),
-                (2, "--gate-on takes figures .* and not ''", [self.quick(), self.slow(), "--gate", "1", "--gate-on", "mean,"]),
+                (2, "--gate-on takes some .* not ''", [self.quick(), self.slow(), "--gate", "1", "--gate-on", "mean,"]),
                 (2, "--gate-on needs --gate PERCENT", [self.quick(), self.slow(), "--gate-on", "mean"]),
-                (2, "--gate takes a percentage from 0 on.* and not '-1'", [self.quick(), self.slow(), "--gate=-1"]),
+                (2, "--gate takes a percentage.* not '-1'", [self.quick(), self.slow(), "--gate=-1"]),
                 (1, "cannot look at this part of .*quick: nothing was recorded from .* on\n  what was recorded is from", [self.quick(), self.slow(), "--a", "1h.."]),
                 (1, "cannot open /nowhere", [self.quick(), "/nowhere"])):
             with self.subTest(words=words):

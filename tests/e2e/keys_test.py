@@ -55,6 +55,17 @@ class Keys(TestCase):
         truth = workload.truth()
         self.assertEqual(tool.counts(), {key: truth[key] for key in ("work.1", "work.7", "work.8")})
 
+    def test_keys_that_are_excluded(self):
+        for options in (("-k", "!work.[0-8]"), ("--not", "work.[0-7]", "-k", "work.*", "--not", "work.8")):
+            workload, tool = self.hist_of("--waits", 70, "--keys", 10, "--pattern", "none", tool_options=options)
+            self.assertEqual(tool.counts(), {"work.9": workload.truth()["work.9"]})
+
+    def test_only_the_first_rows(self):
+        _, tool = self.hist_of("--waits", 70, "--keys", 10, "--pattern", "none", json_output=False, tool_options=("--top", "3", "--color=always"))
+        self.assertEqual(len(re.findall(r"(?m)^work\.\d ", tool.out)), 3, tool.out)
+        self.assertIn("7 more rows (--top 3)", tool.out)
+        self.assertIn("\x1b[", tool.out)
+
 
 class Quantiles(TestCase):
     def test_every_quantile_is_within_6_25_percent(self):

@@ -367,8 +367,8 @@ class Rights(TestCase):
 
 class Options(TestCase):
     def test_that_cannot_be_understood(self):
-        for words, text in (([], "there is no target"), (["--", "true"], "stuck starts no command"), (["--core", "x", "-a"], "more than one kind"),
-                            (["-a", "--older", "old"], "--older takes a time"), (["-a", "-i", "1"], "-i says how often --watch looks"),
+        for words, text in (([], "no target; use -p PID"), (["--", "true"], "it starts no command"), (["--core", "x", "-a"], "more than one kind"),
+                            (["-a", "--older", "old"], "--older takes a time"), (["-a", "-i", "1"], "--interval is for --watch"),
                             (["--core", "x", "--watch"], "a core dump does not change")):
             with self.subTest(words=words):
                 ran = run(TOOL, "stuck", *words)

@@ -22,6 +22,16 @@ def outcome(program):
     return truths, snapshot
 
 
+class Pids(TestCase):
+    def test_several_in_each_way(self):
+        both = [self.started(Workload("--threads", 1)) for _ in range(2)]
+        first, second = (str(workload.pid) for workload in both)
+        for words in (["-p", first, "-p", second], ["-p", first, second], ["-p", f"{first},{second}"], ["--pid", f"{second}\n{first}"]):
+            with self.subTest(words=words):
+                carriers = json.loads(run(TOOL, "list", *words, "--json").out)["carriers"]
+                self.assertEqual(sorted(carrier["pid"] for carrier in carriers), sorted(workload.pid for workload in both))
+
+
 class LaterProcesses(TestCase):
     def test_dash_a_and_dash_f_count_processes_that_start_later(self):
         for target in (["-a"], ["-f", harness.built("waitprobe-workload")]):

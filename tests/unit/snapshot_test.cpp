@@ -169,5 +169,16 @@ TEST(Snapshot, PatternsKeepKeysThatMatchAny) {
   EXPECT_TRUE(s.series.empty()) << "a pattern matches whole keys";
 }
 
+TEST(Snapshot, PatternsWithAnExclamationMarkExclude) {
+  const Snapshot all = snapshot({series("db.pool", {1}), series("db.query", {1}), series("disk", {1})});
+  Snapshot s = all;
+  keep_keys(s, {"!db.*"});
+  EXPECT_EQ(keys_of(s), (std::vector<std::string>{"disk"}));
+  EXPECT_EQ(s.left_out_cnt, 2U);
+  s = all;
+  keep_keys(s, {"!*query", "db.*"});
+  EXPECT_EQ(keys_of(s), (std::vector<std::string>{"db.pool"}));
+}
+
 }  // namespace
 }  // namespace waitprobe

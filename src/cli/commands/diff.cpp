@@ -32,6 +32,7 @@ struct Options {
   std::optional<double> gate_percent;
   ComparedFigures gate_on = judged_figures;
   bool json = false;
+  std::string color = "auto";
 };
 
 void add_gate(Parser& parser, std::optional<double>& to) {
@@ -40,11 +41,11 @@ void add_gate(Parser& parser, std::optional<double>& to) {
     const std::string_view number(text.data(), text.size() - (text.ends_with('%') ? 1 : 0));
     const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), percent);
     if (error != std::errc() || end != number.data() + number.size() || !(percent >= 0) || !std::isfinite(percent)) {
-      throw UsageError{"--gate takes a percentage from 0 on, such as 10, and not '" + text + "'"};
+      throw UsageError{"--gate takes a percentage such as 10, not '" + text + "'"};
     }
     to = percent;
   };
-  parser.add_value("--gate", "PERCENT", "Exit with 3 if a key got worse by more, beyond noise", take);
+  parser.add_value("--gate", "PERCENT", "Exit with 3 if a key got worse by more than this", take);
 }
 
 // As --gate-on names it, or as the table does.
@@ -52,7 +53,7 @@ ComparedFigure gate_figure(const std::string& name) {
   for (const ComparedFigure figure : judged_figures) {
     if (name == name_of(figure) || name + "/s" == name_of(figure)) return figure;
   }
-  throw UsageError{"--gate-on takes figures out of total, mean, p50 and p99, with commas between, and not '" + name + "'"};
+  throw UsageError{"--gate-on takes some of total, mean, p50 and p99, separated by commas, not '" + name + "'"};
 }
 
 void add_gate_on(Parser& parser, ComparedFigures& to) {
@@ -64,21 +65,26 @@ void add_gate_on(Parser& parser, ComparedFigures& to) {
       at = comma + 1;
     }
   };
-  parser.add_value("--gate-on", "FIGURES", "What --gate looks at (default: total,mean,p50,p99)", take);
+  parser.add_value("--gate-on", "FIGURES", "Figures for --gate (default: total,mean,p50,p99)", take);
 }
 
-Options parse(const CommandRow& row, const Words& words) {
-  Parser parser(row);
-  Options options;
+void declare(Parser& parser, Options& options) {
   parser.set_target_usage("A [B]");
   parser.add_texts("FILE", options.files, "", "One recording or two; - is the standard input", Parser::Need::required);
-  add_moment_span(parser, "--a", options.a, "Which part of the first is A: 14:00..14:05, 0..60s");
-  add_moment_span(parser, "--b", options.b, "Which part of the second, or only, recording is B");
+  add_moment_span(parser, "--a", options.a, "Part of the first recording: 14:00..14:05, 0..60s");
+  add_moment_span(parser, "--b", options.b, "Part of the second, or only, recording");
   add_key_globs(parser, options.key_globs);
   add_gate(parser, options.gate_percent);
   add_gate_on(parser, options.gate_on);
-  parser.add_flag("--json", options.json, "One object, for a program to read");
-  parser.parse_words(words);
+  parser.add_flag("--json", options.json, "Print one JSON object");
+  add_color(parser, options.color);
+}
+
+Options parse(const CommandRow& row, const Arguments& arguments) {
+  Parser parser(row);
+  Options options;
+  declare(parser, options);
+  parser.parse(arguments);
   if (parser.was_given("--gate-on") && !options.gate_percent) {
     throw UsageError{"--gate-on needs --gate PERCENT: how much worse the figures may be"};
   }
@@ -192,8 +198,10 @@ Result<int> pass_gate(const Comparison& comparison, double percent, const Compar
 
 }  // namespace
 
-Result<int> run_diff(const CommandRow& row, const Words& words) {
-  const Options options = parse(row, words);
+void declare_diff(Parser& parser) { declare(parser, parser.keep<Options>()); }
+
+Result<int> run_diff(const CommandRow& row, const Arguments& arguments) {
+  const Options options = parse(row, arguments);
   const auto sides = sides_of(options);
   if (!sides) return sides.error();
   const Side &a = sides->front(), &b = sides->back();
@@ -202,7 +210,7 @@ Result<int> run_diff(const CommandRow& row, const Words& words) {
   if (options.json) {
     print_json(out, comparison);
   } else {
-    print_comparison(out, comparison, {a.what, b.what, output_width(), wanted_colours()});
+    print_comparison(out, comparison, {a.what, b.what, output_width(), wanted_colours(options.color)});
   }
   const auto printed = write_output(out.view());
   if (!printed) return printed.error();

@@ -21,17 +21,24 @@ struct Options {
   TargetChoice targets;
   bool has_targets = false;
   bool json = false;
+  std::optional<TargetOptions> target_options;
+  std::string color = "auto";
 };
 
-Options parse(const CommandRow& row, const Words& words) {
+void declare(Parser& parser, Options& options) {
+  options.target_options.emplace(parser);
+  parser.set_target_usage("[-p PID | -a | -f FILE | -- CMD ARGS...]");
+  parser.add_flag("--json", options.json, "Print one JSON object");
+  add_color(parser, options.color);
+}
+
+Options parse(const CommandRow& row, const Arguments& arguments) {
   Parser parser(row);
   Options options;
-  const TargetOptions targets(parser);
-  parser.set_target_usage("[-p PID | -a | -f FILE | -- CMD ARGS...]");
-  parser.add_flag("--json", options.json, "One object, for a program to read");
-  parser.parse_words(words);
-  options.has_targets = targets.has_any() || words.has_command;
-  if (options.has_targets) options.targets = targets.choice(words);
+  declare(parser, options);
+  parser.parse(arguments);
+  options.has_targets = options.target_options->has_any() || arguments.has_command;
+  if (options.has_targets) options.targets = options.target_options->choice(arguments);
   return options;
 }
 
@@ -81,8 +88,10 @@ Result<void> examine_targets(const TargetChoice& targets, Diagnosis& diagnosis) 
 
 }  // namespace
 
-Result<int> run_doctor(const CommandRow& row, const Words& words) {
-  const Options options = parse(row, words);
+void declare_doctor(Parser& parser) { declare(parser, parser.keep<Options>()); }
+
+Result<int> run_doctor(const CommandRow& row, const Arguments& arguments) {
+  const Options options = parse(row, arguments);
   Diagnosis diagnosis;
   diagnosis.findings.push_back(examine_machine());
   if (options.has_targets) {
@@ -92,7 +101,7 @@ Result<int> run_doctor(const CommandRow& row, const Words& words) {
   if (options.json) {
     print_json(out, diagnosis);
   } else {
-    print_diagnosis(out, diagnosis, output_width(), wanted_colours());
+    print_diagnosis(out, diagnosis, output_width(), wanted_colours(options.color));
   }
   const auto printed = write_output(out.view());
   if (!printed) return printed.error();

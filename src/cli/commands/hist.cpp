@@ -15,37 +15,49 @@ struct Options {
   PrintOptions print;
   std::string group_by;
   bool per_event = false;
+  std::optional<TargetOptions> target_options;
+  std::optional<ReadyFd> ready;
+  std::string color = "auto";
 };
 
-Options parse(const CommandRow& row, const Words& words, std::optional<ReadyFd>& ready) {
+void declare(Parser& parser, Options& options) {
+  options.target_options.emplace(parser);
+  add_live_options(parser, options.live, "Print a table for each interval");
+  add_print_options(parser, options.print);
+  add_count(parser, "--top", options.print.table.top, "Print only the first COUNT rows of each table");
+  parser.add_flag("--bars", options.print.table.bars, "Print the histogram of each key");
+  add_group_by(parser, options.group_by);
+  parser.add_flag("--per-event", options.per_event, "One uprobe hit per wait: same counts, much slower");
+  options.target_options->add_force(parser);
+  options.ready.emplace(parser);
+  add_color(parser, options.color);
+}
+
+Options parse(const CommandRow& row, const Arguments& arguments) {
   Parser parser(row);
   Options options;
-  TargetOptions targets(parser);
-  add_live_options(parser, options.live, "Show what happened in each such interval");
-  add_print_options(parser, options.print);
-  parser.add_flag("--bars", options.print.table.bars, "A histogram for each key");
-  add_group_by(parser, options.group_by);
-  parser.add_flag("--per-event", options.per_event, "Trap at each wait: the same counts, much dearer");
-  targets.add_force(parser);
-  ready.emplace(parser);
-  parser.parse_words(words);
-  options.live.targets = targets.choice(words);
+  declare(parser, options);
+  parser.parse(arguments);
+  options.live.targets = options.target_options->choice(arguments);
+  if (parser.was_given("--top") && !options.group_by.empty())
+    throw UsageError{"--top is not for --by-env; leave out one of them"};
   options.print.table.width = output_width();
-  options.print.table.colours = wanted_colours();
+  options.print.table.colours = wanted_colours(options.color);
   return options;
 }
 
 }  // namespace
 
-Result<int> run_hist(const CommandRow& row, const Words& words) {
-  std::optional<ReadyFd> ready;
-  const Options options = parse(row, words, ready);
+void declare_hist(Parser& parser) { declare(parser, parser.keep<Options>()); }
+
+Result<int> run_hist(const CommandRow& row, const Arguments& arguments) {
+  const Options options = parse(row, arguments);
   const StopSignals signals;
   auto opened = HistSession::open(options.live.targets, options.per_event ? Transport::events : Transport::batches,
                                   signals.fd(), options.group_by);
   if (!opened) return opened.error();
   HistSession& session = **opened;
-  ready->tell();
+  options.ready->tell();
   if (auto started = session.targets().start(); !started) return started.error();
   return print_live(session, options.live, options.print, signals);
 }

@@ -10,18 +10,32 @@
 
 namespace waitprobe::cli {
 
-Result<int> run_list(const CommandRow& row, const Words& words) {
-  Parser parser(row);
+namespace {
+
+struct Options {
   std::vector<std::uint32_t> pids;
   bool json = false;
-  add_pids(parser, pids);
-  parser.add_flag("--json", json, "One object a line, for a program to read");
-  parser.parse_words(words);
+};
 
-  auto inventory = take_inventory(pids);
+void declare(Parser& parser, Options& options) {
+  add_pids(parser, options.pids);
+  parser.add_flag("--json", options.json, "Print one JSON object per line");
+}
+
+}  // namespace
+
+void declare_list(Parser& parser) { declare(parser, parser.keep<Options>()); }
+
+Result<int> run_list(const CommandRow& row, const Arguments& arguments) {
+  Parser parser(row);
+  Options options;
+  declare(parser, options);
+  parser.parse(arguments);
+
+  auto inventory = take_inventory(options.pids);
   if (!inventory) return inventory.error();
   std::ostringstream out;
-  if (json) {
+  if (options.json) {
     print_json(out, *inventory);
   } else {
     print_inventory(out, *inventory);

@@ -25,22 +25,28 @@ struct Options {
   std::string group_by;
   std::string file;
   bool overwrite = false;
+  std::optional<TargetOptions> target_options;
+  std::optional<ReadyFd> ready;
 };
 
-Options parse(const CommandRow& row, const Words& words, std::optional<ReadyFd>& ready) {
-  Parser parser(row);
-  Options options;
+void declare(Parser& parser, Options& options) {
   options.live.interval_ns = 1'000'000'000;
-  TargetOptions targets(parser);
-  parser.add_text("-o", options.file, "FILE", "Where to; - is the standard output", Parser::Need::required);
-  parser.add_flag("--overwrite", options.overwrite, "Even if there is such a file");
-  add_live_options(parser, options.live, "Keep a snapshot of each such interval (1)");
+  options.target_options.emplace(parser);
+  parser.add_text("-o,--output", options.file, "FILE", "Output file; - for the standard output", Parser::Need::required);
+  parser.add_flag("--overwrite", options.overwrite, "Replace the file if it exists");
+  add_live_options(parser, options.live, "Time from snapshot to snapshot (default: 1s)");
   add_key_globs(parser, options.key_globs);
   add_group_by(parser, options.group_by);
-  targets.add_force(parser);
-  ready.emplace(parser);
-  parser.parse_words(words);
-  options.live.targets = targets.choice(words);
+  options.target_options->add_force(parser);
+  options.ready.emplace(parser);
+}
+
+Options parse(const CommandRow& row, const Arguments& arguments) {
+  Parser parser(row);
+  Options options;
+  declare(parser, options);
+  parser.parse(arguments);
+  options.live.targets = options.target_options->choice(arguments);
   return options;
 }
 
@@ -103,9 +109,10 @@ Result<void> record(HistSession& session, SessionEnd& end, const Options& option
 
 }  // namespace
 
-Result<int> run_record(const CommandRow& row, const Words& words) {
-  std::optional<ReadyFd> ready;
-  const Options options = parse(row, words, ready);
+void declare_record(Parser& parser) { declare(parser, parser.keep<Options>()); }
+
+Result<int> run_record(const CommandRow& row, const Arguments& arguments) {
+  const Options options = parse(row, arguments);
   const StopSignals signals;
   // The file first: it would be a pity to have started a command for nothing.
   auto file = RecordingFile::create(options.file, options.overwrite);
@@ -116,7 +123,7 @@ Result<int> run_record(const CommandRow& row, const Words& words) {
     return opened.error();
   }
   HistSession& session = **opened;
-  ready->tell();
+  options.ready->tell();
   if (auto started = session.targets().start(); !started) {
     file->remove();
     return started.error();

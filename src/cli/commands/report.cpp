@@ -25,33 +25,42 @@ struct Options {
   bool by_key = false;
   std::string group_by;
   std::string page;  // file for a page of HTML; empty: none
+  std::string color = "auto";
 };
 
 // More columns would be narrower than a pixel on a telephone.
 constexpr std::size_t most_columns = 96;
 
-Options parse(const CommandRow& row, const Words& words) {
-  Parser parser(row);
-  Options options;
+void declare(Parser& parser, Options& options) {
   parser.set_target_usage("FILE...");
   parser.add_texts("FILE", options.files, "", "Recordings; - is the standard input", Parser::Need::required);
-  add_moment(parser, "--from", options.span.from, "Leave out what was before: 14:05, or 90s from the start");
-  add_moment(parser, "--to", options.span.to, "Leave out what came after");
-  add_seconds(parser, "-i", options.interval_ns, "Show what happened in each such interval");
+  add_moment(parser, "--from", options.span.from, "Start at this moment: 14:05, or 90s after the beginning");
+  add_moment(parser, "--to", options.span.to, "End at this moment");
+  add_duration(parser, "-i,--interval", options.interval_ns, "Print a table for each interval", Zero::refused);
   add_print_options(parser, options.print);
-  parser.add_flag("--bars", options.print.table.bars, "A histogram for each key");
-  parser.add_flag("--by-key", options.by_key, "Add up the processes");
+  add_count(parser, "--top", options.print.table.top, "Print only the first COUNT rows of each table");
+  parser.add_flag("--bars", options.print.table.bars, "Print the histogram of each key");
+  parser.add_flag("--by-key", options.by_key, "Add the processes up, one row per key");
   add_group_by(parser, options.group_by);
-  parser.add_text("--html", options.page, "PAGE", "Write a page with pictures instead; - is stdout");
-  parser.parse_words(words);
+  parser.add_text("--html", options.page, "PAGE", "Write an HTML page instead; - for stdout");
+  add_color(parser, options.color);
+}
+
+Options parse(const CommandRow& row, const Arguments& arguments) {
+  Parser parser(row);
+  Options options;
+  declare(parser, options);
+  parser.parse(arguments);
   if (!options.page.empty() && (options.print.json || options.print.table.bars || options.by_key)) {
     throw UsageError{"--html writes a page with all there is; leave out --json, --bars and --by-key"};
   }
   if (!options.group_by.empty() && (options.by_key || !options.page.empty())) {
     throw UsageError{"--by-env adds up processes in its own way; leave out --by-key and --html"};
   }
+  if (parser.was_given("--top") && !options.group_by.empty())
+    throw UsageError{"--top is not for --by-env; leave out one of them"};
   options.print.table.width = output_width();
-  options.print.table.colours = wanted_colours();
+  options.print.table.colours = wanted_colours(options.color);
   return options;
 }
 
@@ -115,8 +124,10 @@ Result<void> write_report_page(Recordings& recordings, Span span, const Options&
 
 }  // namespace
 
-Result<int> run_report(const CommandRow& row, const Words& words) {
-  const Options options = parse(row, words);
+void declare_report(Parser& parser) { declare(parser, parser.keep<Options>()); }
+
+Result<int> run_report(const CommandRow& row, const Arguments& arguments) {
+  const Options options = parse(row, arguments);
   auto recordings = read_recordings(options.files);
   if (!recordings) return recordings.error();
   if (!options.group_by.empty()) {

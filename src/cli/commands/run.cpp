@@ -22,15 +22,19 @@ struct Options {
   bool track = false;
 };
 
-Options parse(const CommandRow& row, const Words& words) {
+void declare(Parser& parser, Options& options) {
+  parser.add_flag("--torch", options.torch, "Preload libwaitprobe_torch.so, a backend for PyTorch");
+  parser.add_flag("--track", options.track, "Track open waits from the start, for stuck");
+  parser.set_target_usage("-- CMD ARGS...");
+}
+
+Options parse(const CommandRow& row, const Arguments& arguments) {
   Parser parser(row);
   Options options;
-  parser.add_flag("--torch", options.torch, "Preload libwaitprobe_torch.so, a backend for PyTorch");
-  parser.add_flag("--track", options.track, "Let it know its open waits from the start, for stuck");
-  parser.set_target_usage("-- CMD ARGS...");
-  parser.parse_words(words);
-  if (words.command.empty()) throw UsageError{"there is no command: waitprobe run --torch -- CMD ARGS..."};
-  if (!options.torch && !options.track) throw UsageError{"there is nothing to prepare: give --torch, --track or both"};
+  declare(parser, options);
+  parser.parse(arguments);
+  if (arguments.command.empty()) throw UsageError{"no command; use 'waitprobe run --torch -- CMD ARGS...'"};
+  if (!options.torch && !options.track) throw UsageError{"nothing to prepare; use --torch, --track or both"};
   return options;
 }
 
@@ -67,21 +71,23 @@ Result<void> preload(const std::string& library) {
 
 }  // namespace
 
+void declare_run(Parser& parser) { declare(parser, parser.keep<Options>()); }
+
 // In the place of the tool: signals, exit status and process number are those of the command.
-Result<int> run_run(const CommandRow& row, const Words& words) {
-  const Options options = parse(row, words);
+Result<int> run_run(const CommandRow& row, const Arguments& arguments) {
+  const Options options = parse(row, arguments);
   if (options.torch) {
     const auto library = find_library();
     if (!library) return library.error();
     if (auto preloaded = preload(*library); !preloaded) return preloaded.error();
   }
   if (options.track) setenv("WAITPROBE_TRACK", "1", 1);
-  std::vector<char*> arguments;
-  for (const std::string& word : words.command) arguments.push_back(const_cast<char*>(word.c_str()));
-  arguments.push_back(nullptr);
+  std::vector<char*> words;
+  for (const std::string& word : arguments.command) words.push_back(const_cast<char*>(word.c_str()));
+  words.push_back(nullptr);
   restore_signals();
-  execvp(arguments[0], arguments.data());
-  return start_error(words.command[0], errno);
+  execvp(words[0], words.data());
+  return start_error(arguments.command[0], errno);
 }
 
 }  // namespace waitprobe::cli

@@ -28,6 +28,9 @@ struct Options {
   bool stacks = false;
   bool json = false;
   SlowOptions view;
+  std::optional<TargetOptions> target_options;
+  std::optional<ReadyFd> ready;
+  std::string color = "auto";
 };
 
 // Prints waits as they come, and in the end how many there were.
@@ -123,34 +126,41 @@ Result<void> watch(SlowSession& session, SessionEnd& end, const Options& options
   }
 }
 
-Options parse(const CommandRow& row, const Words& words, std::optional<ReadyFd>& ready) {
+void declare(Parser& parser, Options& options) {
+  options.target_options.emplace(parser);
+  add_duration(parser, "--min", options.min_ns, "Only waits at least this long; 0: all (default: 1ms)", Zero::allowed);
+  parser.add_flag("--stack", options.stacks, "Print the stack of the thread");
+  add_count(parser, "-n,--count", options.most_cnt, "Stop after this many waits");
+  add_duration(parser, "-d,--duration", options.duration_ns, "Stop after this time; ends the command by SIGTERM",
+               Zero::refused);
+  add_key_globs(parser, options.key_globs);
+  parser.add_flag("--json", options.json, "Print one JSON object per line");
+  options.target_options->add_force(parser);
+  options.ready.emplace(parser);
+  add_color(parser, options.color);
+}
+
+Options parse(const CommandRow& row, const Arguments& arguments) {
   Parser parser(row);
   Options options;
-  TargetOptions targets(parser);
-  add_duration(parser, "--min", options.min_ns, "At least so long: 5ms, 100us, 2s; 0 for all (1ms)");
-  parser.add_flag("--stack", options.stacks, "With the functions that the thread was in");
-  add_count(parser, "-n", options.most_cnt, "End after so many waits");
-  add_seconds(parser, "-d", options.duration_ns, "Stop after this time, and end the command (SIGTERM)");
-  add_key_globs(parser, options.key_globs);
-  parser.add_flag("--json", options.json, "One object a line, for a program to read");
-  targets.add_force(parser);
-  ready.emplace(parser);
-  parser.parse_words(words);
-  options.targets = targets.choice(words);
-  options.view = {output_width(), wanted_colours()};
+  declare(parser, options);
+  parser.parse(arguments);
+  options.targets = options.target_options->choice(arguments);
+  options.view = {output_width(), wanted_colours(options.color)};
   return options;
 }
 
 }  // namespace
 
-Result<int> run_slow(const CommandRow& row, const Words& words) {
-  std::optional<ReadyFd> ready;
-  const Options options = parse(row, words, ready);
+void declare_slow(Parser& parser) { declare(parser, parser.keep<Options>()); }
+
+Result<int> run_slow(const CommandRow& row, const Arguments& arguments) {
+  const Options options = parse(row, arguments);
   const StopSignals signals;
   auto opened = SlowSession::open(options.targets, options.min_ns, options.stacks, signals.fd());
   if (!opened) return opened.error();
   SlowSession& session = **opened;
-  ready->tell();
+  options.ready->tell();
   if (auto started = session.targets().start(); !started) return started.error();
   Printer printer(options);
   SessionEnd end(session.targets(), signals, options.duration_ns, SessionEnd::Telling::on_stderr);

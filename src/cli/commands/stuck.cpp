@@ -30,37 +30,45 @@ struct Options {
   std::uint64_t interval_ns = 1'000'000'000;
   bool json = false;
   StuckTableOptions table;
+  std::optional<TargetOptions> target_options;
+  std::optional<ReadyFd> ready;
+  std::string color = "auto";
 };
 
-Options parse(const CommandRow& row, const Words& words, std::optional<ReadyFd>& ready) {
-  Parser parser(row);
-  Options options;
-  TargetOptions targets(parser);
-  parser.add_text("--core", options.core_file, "FILE", "A core dump, instead of living processes");
-  add_duration(parser, "--older", options.stuck.older_ns, "Open for at least so long: 500ms, 10s, 2m (1s)");
-  parser.add_flag("--stack", options.stuck.stacks, "What their threads are doing; stops each for a moment");
-  parser.add_texts("--ignore", options.stuck.ignore_globs, "GLOB", "Keys whose waits are meant to last; repeatable");
+void declare(Parser& parser, Options& options) {
+  options.target_options.emplace(parser);
+  parser.add_text("--core", options.core_file, "FILE", "Read a core dump instead of running processes");
+  add_duration(parser, "--older", options.stuck.older_ns, "Only waits open at least this long (default: 1s)", Zero::allowed);
+  parser.add_flag("--stack", options.stuck.stacks, "Print the stacks of the threads; stops each briefly");
+  parser.add_texts("--ignore", options.stuck.ignore_globs, "GLOB", "Keys that normally wait long; repeatable");
   add_key_globs(parser, options.stuck.key_globs);
   add_group_by(parser, options.stuck.group_by);
-  parser.add_flag("--watch", options.watch, "Again and again, until Ctrl-C");
-  add_seconds(parser, "-i", options.interval_ns, "With --watch: so often (1)");
-  parser.add_flag("--json", options.json, "One object a line, for a program to read");
-  targets.add_force(parser);
-  ready.emplace(parser);
+  parser.add_flag("--watch", options.watch, "Repeat until Ctrl-C");
+  add_duration(parser, "-i,--interval", options.interval_ns, "Refresh interval for --watch (default: 1s)", Zero::refused);
+  parser.add_flag("--json", options.json, "Print one JSON object per line");
+  options.target_options->add_force(parser);
+  options.ready.emplace(parser);
   parser.set_target_usage("(-p PID | -a | -f FILE | --core FILE)");
-  parser.parse_words(words);
+  add_color(parser, options.color);
+}
+
+Options parse(const CommandRow& row, const Arguments& arguments) {
+  Parser parser(row);
+  Options options;
+  declare(parser, options);
+  parser.parse(arguments);
   if (parser.was_given("--force") && !options.watch) throw UsageError{"--force is for --watch; give that as well"};
-  if (parser.was_given("-i") && !options.watch) throw UsageError{"-i says how often --watch looks; give that as well"};
+  if (parser.was_given("-i") && !options.watch) throw UsageError{"--interval is for --watch; give that as well"};
   if (options.watch && !options.core_file.empty()) throw UsageError{"a core dump does not change; leave out --watch"};
   if (!options.stuck.group_by.empty() && !options.core_file.empty()) {
     throw UsageError{"a core dump is of one process; leave out --by-env"};
   }
   if (options.core_file.empty()) {
-    options.targets = targets.choice(words);
-  } else if (targets.has_any()) {
-    throw UsageError{"there is more than one kind of target: give --core FILE alone"};
+    options.targets = options.target_options->choice(arguments);
+  } else if (options.target_options->has_any()) {
+    throw UsageError{"more than one kind of target; use --core FILE alone"};
   }
-  options.table = {output_width(), wanted_colours()};
+  options.table = {output_width(), wanted_colours(options.color)};
   return options;
 }
 
@@ -126,14 +134,15 @@ Result<int> watch(StuckSession& session, const Options& options, const ReadyFd& 
 
 }  // namespace
 
-Result<int> run_stuck(const CommandRow& row, const Words& words) {
-  std::optional<ReadyFd> ready;
-  const Options options = parse(row, words, ready);
+void declare_stuck(Parser& parser) { declare(parser, parser.keep<Options>()); }
+
+Result<int> run_stuck(const CommandRow& row, const Arguments& arguments) {
+  const Options options = parse(row, arguments);
   if (!options.core_file.empty()) return once(read_open_waits(options.core_file, options.stuck), options);
   auto session = StuckSession::open(options.targets, options.stuck);
   if (!session) return session.error();
-  if (options.watch) return watch(*session, options, *ready);
-  ready->tell();
+  if (options.watch) return watch(*session, options, *options.ready);
+  options.ready->tell();
   return once(session->look(nullptr), options);
 }
 

@@ -27,6 +27,9 @@ using Event = TargetSession::Event;
 struct Options {
   LiveOptions live;
   PrintOptions print;
+  std::optional<TargetOptions> target_options;
+  std::optional<ReadyFd> ready;
+  std::string color = "auto";
 };
 
 constexpr std::uint64_t first_ns = 250'000'000;
@@ -141,33 +144,39 @@ class Top {
   std::vector<Error> warnings_;
 };
 
-Options parse(const CommandRow& row, const Words& words, std::optional<ReadyFd>& ready) {
+void declare(Parser& parser, Options& options) {
+  options.live.interval_ns = 1'000'000'000;
+  options.target_options.emplace(parser);
+  add_live_options(parser, options.live, "Refresh interval (default: 1s)");
+  add_print_options(parser, options.print);
+  options.target_options->add_force(parser);
+  options.ready.emplace(parser);
+  add_color(parser, options.color);
+}
+
+Options parse(const CommandRow& row, const Arguments& arguments) {
   Parser parser(row);
   Options options;
-  options.live.interval_ns = 1'000'000'000;
-  TargetOptions targets(parser);
-  add_live_options(parser, options.live, "Show what happened in each such interval");
-  add_print_options(parser, options.print);
-  targets.add_force(parser);
-  ready.emplace(parser);
-  parser.parse_words(words);
-  options.live.targets = targets.choice(words);
+  declare(parser, options);
+  parser.parse(arguments);
+  options.live.targets = options.target_options->choice(arguments);
   options.live.targets.command_is_off_terminal = true;
   return options;
 }
 
 }  // namespace
 
-Result<int> run_top(const CommandRow& row, const Words& words) {
-  std::optional<ReadyFd> ready;
-  const Options options = parse(row, words, ready);
+void declare_top(Parser& parser) { declare(parser, parser.keep<Options>()); }
+
+Result<int> run_top(const CommandRow& row, const Arguments& arguments) {
+  const Options options = parse(row, arguments);
   const StopSignals signals;
   auto opened = HistSession::open(options.live.targets, Transport::batches, signals.fd());
   if (!opened) return opened.error();
   HistSession& session = **opened;
-  ready->tell();
+  options.ready->tell();
   if (auto started = session.targets().start(); !started) return started.error();
-  auto screen = options.print.json ? nullptr : Screen::open(wanted_colours());
+  auto screen = options.print.json ? nullptr : Screen::open(wanted_colours(options.color));
   if (screen == nullptr) return print_live(session, options.live, options.print, signals);
   Top top(session, options, signals, *screen);
   const int ended = top.run();

@@ -16,6 +16,7 @@ struct Options {
   TargetChoice targets;
   std::string group = "waitprobe";
   bool removes = false;
+  std::optional<TargetOptions> target_options;
 };
 
 // What the kernel takes for the name of a group.
@@ -25,16 +26,21 @@ bool is_name(const std::string& text) {
          std::all_of(text.begin(), text.end(), [&](char c) { return is_letter(c) || (c >= '0' && c <= '9'); });
 }
 
-Options parse(const CommandRow& row, const Words& words) {
+void declare(Parser& parser, Options& options) {
+  options.target_options.emplace(parser);
+  parser.add_text("--group", options.group, "NAME", "Group of the events (default: waitprobe)");
+  parser.add_flag("--remove", options.removes, "Print the lines that remove the events");
+  parser.set_target_usage("(-p PID | -a | -f FILE | --remove)");
+}
+
+Options parse(const CommandRow& row, const Arguments& arguments) {
   Parser parser(row);
   Options options;
-  const TargetOptions targets(parser);
-  parser.add_text("--group", options.group, "NAME", "The group that the events are in (waitprobe)");
-  parser.add_flag("--remove", options.removes, "Print what takes them away again, of any files");
-  parser.set_target_usage("(-p PID | -a | -f FILE | --remove)");
-  parser.parse_words(words);
-  if (options.removes && targets.has_any()) throw UsageError{"--remove takes no target: the events go by their names"};
-  if (!options.removes) options.targets = targets.choice(words);
+  declare(parser, options);
+  parser.parse(arguments);
+  if (options.removes && options.target_options->has_any())
+    throw UsageError{"--remove takes no target: the events go by their names"};
+  if (!options.removes) options.targets = options.target_options->choice(arguments);
   if (!is_name(options.group)) {
     throw UsageError{"--group takes letters, digits and underscores, no digit first, fewer than 64; not " + options.group};
   }
@@ -43,8 +49,10 @@ Options parse(const CommandRow& row, const Words& words) {
 
 }  // namespace
 
-Result<int> run_tracefs(const CommandRow& row, const Words& words) {
-  const Options options = parse(row, words);
+void declare_tracefs(Parser& parser) { declare(parser, parser.keep<Options>()); }
+
+Result<int> run_tracefs(const CommandRow& row, const Arguments& arguments) {
+  const Options options = parse(row, arguments);
   std::ostringstream out;
   if (options.removes) {
     print_removals(out, options.group);

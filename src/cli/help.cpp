@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+#include "src/cli/help.h"
+
+#include "src/view/escape.h"
+
+namespace waitprobe::cli {
+
+std::string overview() {
+  std::string text =
+      "waitprobe: what does a C++ program wait for, and for how long?\n\n"
+      "Usage: waitprobe COMMAND [TARGET] [OPTIONS]\n\nCommands:\n";
+  for (const CommandRow& row : commands()) text += "  " + pad(row.name, 12) + row.summary + "\n";
+  return text + "\nRun 'waitprobe help COMMAND' for details and examples.\n";
+}
+
+std::string help_of(const CommandRow& row) {
+  Parser parser(row);
+  row.declare(parser);
+  return parser.help();
+}
+
+Description describe(const CommandRow& row) {
+  Parser parser(row);
+  row.declare(parser);
+  return parser.describe();
+}
+
+void add_command_name(Parser& parser, std::string& name) {
+  std::vector<std::string> names;
+  for (const CommandRow& row : commands()) names.emplace_back(row.name);
+  parser.set_target_usage("[COMMAND]");
+  parser.add_choice("COMMAND", name, "", "The command to describe", names, "command");
+}
+
+}  // namespace waitprobe::cli
