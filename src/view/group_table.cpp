@@ -72,7 +72,7 @@ void print_spread(std::ostream& out, const std::vector<KeyInGroups>& keys, const
     out << pad(key, key_columns) << end(*spread.least) << end(*spread.most) << ' '
         << align_right(format_duration(spread.ns), total_width) << '\n';
   }
-  out << "at a barrier, the one that waits least comes last\n\n";
+  out << "at a barrier, the group that waits least arrives last\n\n";
 }
 
 }  // namespace

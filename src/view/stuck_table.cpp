@@ -91,7 +91,7 @@ void print_wait(std::ostream& out, const OpenWait& wait, const Rows& rows, const
 
 void print_lasting(std::ostream& out, const std::vector<const OpenWait*>& lasting, const Rows& rows) {
   if (lasting.empty()) return;
-  out << "\nmeant to last (* as old as its thread):\n";
+  out << "\nprobably idle (* since the thread started):\n";
   for (std::size_t i = 0; i < std::min(lasting.size(), most_lasting); i++) {
     OpenWait marked = *lasting[i];
     if (marked.lasting == Lasting::thread) marked.thread = "*" + marked.thread;

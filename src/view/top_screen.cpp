@@ -215,16 +215,15 @@ std::vector<TopLine> help_lines() {
   std::vector<TopLine> lines;
   for (const char* text : {
            "up down PgUp PgDn Home End   select a row",
-           "< > or left right            sort by the column before, behind",
-           "t                            the last interval, or all since it was attached",
-           "space or p                   stand still, or go on; waits go on being counted",
-           "/                            show only keys and processes that hold what you type",
-           "enter or b                   the selected key's waits as a histogram, or back",
+           "< > or left right            sort by the previous or the next column",
+           "t                            the last interval, or everything since attached",
+           "space or p                   pause the screen, or resume; counting goes on",
+           "/                            show only keys and processes that contain a text",
+           "enter or b                   the histogram of the selected key, or back",
            "q or Ctrl-C                  quit",
            "",
-           "Sorted by the column in capitals. A max with ~ is a bound. The total is what",
-           "all threads together have waited: where it is more than the interval is long,",
-           "several waited at once.",
+           "Sorted by the column in capitals. ~ upper bound of the bucket. The total is",
+           "the time that all threads together have waited.",
        }) {
     lines.push_back({text, TopStyle::plain});
   }
@@ -260,7 +259,7 @@ std::vector<TopLine> body_of(TopState& state, const TopData& data, const Layout&
   find_selection(state, rows);
   const std::uint64_t elapsed_ns = shown(state, data).elapsed_ns;
   if (rows.empty())
-    return {{state.filter.empty() ? "no waits" : "no waits of keys or processes that hold the filter", TopStyle::dim}};
+    return {{state.filter.empty() ? "no waits" : "no waits of keys or processes that contain the filter", TopStyle::dim}};
   if (state.bars) return bar_lines(*rows[state.selected_row], elapsed_ns, layout, columns_of_screen);
   return row_lines(state, rows, elapsed_ns, layout, room);
 }

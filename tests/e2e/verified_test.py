@@ -178,7 +178,7 @@ class NotLookedInto(TestCase):
         self.assertEqual(run(*before, "stuck", "-a").process.returncode, NOT_VERIFIED)
         listed = run(*before, "list")
         self.assertIn("1 more process could not be looked into", listed.out)
-        self.assertIn("could not tell", run(*before, "doctor", "-p", workload.pid).out)
+        self.assertIn("unknown", run(*before, "doctor", "-p", workload.pid).out)
 
     def test_processes_that_proc_hides_are_no_all_clear(self):
         self.workload()

@@ -165,7 +165,7 @@ TEST(Top, FiltersAtOnceByKeyOrProcess) {
   top.keys("/server");
   EXPECT_TRUE(top.shows("disk.read")) << "the name of the process";
   top.keys("zzz");
-  EXPECT_TRUE(top.shows("no waits of keys or processes that hold the filter"));
+  EXPECT_TRUE(top.shows("no waits of keys or processes that contain the filter"));
 }
 
 TEST(Top, FiltersByCharactersOfSeveralBytes) {
