@@ -124,7 +124,8 @@ void print_overview(std::ostream& out, const History& history, const std::vector
   out << "</tbody>\n</table>\n";
   if (keys.size() > most_drawn)
     out << "<p>Details are below for the first " << most_drawn << " of " << keys.size() << " keys.</p>\n";
-  out << "<p class=\"hint\">total: time waited, by all threads together. p99: 1 wait in 100 took longer. ~: upper bound "
+  out << "<p class=\"hint\">total: time waited, by all threads together. waiters: how many threads waited at once, on average. "
+         "p99: 1 wait in 100 took longer. ~: upper bound "
          "of the bucket."
          "<span class=\"scripted\"> Click a heading to sort.</span></p>\n</section>\n";
 }

@@ -136,7 +136,7 @@ struct Layout {
 };
 
 // The first that go where there is not room for all; never that which rows are sorted by.
-constexpr const char* dispensable[] = {"count", "p90", "p50", "max", "rate", "p99", "total"};
+constexpr const char* dispensable[] = {"count", "p90", "p50", "max", "rate", "p99", "waiters", "total"};
 
 std::size_t width_beside_key(const Layout& layout) {
   std::size_t width = layout.with_process ? process_width + pid_width + 2 : 0;
@@ -223,7 +223,8 @@ std::vector<TopLine> help_lines() {
            "q or Ctrl-C                  quit",
            "",
            "Sorted by the column in capitals. ~ upper bound of the bucket. The total is",
-           "the time that all threads together have waited.",
+           "the time that all threads together have waited; waiters is how many of them",
+           "waited at once, on average.",
        }) {
     lines.push_back({text, TopStyle::plain});
   }

@@ -105,7 +105,7 @@ class Top(TestCase):
         _, terminal = self.over("--keys", 30, options=("-i", "0.2"))
         lines = terminal.lines()
         self.assertRegex(lines[0], r"^waitprobe top: process \d+ \(waitprobe-workl\)  last \d+ms, by total$")
-        self.assertRegex(lines[2], r"^key +count rate/s  TOTAL    p50    p90    p99     max$")
+        self.assertRegex(lines[2], r"^key +count rate/s  TOTAL waiters    p50    p90    p99     max$")
         terminal.keys(">")
         terminal.wait_for("by p50")
         terminal.keys("Left", "Left", "Left", "Left")

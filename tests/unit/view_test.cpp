@@ -3,6 +3,7 @@
 // What people read.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <sstream>
 
 #include "src/view/columns.h"
@@ -118,6 +119,18 @@ TEST(Table, CanBeSortedByEveryColumnGreatestFirst) {
   EXPECT_EQ(order("max"), "acbd");
   EXPECT_EQ(sort_names().size(), 8U) << "a new column wants a line above";
   EXPECT_EQ(table(s).find("\na "), table(s).find('\n')) << "the total, if nothing is said";
+}
+
+TEST(Table, WaitersAreThreadsThatWaitedOnAverage) {
+  const auto waiters = [](std::vector<std::uint64_t> durations, std::uint64_t elapsed_ns) {
+    const auto column =
+        std::find_if(columns().begin(), columns().end(), [](const Column& c) { return c.header == std::string("waiters"); });
+    return column->text(series("a", durations), elapsed_ns);
+  };
+  EXPECT_EQ(waiters({11'280'000'000}, 2'000'000'000), "5.64");
+  EXPECT_EQ(waiters({10'000'000}, 2'000'000'000), "0.01");
+  EXPECT_EQ(waiters({200'000'000'000}, 2'000'000'000), "100");
+  EXPECT_EQ(waiters({5}, 0), "-");
 }
 
 TEST(Bars, HoldEveryWaitOnceFromTheFirstRowToTheLast) {
