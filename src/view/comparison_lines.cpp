@@ -68,8 +68,9 @@ std::string headline(const ComparedKey& key) {
 
 void print_key(std::ostream& out, const ComparedKey& key, const ComparisonOptions& options) {
   const std::string says = headline(key);
-  const std::string shown =
-      pad(shown_key(key.key, key.key_len), width_left(options.width, std::max<std::size_t>(22, says.size()) + 2));
+  const std::size_t beside = std::max<std::size_t>(22, says.size()) + 2;
+  const std::string shown = pad_in(shown_key(key.key, key.key_len),
+                                   width_left(options.width == unlimited_width ? 80 : options.width, beside), options.width);
   out << emphasised(shown, Emphasis::bold, options.colours) << "  "
       << (is_worse(key) ? emphasised(says, Emphasis::alert, options.colours) : says) << '\n';
   out << "  count   " << align_right(key.count_a != 0 ? format_count(key.count_a) : "-", value_width)

@@ -58,6 +58,7 @@ const char* name_of(CheckStatus status) {
 }
 
 void print_diagnosis(std::ostream& out, const Diagnosis& diagnosis, std::size_t width, Colours colours) {
+  if (width == unlimited_width) width = 80;  // lines break between words, and nothing is lost
   for (const Findings& findings : diagnosis.findings) {
     out << emphasised(escape(findings.subject), Emphasis::bold, colours) << '\n';
     for (const Check& check : findings.checks) print_check(out, check, width, colours);

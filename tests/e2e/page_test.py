@@ -159,7 +159,7 @@ class Writing(TestCase):
     def test_of_some_keys_and_a_span(self):
         text = self.report("--html", "-", "-k", "nothing").out
         self.assertEqual(len(re.findall("<section class=\"key\"", text)), 0)
-        self.assertIn("no waits of these keys in ", text)
+        self.assertIn("No waits of these keys were seen in ", text)
         self.assertIn("leave out --json, --bars and --by-key", self.report("--html", "-", "--json").err)
 
 

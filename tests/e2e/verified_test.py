@@ -190,7 +190,7 @@ class NotLookedInto(TestCase):
             listed = run(*before, "list")
             for ran in (stuck_ones, listed):
                 self.assertRegex(ran.out, r"could not be looked into: (permission denied|/proc hides them \(hidepid\))\n  run it as root")
-            self.assertIn("none of the processes that could be looked into carries probes", listed.out)
+            self.assertIn("None of the processes that could be read carries the probes", listed.out)
 
 
 class Daemons(Built):

@@ -97,7 +97,7 @@ TEST(Page, IsNamedAfterItsProgramsAndHosts) {
 
 TEST(Page, OfNothingSaysSo) {
   const std::string page = page_of(begin_history(snapshot({})));
-  EXPECT_NE(page.find("no waits in 2.00s"), std::string::npos);
+  EXPECT_NE(page.find("No waits were seen in 2.00s"), std::string::npos);
   EXPECT_EQ(count(page, "<svg"), 0U);
 }
 
