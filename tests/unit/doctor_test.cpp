@@ -176,7 +176,8 @@ TEST(Doctor, WorksUnlessWhatIsNeededIsMissing) {
   std::ostringstream out;
   print_json(out, diagnosis);
   EXPECT_NE(out.str().find("{\"waitprobe\":1,\"will_work\":true,\"findings\":[{\"subject\":"), std::string::npos) << out.str();
-  EXPECT_NE(out.str().find("{\"name\":\"exit/exec tracepoints\",\"status\":\"missing\",\"needed\":false,\"found\":"), std::string::npos);
+  EXPECT_NE(out.str().find("{\"name\":\"exit/exec tracepoints\",\"status\":\"missing\",\"needed\":false,\"found\":"),
+            std::string::npos);
   for (const char c : out.str()) ASSERT_TRUE(c == '\n' || (c >= 0x20 && c < 0x7f));
 }
 
