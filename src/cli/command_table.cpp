@@ -7,7 +7,7 @@ namespace {
 constexpr const char* not_vouched_for = "done, but a target is not verified or was attached late";
 
 constexpr CommandRow table[] = {
-    {"list", "which processes carry probes; are they armed; their keys",
+    {"list", "which processes carry probes; is anyone tracing them; their keys",
      "  waitprobe list                 every process on the machine\n"
      "  waitprobe list -p 1234 --json  one process, for a program to read\n",
      "A process that carries the probes of waitprobe can be asked what it waits for. This lists them all: process, file, "

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "src/cli/output.h"
 #include "src/cli/terminal.h"
 #include "src/collect/machine/clock.h"
 #include "src/view/units.h"
@@ -44,8 +45,23 @@ Event LiveSource::run_until(std::uint64_t deadline_ns) {
 Result<int> print_live(HistSession& session, const LiveOptions& live, const PrintOptions& print, const StopSignals& signals) {
   SessionEnd end(session.targets(), signals, live.duration_ns, SessionEnd::Telling::on_stderr);
   LiveSource source(session, end);
-  const auto printed = for_each_interval(source, {0, UINT64_MAX, live.interval_ns},
-                                         [&](Snapshot snapshot) { return print_snapshot(print, std::move(snapshot)); });
+  std::uint64_t from_unix_ns = 0, to_unix_ns = 0;
+  bool is_read = false;
+  const auto printed = for_each_interval(source, {0, UINT64_MAX, live.interval_ns}, [&](Snapshot snapshot) -> Result<bool> {
+    to_unix_ns = snapshot.time_unix_ns;
+    const std::uint64_t begin_unix_ns = to_unix_ns - snapshot.elapsed_ns;
+    if (from_unix_ns == 0) from_unix_ns = begin_unix_ns;
+    if (live.interval_ns != UINT64_MAX && !print.json) {
+      const auto told = write_output(format_time_of_day(begin_unix_ns) + " to " + format_time_of_day(to_unix_ns) + "\n");
+      if (!told || !*told) return told;
+    }
+    auto shown = print_snapshot(print, std::move(snapshot));
+    is_read = shown && *shown;
+    return shown;
+  });
+  if (is_read && !print.json) {
+    if (const auto told = write_output(format_span(from_unix_ns, to_unix_ns) + "\n"); !told) return told.error();
+  }
   const int status = end.finish();
   return printed ? Result<int>(with_verification(status, session.targets())) : printed.error();
 }

@@ -11,6 +11,7 @@
 
 #include "src/cli/job_control.h"
 #include "src/collect/machine/clock.h"
+#include "src/view/escape.h"
 
 namespace waitprobe::cli {
 namespace {
@@ -36,7 +37,7 @@ bool is_on_terminal() { return obeys_escapes(STDOUT_FILENO); }
 
 std::size_t output_width() {
   winsize size = {};
-  if (isatty(STDOUT_FILENO) != 1 || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0) return least_width;
+  if (isatty(STDOUT_FILENO) != 1 || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0) return unlimited_width;
   return std::max<std::size_t>(size.ws_col, least_width);
 }
 

@@ -16,7 +16,7 @@ Colours wanted_colours(const std::string& when);
 
 bool is_on_terminal();
 
-// Columns of the terminal that stdout is, but at least 80; 80 if it is none.
+// Columns of the terminal that stdout is, but at least 80; unlimited_width if it is none.
 std::size_t output_width();
 
 // A line on stderr about work that takes longer than two seconds. Only on a terminal, and gone before anything else is printed.

@@ -37,9 +37,9 @@ std::string reason_text(const std::string& why) {
 }
 
 std::string late_line(const AttachedLate& late, std::size_t width) {
-  return with_file("counted from " + format_duration(late.elapsed_ns) + " on: " + shorten(escape(late.comm), 20) + " (" +
-                       std::to_string(late.pid) + ")",
-                   late.file, width);
+  const std::string when = " started " + format_duration(late.elapsed_ns) + " in; counted from then";
+  const std::string who = shorten(escape(late.comm), 20) + " (" + std::to_string(late.pid) + ")";
+  return with_file(who, late.file, width_left(width, display_width(when))) + when;
 }
 
 bool is_hidden(const Unverified& process) { return process.why == unverified::hidden.name; }

@@ -25,10 +25,16 @@ std::string duration(const Series& s, std::uint64_t) {
   return format_duration(value(s));
 }
 
+std::string waiters(const Series& s, std::uint64_t elapsed_ns) {
+  return elapsed_ns == 0 ? "-" : format_rate(static_cast<double>(total(s)) / static_cast<double>(elapsed_ns));
+}
+
 constexpr Column table[] = {
     {"count", "count", 7, [](const Series& s, std::uint64_t) { return format_count(count(s)); }, count},
     {"rate", "rate/s", 6, [](const Series& s, std::uint64_t elapsed_ns) { return format_rate(count(s), elapsed_ns); }, count},
     {"total", "total", 6, duration<total>, total},
+    // How many threads waited on average. The total sorts the same.
+    {"waiters", "waiters", 7, waiters, total, false},
     {"p50", "p50", 6, duration<quantile<500>>, quantile<500>},
     {"p90", "p90", 6, duration<quantile<900>>, quantile<900>},
     {"p99", "p99", 6, duration<quantile<990>>, quantile<990>},
@@ -70,7 +76,9 @@ std::size_t row_width() {
 
 std::vector<std::string> sort_names() {
   std::vector<std::string> names = {"key"};
-  for (const Column& column : columns()) names.emplace_back(column.name);
+  for (const Column& column : columns()) {
+    if (column.is_sort_name) names.emplace_back(column.name);
+  }
   return names;
 }
 

@@ -13,11 +13,12 @@
 namespace waitprobe {
 
 struct Column {
-  const char* name;  // for --sort
+  const char* name;  // for --sort, where it is one of sort_names()
   const char* header;
   std::size_t width;
   std::string (*text)(const Series& series, std::uint64_t elapsed_ns);
   std::uint64_t (*value)(const Series& series);  // what is sorted by, the greatest first
+  bool is_sort_name = true;
 };
 
 // All but the key, which stands before them and takes what room is left.
@@ -36,7 +37,7 @@ struct Figure {
 // What JSON tells of a series.
 std::span<const Figure> figures();
 
-// What --sort takes: the names of the columns, and "key".
+// What --sort takes: the names of the columns, but for those that sort as another does, and "key".
 std::vector<std::string> sort_names();
 
 // In order of a column, the greatest first; by "key", in the order of its bytes. REQUIRES: `column` is one of sort_names().

@@ -68,8 +68,9 @@ std::string headline(const ComparedKey& key) {
 
 void print_key(std::ostream& out, const ComparedKey& key, const ComparisonOptions& options) {
   const std::string says = headline(key);
-  const std::string shown =
-      pad(shown_key(key.key, key.key_len), width_left(options.width, std::max<std::size_t>(22, says.size()) + 2));
+  const std::size_t beside = std::max<std::size_t>(22, says.size()) + 2;
+  const std::string shown = pad_in(shown_key(key.key, key.key_len),
+                                   width_left(options.width == unlimited_width ? 80 : options.width, beside), options.width);
   out << emphasised(shown, Emphasis::bold, options.colours) << "  "
       << (is_worse(key) ? emphasised(says, Emphasis::alert, options.colours) : says) << '\n';
   out << "  count   " << align_right(key.count_a != 0 ? format_count(key.count_a) : "-", value_width)
@@ -81,11 +82,11 @@ void print_key(std::ostream& out, const ComparedKey& key, const ComparisonOption
 void print_side(std::ostream& out, const char* name, const std::string& what, const ComparedSide& side, std::size_t width) {
   out << name << ": " << shorten(escape(what), width - 3) << '\n';
   const std::uint64_t length_ns = side.batches != 0 ? side.elapsed_ns / side.batches : 0;
-  out << "   " << side.batches << (side.batches == 1 ? " batch of " : " batches of ") << format_duration(length_ns);
+  out << "   " << side.batches << (side.batches == 1 ? " sample of " : " samples of ") << format_duration(length_ns);
   if (side.coverage.lost != 0) out << ", " << side.coverage.lost << " waits were lost: count/s and total/s are too low";
   out << '\n';
   if (!side.caveats.empty()) {
-    out << "   " << caveat_text(side.caveats) << ": what that lost is not known; report tells more\n";
+    out << "   " << caveat_text(side.caveats) << ": what was lost is unknown; report says more\n";
   }
   if (side.never_ended_cnt != 0) out << "   " << abandoned_text(side.never_ended_cnt) << '\n';
 }
@@ -97,7 +98,7 @@ void print_summary(std::ostream& out, const Comparison& comparison) {
     }));
   };
   out << "keys: " << count(Verdict::worse) << " worse, " << count(Verdict::better) << " better, " << count(Verdict::no_change)
-      << " without a change beyond noise, " << count(Verdict::unknown) << " that cannot be told,\n"
+      << " without a change beyond noise, " << count(Verdict::unknown) << " unknown,\n"
       << "      " << count(Verdict::is_new) << " new (" << count(Verdict::is_new, true) << " beyond noise), "
       << count(Verdict::is_gone) << " gone (" << count(Verdict::is_gone, true) << " beyond noise)\n";
 }
@@ -157,9 +158,9 @@ void print_comparison(std::ostream& out, const Comparison& comparison, const Com
       << align_right("change", change_width) << align_right("99 % interval", 2 * bound_width) << "\n";
   for (const ComparedKey& key : comparison.keys) print_key(out, key, options);
   print_summary(out, comparison);
-  out << "The keys whose total/s has changed most come first. A change counts if its\n"
-         "interval excludes 0 % and it is at least 2 % (6.25 % for p50 and p99: buckets\n"
-         "are no finer). Without any change, one comparison in a hundred shows one.\n"
+  out << "The keys whose total/s has changed most come first. Significant: the interval\n"
+         "excludes 0 %, and the change is at least 2 % (6.25 % for p50 and p99, as wide as\n"
+         "a bucket). Without any real change, 1 comparison in 100 still shows one.\n"
          "docs/recording.md describes the method.\n";
 }
 

@@ -10,7 +10,7 @@
 namespace waitprobe {
 namespace {
 
-constexpr std::size_t status_width = 15, name_width = 18;
+constexpr std::size_t status_width = 15, name_width = 22;
 
 // Lines of words, each as long as there is room. A word that is longer has a line of its own.
 std::vector<std::string> wrapped(const std::string& text, std::size_t width) {
@@ -25,7 +25,7 @@ std::vector<std::string> wrapped(const std::string& text, std::size_t width) {
   return lines;
 }
 
-std::string shown(CheckStatus status) { return status == CheckStatus::unknown ? "could not tell" : name_of(status); }
+std::string shown(CheckStatus status) { return status == CheckStatus::unknown ? "unknown" : name_of(status); }
 
 std::string emphasised_status(const Check& check, Colours colours) {
   const std::string text = pad(shown(check.status), status_width);
@@ -58,6 +58,7 @@ const char* name_of(CheckStatus status) {
 }
 
 void print_diagnosis(std::ostream& out, const Diagnosis& diagnosis, std::size_t width, Colours colours) {
+  if (width == unlimited_width) width = 80;  // lines break between words, and nothing is lost
   for (const Findings& findings : diagnosis.findings) {
     out << emphasised(escape(findings.subject), Emphasis::bold, colours) << '\n';
     for (const Check& check : findings.checks) print_check(out, check, width, colours);
@@ -69,7 +70,7 @@ void print_diagnosis(std::ostream& out, const Diagnosis& diagnosis, std::size_t 
   }
   const std::size_t unknown = diagnosis.unknown_cnt();
   out << (unknown == 0 ? "tracing will work" : "nothing is in the way of tracing that could be seen; ");
-  if (unknown != 0) out << unknown << (unknown == 1 ? " check" : " checks") << " could not tell";
+  if (unknown != 0) out << unknown << (unknown == 1 ? " check is" : " checks are") << " unknown";
   out << '\n';
 }
 

@@ -184,6 +184,20 @@ std::string align_right(std::string_view text, std::size_t width) {
   return std::string(width - std::min(width, display_width(text)), ' ').append(text);
 }
 
+std::size_t name_columns(std::size_t width) {
+  constexpr std::size_t least = 10, most = 16, of_terminal = 80;  // a comm has 15 bytes
+  return width < of_terminal ? least : std::min(least + (width - of_terminal) / 2, most);
+}
+
+std::size_t key_columns(std::size_t width, std::size_t used, std::size_t longest) {
+  constexpr std::size_t of_terminal = 80;
+  return std::clamp(longest, width_left(std::min(width, of_terminal), used), width_left(width, used));
+}
+
+std::string pad_in(std::string_view text, std::size_t columns, std::size_t width) {
+  return pad(text, width == unlimited_width ? std::max(columns, display_width(text)) : columns);
+}
+
 std::size_t width_left(std::size_t width, std::size_t used) {
   constexpr std::size_t least = 12;
   return width > used + least ? width - used : least;

@@ -36,6 +36,19 @@ std::string pad(std::string_view text, std::size_t width);
 // Blanks, then `text`.
 std::string align_right(std::string_view text, std::size_t width);
 
+// For what is printed into a pipe or a file: nothing is shortened. Small enough to calculate with.
+inline constexpr std::size_t unlimited_width = std::size_t{1} << 20;
+
+// The columns of a name of a process or a thread, of which a table of `width` has several: more where there is room.
+std::size_t name_columns(std::size_t width);
+
+// The columns for keys in a table: as many as the longest of them takes, at most those that are left beside `used` ones and
+// at least those that a terminal of 80 has.
+std::size_t key_columns(std::size_t width, std::size_t used, std::size_t longest);
+
+// `text` followed by blanks up to `columns`, shortened if it is longer, unless the width of the table is unlimited.
+std::string pad_in(std::string_view text, std::size_t columns, std::size_t width);
+
 // The columns of a terminal that are left beside those that are used, for a name: 12 at the least, even where there are none.
 std::size_t width_left(std::size_t width, std::size_t used);
 

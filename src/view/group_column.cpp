@@ -8,7 +8,7 @@
 namespace waitprobe {
 namespace {
 
-constexpr std::size_t most_width = 12;
+constexpr std::size_t most_width = 8;
 
 }  // namespace
 

@@ -19,6 +19,12 @@ constexpr std::size_t total_width = 6;
 
 std::string shown_key_of(const Series& series) { return shown_key(series.key, series.key_len); }
 
+std::size_t longest_of(const std::vector<KeyInGroups>& keys) {
+  std::size_t longest = 0;
+  for (const KeyInGroups& key : keys) longest = std::max(longest, display_width(shown_key_of(key.all)));
+  return longest;
+}
+
 // Keys in the order that is wanted of the rows.
 std::vector<KeyInGroups> keys_in_order(const Snapshot& snapshot, const std::string& sort) {
   std::vector<KeyInGroups> keys = by_key_and_group(snapshot.series);
@@ -60,19 +66,19 @@ void print_spread(std::ostream& out, const std::vector<KeyInGroups>& keys, const
   }
   if (rows.empty()) return;
   std::stable_sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.first.ns > b.first.ns; });
-  const std::size_t key_columns = width_left(options.width, 3 * (1 + total_width) + 2 * column.width());
+  const std::size_t columns = key_columns(options.width, 3 * (1 + total_width) + 2 * column.width(), longest_of(keys));
   const auto end = [&](const Series& group) {
     return ' ' + align_right(format_duration(group.histogram.total_ns()), total_width) + column.text(group.group);
   };
-  const std::string header = pad("total, by " + column.name(), key_columns) + ' ' + align_right("least", total_width) +
+  const std::string header = pad("total, by " + column.name(), columns) + ' ' + align_right("least", total_width) +
                              column.header() + ' ' + align_right("most", total_width) + column.header() + ' ' +
                              align_right("spread", total_width);
   out << emphasised(header, Emphasis::bold, options.colours) << '\n';
   for (const auto& [spread, key] : rows) {
-    out << pad(key, key_columns) << end(*spread.least) << end(*spread.most) << ' '
+    out << pad(key, columns) << end(*spread.least) << end(*spread.most) << ' '
         << align_right(format_duration(spread.ns), total_width) << '\n';
   }
-  out << "at a barrier, the one that waits least comes last\n\n";
+  out << "at a barrier, the group that waits least arrives last\n\n";
 }
 
 }  // namespace
@@ -86,9 +92,9 @@ void print_groups(std::ostream& out, const Snapshot& snapshot, const TableOption
     column.add(s.group);
     any = any || s.group.has_value();
   }
-  const std::size_t key_columns = width_left(options.width, column.width() + row_width());
-  out << emphasised(pad("key", key_columns) + column.header() + header_text(), Emphasis::bold, options.colours) << '\n';
-  for (const KeyInGroups& key : keys) print_rows(out, key, key_columns, column, snapshot.elapsed_ns, options.width);
+  const std::size_t columns = key_columns(options.width, column.width() + row_width(), longest_of(keys));
+  out << emphasised(pad("key", columns) + column.header() + header_text(), Emphasis::bold, options.colours) << '\n';
+  for (const KeyInGroups& key : keys) print_rows(out, key, columns, column, snapshot.elapsed_ns, options.width);
   out << '\n';
   if (options.bars) {
     for (const KeyInGroups& key : keys) print_bars_of(out, key, column, options);

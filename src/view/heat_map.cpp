@@ -247,7 +247,7 @@ std::string row_texts(const Rows& rows) {
 }
 
 void print_legend(std::ostream& out, std::uint64_t most) {
-  out << "<p class=\"legend\"><span>waits in a cell, from:</span>";
+  out << "<p class=\"legend\"><span>waits per cell (at least):</span>";
   for (int level = 0; level < levels; level++) {
     const auto least =
         static_cast<std::uint64_t>(std::ceil(std::pow(static_cast<double>(most), static_cast<double>(level) / levels)));

@@ -33,7 +33,8 @@ void print_bars(std::ostream& out, const Histogram& histogram, std::size_t width
   while (last > first && counts[last - 1] == 0) last--;
   const std::uint64_t most = *std::max_element(counts.begin(), counts.end());
   const std::size_t used = label_width + 1 + count_width + 1;
-  const std::size_t room = width > used + 10 ? width - used : 10;
+  const std::size_t columns = width == unlimited_width ? 80 : width;
+  const std::size_t room = columns > used + 10 ? columns - used : 10;
   for (std::size_t row = first; row < last; row++) {
     const auto length =
         static_cast<std::size_t>(static_cast<double>(counts[row]) / static_cast<double>(most) * static_cast<double>(room));

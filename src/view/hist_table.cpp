@@ -58,9 +58,10 @@ bool are_of_several_hosts(const std::vector<Series>& all) {
   return std::any_of(all.begin(), all.end(), [&](const Series& s) { return s.host != all.front().host; });
 }
 
-std::string process_heading(const Series& one, bool with_host) {
-  const std::string process = shorten(escape(one.comm), 30) + " (" + std::to_string(one.pid) + ")";
-  return with_host ? process + " on " + shorten(escape(one.host), 30) : process;
+std::string process_heading(const Series& one, bool with_host, std::size_t width) {
+  const std::size_t room = width == unlimited_width ? width : 30;
+  const std::string process = shorten(escape(one.comm), room) + " (" + std::to_string(one.pid) + ")";
+  return with_host ? process + " on " + shorten(escape(one.host), room) : process;
 }
 
 // Rounded down, so that 100 % is told only when nothing is missing.
@@ -89,7 +90,7 @@ void print_coverage(std::ostream& out, const Snapshot& snapshot, std::size_t wid
 std::string coverage_text(const Snapshot& snapshot) {
   const Coverage coverage = snapshot.coverage();
   const std::uint64_t shown = coverage.observed - snapshot.left_out_cnt;
-  const std::string none = snapshot.left_out_cnt == 0 ? "no waits" : "no waits of these keys";
+  const std::string none = snapshot.left_out_cnt == 0 ? "No waits were seen" : "No waits of these keys were seen";
   std::string text = (shown != 0 ? waits(shown) : none) + " in " + format_duration(snapshot.elapsed_ns);
   const bool is_any = coverage.observed + coverage.lost != 0;
   const std::string unverified = caveat_text(snapshot.caveats);
@@ -110,12 +111,16 @@ void print_hist(std::ostream& out, const Snapshot& snapshot, const TableOptions&
   const std::size_t more = options.top != 0 && rows.size() > options.top ? rows.size() - options.top : 0;
   rows.resize(rows.size() - more);
   const auto groups = by_process(rows);
-  const std::size_t key_columns = width_left(options.width, row_width());
+  std::size_t longest = 0;
+  for (const Series& s : snapshot.series) longest = std::max(longest, display_width(shown_key(s.key, s.key_len)));
+  const std::size_t columns = key_columns(options.width, row_width(), longest);
   for (const auto& group : groups) {
     const Series& first = *group.front();
-    if (groups.size() > 1) out << process_heading(first, are_of_several_hosts(snapshot.series)) << '\n';
-    print_header(out, key_columns, options.colours);
-    print_rows(out, group, snapshot.elapsed_ns, key_columns, options.width);
+    if (first.pid != 0) {  // not where processes were added up
+      out << process_heading(first, are_of_several_hosts(snapshot.series), options.width) << '\n';
+    }
+    print_header(out, columns, options.colours);
+    print_rows(out, group, snapshot.elapsed_ns, columns, options.width);
     out << '\n';
     if (!options.bars) continue;
     for (const Series* row : group) {

@@ -9,15 +9,15 @@
 namespace waitprobe {
 namespace {
 
-constexpr std::size_t width = 80, indent = 8, most_keys = 100;
+constexpr std::size_t line_width = 80, indent = 8, most_keys = 100;  // lines of keys break there
 
 // The keys, as many on a line as fit.
-void print_keys(std::ostream& out, const std::vector<std::string>& keys) {
-  std::size_t used = width;
+void print_keys(std::ostream& out, const std::vector<std::string>& keys, std::size_t width) {
+  std::size_t used = line_width;
   for (std::size_t i = 0; i < std::min(keys.size(), most_keys); i++) {
     const std::string key = shorten(keys[i].empty() ? "(empty key)" : escape(keys[i]), width - indent);
     const std::size_t columns = display_width(key);
-    if (used + 2 + columns > width) {
+    if (used + 2 + columns > line_width) {
       if (i != 0) out << '\n';
       out << std::string(indent, ' ');
       used = indent;
@@ -48,26 +48,27 @@ std::string clock_name(const std::optional<wp_clock>& clock) {
   return "-";
 }
 
-void print_carrier(std::ostream& out, const Carrier& carrier) {
+void print_carrier(std::ostream& out, const Carrier& carrier, std::size_t name_width, std::size_t width) {
   const std::string armed = carrier.armed ? (*carrier.armed ? "yes" : "no") : "?";
-  const std::string keys = carrier.keys ? std::to_string(carrier.keys->size()) : "?";
-  out << align_right(std::to_string(carrier.pid), 7) << ' ' << pad(escape(carrier.comm), 15) << ' ' << pad(armed, 5) << ' '
-      << pad(clock_name(carrier.clock), 6) << ' ' << align_right(keys, 6) << ' ' << shorten(escape(carrier.file), width - 45)
-      << '\n';
+  const std::string keys = !carrier.keys ? "?" : carrier.keys->empty() ? "-" : std::to_string(carrier.keys->size());
+  out << align_right(std::to_string(carrier.pid), 7) << ' ' << pad_in(escape(carrier.comm), name_width, width) << ' '
+      << pad(armed, 6) << ' ' << pad(clock_name(carrier.clock), 6) << ' ' << align_right(keys, 6) << ' '
+      << shorten(escape(carrier.file), width - 31 - name_width) << '\n';
   if (!carrier.untraceable.empty()) out << std::string(indent, ' ') << "cannot be traced: " << carrier.untraceable << '\n';
-  if (carrier.keys) print_keys(out, *carrier.keys);
+  if (carrier.keys) print_keys(out, *carrier.keys, width);
 }
 
 }  // namespace
 
-void print_inventory(std::ostream& out, const Inventory& inventory) {
+void print_inventory(std::ostream& out, const Inventory& inventory, std::size_t width) {
+  const std::size_t name_width = 5 + name_columns(width);
   if (inventory.carriers.empty()) {
-    out << (!inventory.unseen.any() ? "no process carries probes of waitprobe\n"
-                                    : "none of the processes that could be looked into carries probes of waitprobe\n");
+    out << (!inventory.unseen.any() ? "No process carries the probes of waitprobe.\n"
+                                    : "None of the processes that could be read carries the probes of waitprobe.\n");
   } else {
-    out << align_right("pid", 7) << ' ' << pad("name", 15) << " armed clock    keys file\n";
+    out << align_right("pid", 7) << ' ' << pad("name", name_width) << " traced clock    keys file\n";
   }
-  for (const Carrier& carrier : inventory.carriers) print_carrier(out, carrier);
+  for (const Carrier& carrier : inventory.carriers) print_carrier(out, carrier, name_width, width);
   if (std::any_of(inventory.carriers.begin(), inventory.carriers.end(),
                   [](const Carrier& carrier) { return carrier.clock == WP_CLOCK_DISAGREED; })) {
     out << "clock!: the cycle counter ran at another rate; the clock is read for good\n";

@@ -7,7 +7,7 @@
 
 namespace waitprobe {
 
-// Who carries probes, as a table for people, 80 columns wide. What may not be read is shown as "?".
-void print_inventory(std::ostream& out, const Inventory& inventory);
+// Who carries probes, as a table for people. What may not be read is shown as "?", keys that are not yet known as "-".
+void print_inventory(std::ostream& out, const Inventory& inventory, std::size_t width);
 
 }  // namespace waitprobe

@@ -2,6 +2,7 @@
 #include "src/view/page.h"
 
 #include <algorithm>
+#include <set>
 
 #include "page_assets.h"
 #include "src/view/columns.h"
@@ -40,19 +41,47 @@ std::string key_html(const Series& series) {
                                                    : html(series.key) + (series.key_len > series.key.size() ? "&hellip;" : "");
 }
 
-void print_head(std::ostream& out, const PageOptions& options) {
-  const std::string title = options.headings.empty() ? "" : ": " + html(options.headings.front());
+// "server, worker and 2 more"
+std::string some_of(const std::set<std::string>& names) {
+  constexpr std::size_t most_names = 3;
+  std::string text;
+  std::size_t place = 0;
+  for (const std::string& name : names) {
+    if (place++ == most_names) return text + " and " + std::to_string(names.size() - most_names) + " more";
+    text += (text.empty() ? "" : ", ") + html(name);
+  }
+  return text;
+}
+
+// "Wait report: server (17) on web1"; the process is named where there is only one.
+std::string title_of(const History& history) {
+  std::set<std::string> programs, hosts;
+  std::set<ProcessId> processes;
+  for (const HistoryKey& key : history.keys) {
+    for (const Series& series : key.processes) {
+      programs.insert(series.comm);
+      processes.insert(series.process());
+      if (!series.host.empty()) hosts.insert(series.host);
+    }
+  }
+  if (programs.empty()) return "Wait report";
+  return "Wait report: " + some_of(programs) +
+         (processes.size() == 1 ? " (" + std::to_string(processes.begin()->pid) + ")" : "") +
+         (hosts.empty() ? "" : " on " + some_of(hosts));
+}
+
+void print_head(std::ostream& out, const std::string& title) {
   out << "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
          "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
          "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; script-src "
          "'unsafe-inline'\">\n"
-         "<title>Waits"
+         "<title>"
       << title << "</title>\n<style>\n"
       << page_style << "</style>\n</head>\n<body>\n";
 }
 
-void print_top(std::ostream& out, const History& history, const PageOptions& options) {
-  out << "<header>\n<h1>What was waited for</h1>\n";
+void print_top(std::ostream& out, const History& history, const std::string& title, const PageOptions& options) {
+  out << "<header>\n<h1>" << title << "</h1>\n";
   for (const std::string& heading : options.headings) out << "<p class=\"heading\">" << html(heading) << "</p>\n";
   const Losses& losses = history.total.losses;
   out << "<p class=\"" << (losses.sum() != 0 || !history.total.caveats.empty() ? "coverage lost" : "coverage") << "\">"
@@ -95,9 +124,10 @@ void print_overview(std::ostream& out, const History& history, const std::vector
   out << "</tbody>\n</table>\n";
   if (keys.size() > most_drawn)
     out << "<p>Details are below for the first " << most_drawn << " of " << keys.size() << " keys.</p>\n";
-  out << "<p class=\"hint\">total: time waited, by all threads together. p99: one wait in a hundred took longer. ~: the bound "
-         "of an interval."
-         "<span class=\"scripted\"> A click on a heading sorts.</span></p>\n</section>\n";
+  out << "<p class=\"hint\">total: time waited, by all threads together. waiters: how many threads waited at once, on average. "
+         "p99: 1 wait in 100 took longer. ~: upper bound "
+         "of the bucket."
+         "<span class=\"scripted\"> Click a heading to sort.</span></p>\n</section>\n";
 }
 
 // All figures of a key in words, where the overview has no room.
@@ -109,7 +139,7 @@ void print_summary(std::ostream& out, const Series& series, std::uint64_t elapse
     out << "<div><dt>" << name << "</dt><dd>" << text << "</dd></div>";
   };
   item("count", std::to_string(all.count()));
-  item("a second", format_rate(all.count(), elapsed_ns));
+  item("per second", format_rate(all.count(), elapsed_ns));
   item("total", format_duration(all.total_ns()));
   item("mean", format_duration(all.count() != 0 ? all.total_ns() / all.count() : 0));
   item("min", bound + format_duration(all.min_ns()));
@@ -142,7 +172,7 @@ void print_processes(std::ostream& out, const HistoryKey& key, std::uint64_t ela
 }
 
 void print_columns_as_text(std::ostream& out, const History& history, const HistoryKey& key) {
-  out << "<details><summary>The figures of the picture</summary>\n";
+  out << "<details><summary>Show data</summary>\n";
   print_table_head(out, "from");
   for (std::size_t x = 0; x < key.columns.size(); x++) {
     const HistoryColumn& column = history.columns[x];
@@ -163,10 +193,9 @@ void print_details(std::ostream& out, const History& history, const Shown& shown
   out << "<figure>\n";
   print_heat_map(out, history, key, "m" + shown.id);
   const std::uint64_t column_ns = history.columns.empty() ? 0 : history.columns.front().elapsed_ns;
-  out << "<figcaption>A column is " << format_duration(column_ns)
-      << " of time, its cells show how long the waits took that ended then, on a logarithmic scale; the stronger the colour, "
-         "the more. "
-         "The lines: half of the waits took less than p50, 99 of a hundred less than p99.</figcaption>\n</figure>\n";
+  out << "<figcaption>Each column is " << format_duration(column_ns)
+      << " of time. Its cells show the durations of the waits that ended in it, on a logarithmic scale; the stronger the "
+         "colour, the more waits. The lines are the p50, p90 and p99 of each column.</figcaption>\n</figure>\n";
   print_processes(out, key, history.total.elapsed_ns);
   print_columns_as_text(out, history, key);
   out << "</section>\n";
@@ -176,8 +205,9 @@ void print_details(std::ostream& out, const History& history, const Shown& shown
 
 void print_page(std::ostream& out, const History& history, const PageOptions& options) {
   const std::vector<Shown> keys = in_order(history, options.sort);
-  print_head(out, options);
-  print_top(out, history, options);
+  const std::string title = title_of(history);
+  print_head(out, title);
+  print_top(out, history, title, options);
   out << "<main>\n";
   print_overview(out, history, keys, options.sort);
   for (const Shown& shown : keys) {

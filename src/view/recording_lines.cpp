@@ -10,7 +10,8 @@ namespace waitprobe {
 
 std::string describe_recording(const Recording& recording, std::uint64_t from_unix_ns, std::uint64_t to_unix_ns) {
   std::string text = recording.header.host + ", " + recording.header.kernel + ", " + format_date_and_time(from_unix_ns) +
-                     " to " + format_time_of_day(to_unix_ns) + " (" + format_duration(to_unix_ns - from_unix_ns) + "):";
+                     " to " + format_time_of_day(to_unix_ns) + " (" + format_duration(to_unix_ns - from_unix_ns) + "), " +
+                     format_time_zone(to_unix_ns) + ":";
   for (const std::string& word : recording.header.targets) text += " " + word;
   return text;
 }

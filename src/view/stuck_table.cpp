@@ -14,21 +14,24 @@
 namespace waitprobe {
 namespace {
 
-constexpr std::size_t age_width = 6, name_width = 10, number_width = 7, indent = 7;
+constexpr std::size_t age_width = 6, number_width = 7, indent = 7;
 constexpr std::size_t most_lasting = 10, most_untracked = 5, most_groups = 3;
 
 // Rows of one width.
 class Rows {
  public:
-  Rows(const OpenWaits& found, const StuckTableOptions& options) : groups_(found.group_by), options_(options) {
+  Rows(const OpenWaits& found, const StuckTableOptions& options)
+      : groups_(found.group_by), options_(options), name_width_(name_columns(options.width)) {
     for (const OpenWait& wait : found.waits) groups_.add(wait.group);
-    key_width_ = width_left(options.width, age_width + 2 * (name_width + number_width) + 5 + groups_.width());
+    std::size_t longest = 0;
+    for (const OpenWait& wait : found.waits) longest = std::max(longest, display_width(shown_key(wait.key, wait.key_len)));
+    key_width_ = key_columns(options.width, age_width + 2 * (name_width_ + number_width) + 5 + groups_.width(), longest);
   }
 
   void print_header(std::ostream& out) const {
     const std::string header = align_right("age", age_width) + ' ' + pad("key", key_width_) + groups_.header() + ' ' +
-                               pad("process", name_width) + ' ' + align_right("pid", number_width) + ' ' +
-                               pad("thread", name_width) + ' ' + align_right("tid", number_width);
+                               pad("process", name_width_) + ' ' + align_right("pid", number_width) + ' ' +
+                               pad("thread", name_width_) + ' ' + align_right("tid", number_width);
     out << emphasised(header, Emphasis::bold, options_.colours) << '\n';
   }
 
@@ -37,13 +40,15 @@ class Rows {
     const std::string key = pad(shown_key(wait.key, wait.key_len), key_width_);
     const std::string thread = wait.tid == 0 ? "(ended)" : wait.thread.empty() ? "-" : escape(wait.thread);
     out << emphasised(age + ' ' + key, emphasis, options_.colours) << groups_.text(wait.group) << ' '
-        << pad(escape(wait.comm), name_width) << ' ' << align_right(std::to_string(wait.pid), number_width) << ' '
-        << pad(thread, name_width) << ' ' << align_right(wait.tid != 0 ? std::to_string(wait.tid) : "-", number_width) << '\n';
+        << pad_in(escape(wait.comm), name_width_, options_.width) << ' ' << align_right(std::to_string(wait.pid), number_width)
+        << ' ' << pad_in(thread, name_width_, options_.width) << ' '
+        << align_right(wait.tid != 0 ? std::to_string(wait.tid) : "-", number_width) << '\n';
   }
 
  private:
   GroupColumn groups_;
   StuckTableOptions options_;
+  std::size_t name_width_;
   std::size_t key_width_;
 };
 
@@ -91,7 +96,7 @@ void print_wait(std::ostream& out, const OpenWait& wait, const Rows& rows, const
 
 void print_lasting(std::ostream& out, const std::vector<const OpenWait*>& lasting, const Rows& rows) {
   if (lasting.empty()) return;
-  out << "\nmeant to last (* as old as its thread):\n";
+  out << "\nprobably idle (* since the thread started):\n";
   for (std::size_t i = 0; i < std::min(lasting.size(), most_lasting); i++) {
     OpenWait marked = *lasting[i];
     if (marked.lasting == Lasting::thread) marked.thread = "*" + marked.thread;
@@ -106,7 +111,8 @@ void print_summary(std::ostream& out, const OpenWaits& found, std::size_t stuck_
   if (!found.ages_are_known) {
     out << waits(stuck_cnt) << " open; ages are not known, as the time of the dump is not: oldest first\n";
   } else {
-    out << (stuck_cnt != 0 ? waits(stuck_cnt) : "no wait") << (stuck_cnt != 0 || found.is_certain() ? " open" : " seen open");
+    out << (stuck_cnt != 0 ? waits(stuck_cnt) : "No wait") << (stuck_cnt != 0 || found.is_certain() ? "" : " was seen")
+        << (stuck_cnt == 0 && found.is_certain() ? " is open" : " open");
     if (found.older_ns != 0) out << " for " << format_duration(found.older_ns) << " or more";
     if (found.younger_cnt != 0) out << ", and " << std::to_string(found.younger_cnt) << " for less";
     out << '\n';

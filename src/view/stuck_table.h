@@ -13,7 +13,7 @@ struct StuckTableOptions {
   Colours colours = Colours::no;
 };
 
-// Open waits, those that are meant to last apart; what could not be known; and what was done to find out.
+// Open waits, those that are probably idle apart; what could not be known; and what was done to find out.
 void print_stuck(std::ostream& out, const OpenWaits& found, const StuckTableOptions& options);
 
 }  // namespace waitprobe

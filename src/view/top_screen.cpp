@@ -18,7 +18,7 @@ namespace waitprobe {
 namespace {
 
 constexpr std::size_t frame_lines = 5;  // title, summary, header; alert or end, keys
-constexpr std::size_t least_key_width = 16, process_width = 10, pid_width = 7;
+constexpr std::size_t least_key_width = 16, least_process_width = 10, most_process_width = 16, pid_width = 7;
 
 const Snapshot& shown(const TopState& state, const TopData& data) { return state.totals ? *data.total : data.interval; }
 
@@ -133,13 +133,14 @@ struct Layout {
   bool with_process = false;
   std::vector<const Column*> columns;
   std::size_t key_width = 0;
+  std::size_t process_width = least_process_width;
 };
 
 // The first that go where there is not room for all; never that which rows are sorted by.
-constexpr const char* dispensable[] = {"count", "p90", "p50", "max", "rate", "p99", "total"};
+constexpr const char* dispensable[] = {"count", "p90", "p50", "max", "rate", "p99", "waiters", "total"};
 
 std::size_t width_beside_key(const Layout& layout) {
-  std::size_t width = layout.with_process ? process_width + pid_width + 2 : 0;
+  std::size_t width = layout.with_process ? layout.process_width + pid_width + 2 : 0;
   for (const Column* column : layout.columns) width += 1 + column->width;
   return width;
 }
@@ -151,6 +152,11 @@ Layout layout_of(const TopState& state, const TopData& data, std::size_t columns
   for (const std::string name : dispensable) {
     if (width_beside_key(layout) + least_key_width <= columns_of_screen) break;
     if (name != state.sort) std::erase_if(layout.columns, [&](const Column* column) { return column->name == name; });
+  }
+  // Half of what is to spare goes to the name of the process.
+  const std::size_t used = width_beside_key(layout) + least_key_width;
+  if (columns_of_screen > used) {
+    layout.process_width = std::min(least_process_width + (columns_of_screen - used) / 2, most_process_width);
   }
   layout.key_width = std::max(columns_of_screen, width_beside_key(layout) + least_key_width) - width_beside_key(layout);
   return layout;
@@ -165,7 +171,7 @@ std::string header_of(const TopState& state, const Layout& layout) {
     return header;
   };
   std::string line = pad(capitals("key", "key"), layout.key_width);
-  if (layout.with_process) line += ' ' + pad("process", process_width) + ' ' + align_right("pid", pid_width);
+  if (layout.with_process) line += ' ' + pad("process", layout.process_width) + ' ' + align_right("pid", pid_width);
   for (const Column* column : layout.columns) line += ' ' + align_right(capitals(column->name, column->header), column->width);
   return line;
 }
@@ -173,7 +179,7 @@ std::string header_of(const TopState& state, const Layout& layout) {
 std::string row_text(const Series& series, std::uint64_t elapsed_ns, const Layout& layout) {
   std::string line = pad(shown_key(series.key, series.key_len), layout.key_width);
   if (layout.with_process) {
-    line += ' ' + pad(escape(series.comm), process_width) + ' ' + align_right(std::to_string(series.pid), pid_width);
+    line += ' ' + pad(escape(series.comm), layout.process_width) + ' ' + align_right(std::to_string(series.pid), pid_width);
   }
   const bool is_quiet = series.histogram.count() == 0;
   for (const Column* column : layout.columns) {
@@ -215,16 +221,16 @@ std::vector<TopLine> help_lines() {
   std::vector<TopLine> lines;
   for (const char* text : {
            "up down PgUp PgDn Home End   select a row",
-           "< > or left right            sort by the column before, behind",
-           "t                            the last interval, or all since it was attached",
-           "space or p                   stand still, or go on; waits go on being counted",
-           "/                            show only keys and processes that hold what you type",
-           "enter or b                   the selected key's waits as a histogram, or back",
+           "< > or left right            sort by the previous or the next column",
+           "t                            the last interval, or everything since attached",
+           "space or p                   pause the screen, or resume; counting goes on",
+           "/                            show only keys and processes that contain a text",
+           "enter or b                   the histogram of the selected key, or back",
            "q or Ctrl-C                  quit",
            "",
-           "Sorted by the column in capitals. A max with ~ is a bound. The total is what",
-           "all threads together have waited: where it is more than the interval is long,",
-           "several waited at once.",
+           "Sorted by the column in capitals. ~ upper bound of the bucket. The total is",
+           "the time that all threads together have waited; waiters is how many of them",
+           "waited at once, on average.",
        }) {
     lines.push_back({text, TopStyle::plain});
   }
@@ -260,7 +266,7 @@ std::vector<TopLine> body_of(TopState& state, const TopData& data, const Layout&
   find_selection(state, rows);
   const std::uint64_t elapsed_ns = shown(state, data).elapsed_ns;
   if (rows.empty())
-    return {{state.filter.empty() ? "no waits" : "no waits of keys or processes that hold the filter", TopStyle::dim}};
+    return {{state.filter.empty() ? "no waits" : "no waits of keys or processes that contain the filter", TopStyle::dim}};
   if (state.bars) return bar_lines(*rows[state.selected_row], elapsed_ns, layout, columns_of_screen);
   return row_lines(state, rows, elapsed_ns, layout, room);
 }

@@ -74,6 +74,18 @@ std::string format_time_of_day_ms(std::uint64_t unix_ns) {
   return format_time_of_day(unix_ns) + "." + digits.substr(1);
 }
 
+std::string format_date(std::uint64_t unix_ns) { return local_time(unix_ns, "%Y-%m-%d"); }
+
+std::string format_time_zone(std::uint64_t unix_ns) {
+  const std::string offset = local_time(unix_ns, "%z");  // "+0100"
+  return "UTC" + offset.substr(0, 3) + ":" + offset.substr(3);
+}
+
+std::string format_span(std::uint64_t from_unix_ns, std::uint64_t to_unix_ns) {
+  return "Times: " + format_time_of_day(from_unix_ns) + " to " + format_time_of_day(to_unix_ns) + " (" +
+         format_duration(to_unix_ns - from_unix_ns) + "), " + format_time_zone(to_unix_ns);
+}
+
 std::string format_date_and_time(std::uint64_t unix_ns) { return local_time(unix_ns, "%Y-%m-%d %H:%M:%S"); }
 
 }  // namespace waitprobe

@@ -24,6 +24,13 @@ std::string format_time_of_day(std::uint64_t unix_ns);
 // "12:34:56.789" there.
 std::string format_time_of_day_ms(std::uint64_t unix_ns);
 
+// "2026-11-25", and "UTC+01:00", there.
+std::string format_date(std::uint64_t unix_ns);
+std::string format_time_zone(std::uint64_t unix_ns);
+
+// "Times: 14:05:00 to 14:05:05 (5.00s), UTC+01:00"
+std::string format_span(std::uint64_t from_unix_ns, std::uint64_t to_unix_ns);
+
 // "2026-11-25 12:34:56" there.
 std::string format_date_and_time(std::uint64_t unix_ns);
 

@@ -227,7 +227,7 @@ class Totals(Diff):
             "partly", members={"attached_late": [late], "unverified": [unseen]}, other=spread(900))
         heading, _ = self.diff(whole, partly).out.split("count/s", 1)
         self.assertEqual(heading.count("not verified"), 1, heading)
-        self.assertRegex(heading, r"\nB: .*\n   20 batches of 1.00s\n   1 process not verified, \d+ attached late: what that lost is not known")
+        self.assertRegex(heading, r"\nB: .*\n   20 samples of 1.00s\n   1 process not verified, \d+ attached late: what was lost is unknown")
         compared = self.compared(whole, partly)
         self.assertNotIn("unverified", compared["a"])
         self.assertEqual([one["comm"] for one in compared["b"]["unverified"]], ["unseen"])

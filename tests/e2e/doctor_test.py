@@ -42,7 +42,7 @@ class Machine(TestCase):
         self.assertEqual([check for check in found.values() if check["needed"] and check["status"] == "missing"], [])
         for name in ("user namespace", "capabilities", "type information", "tracefs", "pid namespace", "uprobes", "attaching", "hist's programs", "slow's programs"):
             self.assertEqual(found[name]["status"], "ok", found[name])
-        for name in ("lockdown", "perf paranoia", "unprivileged BPF", "ptrace scope", "seccomp", "news of ends", "rights to read"):
+        for name in ("lockdown", "perf paranoia", "unprivileged BPF", "ptrace scope", "seccomp", "exit/exec tracepoints", "rights to read"):
             self.assertIn(name, found)
 
     def test_it_really_attaches(self):

@@ -64,7 +64,7 @@ class EndedUnseen(Built):
         ran = run(TOOL, "hist", "--", "env", "-i", fresh)
         if "23 waits in" not in ran.out:
             self.assertEqual(ran.process.returncode, NOT_VERIFIED, ran)
-            self.assertRegex(ran.out, r"(?m)^no waits in \S+; 1 process (not verified|attached late)$")
+            self.assertRegex(ran.out, r"(?m)^No waits were seen in \S+; 1 process (not verified|attached late)$")
             self.assertIn(fresh, ran.out)
 
     def test_a_file_that_is_known_needs_no_look(self):

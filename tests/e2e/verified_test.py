@@ -178,7 +178,7 @@ class NotLookedInto(TestCase):
         self.assertEqual(run(*before, "stuck", "-a").process.returncode, NOT_VERIFIED)
         listed = run(*before, "list")
         self.assertIn("1 more process could not be looked into", listed.out)
-        self.assertIn("could not tell", run(*before, "doctor", "-p", workload.pid).out)
+        self.assertIn("unknown", run(*before, "doctor", "-p", workload.pid).out)
 
     def test_processes_that_proc_hides_are_no_all_clear(self):
         self.workload()
@@ -190,7 +190,7 @@ class NotLookedInto(TestCase):
             listed = run(*before, "list")
             for ran in (stuck_ones, listed):
                 self.assertRegex(ran.out, r"could not be looked into: (permission denied|/proc hides them \(hidepid\))\n  run it as root")
-            self.assertIn("none of the processes that could be looked into carries probes", listed.out)
+            self.assertIn("None of the processes that could be read carries the probes", listed.out)
 
 
 class Daemons(Built):

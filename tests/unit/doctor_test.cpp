@@ -142,7 +142,7 @@ Diagnosis ill() {
        {check_tracefs(TracefsAccess::none, EPERM),
         check_lockdown(std::nullopt, false),
         check_ptrace_scope(true, "1\n"),
-        {"news of ends", CheckStatus::missing, false, "others take their place", "a newer kernel has them"}}});
+        {"exit/exec tracepoints", CheckStatus::missing, false, "others take their place", "a newer kernel has them"}}});
   diagnosis.findings.push_back(
       {"process 17 (\x1b[31m)",
        {{"red zone", CheckStatus::warning, false, "a \xff of /opt/server and many more that have long names", "do not"}}});
@@ -165,7 +165,7 @@ TEST(Doctor, PromisesNothingOfATargetThatCouldNotBeSeen) {
   EXPECT_EQ(last_line(diagnosis), "tracing will work\n");  // the self-test is one of the checks
   diagnosis.findings[1].checks = {{"probes", CheckStatus::unknown, true, "", ""},
                                   {"armed", CheckStatus::unknown, false, "", ""}};
-  EXPECT_EQ(last_line(diagnosis), "nothing is in the way of tracing that could be seen; 1 check could not tell\n");
+  EXPECT_EQ(last_line(diagnosis), "nothing is in the way of tracing that could be seen; 1 check is unknown\n");
 }
 
 TEST(Doctor, WorksUnlessWhatIsNeededIsMissing) {
@@ -176,7 +176,8 @@ TEST(Doctor, WorksUnlessWhatIsNeededIsMissing) {
   std::ostringstream out;
   print_json(out, diagnosis);
   EXPECT_NE(out.str().find("{\"waitprobe\":1,\"will_work\":true,\"findings\":[{\"subject\":"), std::string::npos) << out.str();
-  EXPECT_NE(out.str().find("{\"name\":\"news of ends\",\"status\":\"missing\",\"needed\":false,\"found\":"), std::string::npos);
+  EXPECT_NE(out.str().find("{\"name\":\"exit/exec tracepoints\",\"status\":\"missing\",\"needed\":false,\"found\":"),
+            std::string::npos);
   for (const char c : out.str()) ASSERT_TRUE(c == '\n' || (c >= 0x20 && c < 0x7f));
 }
 

@@ -110,7 +110,7 @@ TEST(GroupTable, NobodyHasAValue) {
 TEST(GroupTable, NoWaits) {
   Snapshot s = snapshot({});
   s.group_by = "RANK";
-  EXPECT_EQ(table(s), "no waits in 2.00s\n");
+  EXPECT_EQ(table(s), "No waits were seen in 2.00s\n");
 }
 
 TEST(GroupJson, EachProcessSaysItsGroupAndEachKeyItsSpread) {

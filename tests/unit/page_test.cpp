@@ -83,9 +83,21 @@ TEST(Page, WhateverTheDurations) {
   }
 }
 
+TEST(Page, IsNamedAfterItsProgramsAndHosts) {
+  EXPECT_EQ(count(page_of(of({snapshot({series("a", {5})})})), "<h1>Wait report: server (17)</h1>"), 1U);
+  std::vector<Series> all;
+  for (std::uint32_t pid = 1; pid <= 5; pid++) {
+    all.push_back(series("a", {5}, pid));
+    all.back().comm = "p<" + std::to_string(pid);
+    all.back().host = "web1";
+  }
+  const std::string page = page_of(of({snapshot(std::move(all))}));
+  EXPECT_EQ(count(page, "Wait report: p&lt;1, p&lt;2, p&lt;3 and 2 more on web1<"), 2U) << "heading and title";
+}
+
 TEST(Page, OfNothingSaysSo) {
   const std::string page = page_of(begin_history(snapshot({})));
-  EXPECT_NE(page.find("no waits in 2.00s"), std::string::npos);
+  EXPECT_NE(page.find("No waits were seen in 2.00s"), std::string::npos);
   EXPECT_EQ(count(page, "<svg"), 0U);
 }
 
@@ -98,7 +110,7 @@ TEST(Page, TellsWhatWasLostAndWhatCameLate) {
   const std::string page = page_of(of({s}));
   EXPECT_NE(page.find("25.00 % of what was seen; 1 process attached late"), std::string::npos);
   EXPECT_NE(page.find("lost: gap 3 (overwritten before they were fetched)"), std::string::npos);
-  EXPECT_NE(page.find("counted from 1.00s on: x&lt; (17), /y"), std::string::npos);
+  EXPECT_NE(page.find("x&lt; (17), /y started 1.00s in; counted from then"), std::string::npos);
   EXPECT_NE(page.find("<p>1 wait abandoned: left by longjmp, they never ended</p>"), std::string::npos);
   EXPECT_NE(page.find("<p>2 waits counted as 0 ns: their clock went backwards</p>"), std::string::npos);
 }

@@ -36,7 +36,7 @@ std::vector<SlowWait> nasty_waits() {
 
 std::string lines(const std::vector<SlowWait>& waits, const SlowOptions& options = {}) {
   std::ostringstream out;
-  print_slow_header(out, options);
+  print_slow_header(out, waits.front().time_unix_ns, options);
   for (const SlowWait& wait : waits) print_slow(out, wait, options);
   return out.str();
 }
@@ -87,7 +87,7 @@ TEST_F(Slow, SummaryTellsOfEveryLoss) {
   SlowSummary summary;
   summary.elapsed_ns = 12'300'000'000;
   summary.min_ns = 5'000'000;
-  EXPECT_EQ(summary_text(summary), "no waits of 5.00ms or more in 12.3s\n");
+  EXPECT_EQ(summary_text(summary), "No waits of 5.00ms or more were seen in 12.3s\n");
   summary.shown_cnt = 1;
   summary.left_out_cnt = 7;
   summary.losses = with_losses().losses;

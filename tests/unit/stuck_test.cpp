@@ -39,7 +39,7 @@ TEST(Stuck, GroupsForPrograms) { expect_golden("stuck_groups.json", json_text(op
 TEST(Stuck, Nothing) {
   OpenWaits nothing;
   nothing.older_ns = 1'000'000'000;
-  EXPECT_EQ(table(nothing), "no wait open for 1.00s or more\n");
+  EXPECT_EQ(table(nothing), "No wait is open for 1.00s or more\n");
 }
 
 TEST(Stuck, ADumpOfUnknownAge) {

@@ -3,6 +3,7 @@
 // What people read.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <sstream>
 
 #include "src/view/columns.h"
@@ -29,7 +30,7 @@ std::string bars(const Histogram& histogram) {
 
 std::string list(const Inventory& inventory) {
   std::ostringstream out;
-  print_inventory(out, inventory);
+  print_inventory(out, inventory, 80);
   return out.str();
 }
 
@@ -51,12 +52,12 @@ TEST(Table, WhatIsNotVerified) {
   expect_golden("table_unverified.txt", table(with_unverified()));
   Snapshot nothing = snapshot({});
   nothing.caveats.unverified = {{21, "worker", "/srv/worker", unverified::word_is_zero.name}};
-  EXPECT_TRUE(table(nothing).starts_with("no waits in 2.00s; 1 process not verified\n")) << table(nothing);
+  EXPECT_TRUE(table(nothing).starts_with("No waits were seen in 2.00s; 1 process not verified\n")) << table(nothing);
   nothing.caveats.unverified = {{1, "init", "", unverified::hidden.name}, {9, "sshd", "", unverified::hidden.name}};
   EXPECT_NE(table(nothing).find("not verified: init (1) and 1 more\n  not looked into: "), std::string::npos) << table(nothing);
   nothing.caveats.unverified = {{0, "", "", unverified::not_told.name}};
   EXPECT_TRUE(
-      table(nothing).starts_with("no waits in 2.00s; not each process is known\n"
+      table(nothing).starts_with("No waits were seen in 2.00s; not each process is known\n"
                                  "not verified: that each process and file is known\n  not told of: "))
       << table(nothing);
 }
@@ -117,7 +118,19 @@ TEST(Table, CanBeSortedByEveryColumnGreatestFirst) {
   EXPECT_EQ(order("p99"), "acbd");
   EXPECT_EQ(order("max"), "acbd");
   EXPECT_EQ(sort_names().size(), 8U) << "a new column wants a line above";
-  EXPECT_EQ(table(s).find("\na "), table(s).find('\n')) << "the total, if nothing is said";
+  EXPECT_EQ(table(s).find("\na "), table(s).find('\n', table(s).find("key "))) << "the total, if nothing is said";
+}
+
+TEST(Table, WaitersAreThreadsThatWaitedOnAverage) {
+  const auto waiters = [](std::vector<std::uint64_t> durations, std::uint64_t elapsed_ns) {
+    const auto column =
+        std::find_if(columns().begin(), columns().end(), [](const Column& c) { return c.header == std::string("waiters"); });
+    return column->text(series("a", durations), elapsed_ns);
+  };
+  EXPECT_EQ(waiters({11'280'000'000}, 2'000'000'000), "5.64");
+  EXPECT_EQ(waiters({10'000'000}, 2'000'000'000), "0.01");
+  EXPECT_EQ(waiters({200'000'000'000}, 2'000'000'000), "100");
+  EXPECT_EQ(waiters({5}, 0), "-");
 }
 
 TEST(Bars, HoldEveryWaitOnceFromTheFirstRowToTheLast) {
@@ -132,9 +145,20 @@ TEST(Bars, ShowARowThatHoldsLittle) {
   EXPECT_NE(bars(Histogram(totals_of(durations))).find(" 1 #\n"), std::string::npos);
 }
 
+TEST(Table, NothingIsShortenedWhereTheWidthIsUnlimited) {
+  for (const Snapshot& s : {of_one_process(), of_two_processes(), with_nasty_keys(), with_nasty_names(), of_ranks()}) {
+    const std::string text = table(s, {.width = unlimited_width, .bars = true});
+    for (const Series& one : s.series) {
+      EXPECT_NE(text.find(shown_key(one.key, one.key_len)), std::string::npos) << text;
+      EXPECT_TRUE(!s.group_by.empty() || text.find(escape(one.comm) + " (") != std::string::npos) << text;
+    }
+    EXPECT_LT(text.size(), 100'000U) << "nor filled up";
+  }
+}
+
 TEST(List, ForPeople) { expect_golden("list.txt", list(inventory())); }
 
-TEST(List, Nobody) { EXPECT_EQ(list({}), "no process carries probes of waitprobe\n"); }
+TEST(List, Nobody) { EXPECT_EQ(list({}), "No process carries the probes of waitprobe.\n"); }
 
 TEST(List, OneProcessThatCouldNotBeRead) {
   Inventory one;

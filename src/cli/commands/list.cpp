@@ -4,6 +4,7 @@
 #include "src/cli/command_table.h"
 #include "src/cli/parser.h"
 #include "src/cli/output.h"
+#include "src/cli/terminal.h"
 #include "src/collect/process/inventory.h"
 #include "src/view/inventory.h"
 #include "src/view/json.h"
@@ -38,7 +39,7 @@ Result<int> run_list(const CommandRow& row, const Arguments& arguments) {
   if (options.json) {
     print_json(out, *inventory);
   } else {
-    print_inventory(out, *inventory);
+    print_inventory(out, *inventory, output_width());
   }
   const auto printed = write_output(out.str());
   return printed ? Result<int>(0) : printed.error();

@@ -75,7 +75,7 @@ class Printer {
     if (options_.json) {
       print_json(out, wait);
     } else {
-      if (summary_.shown_cnt == 0) print_slow_header(out, options_.view);
+      if (summary_.shown_cnt == 0) print_slow_header(out, wait.time_unix_ns, options_.view);
       print_slow(out, wait, options_.view);
     }
     summary_.shown_cnt++;

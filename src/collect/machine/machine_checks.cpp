@@ -106,12 +106,12 @@ Check check_setting(const std::string& name, const std::string& setting, const F
 
 Check check_kernel_features() {
   const auto features = read_kernel_features();
-  const std::string name = "news of ends";
+  const std::string name = "exit/exec tracepoints";
   if (!features) return {name, CheckStatus::unknown, false, features.error().why, ""};
   const bool all = features->exec_is_announced && features->exit_is_early;
-  if (all) return {name, CheckStatus::ok, false, "the kernel tells of exec and exit while the memory is there", ""};
-  return {name, CheckStatus::missing, false, "tracepoints of system calls take their place, at a small cost for the machine",
-          "a newer kernel has them"};
+  if (all) return {name, CheckStatus::ok, false, "they fire before the address space is released", ""};
+  return {name, CheckStatus::missing, false, "tracepoints of system calls are used instead, at a small cost for the machine",
+          "upgrade to a newer kernel"};
 }
 
 }  // namespace
