@@ -108,6 +108,7 @@ class Embedding(TestCase):
         int main(void) {
           static waitprobe_handle pool = WAITPROBE_HANDLE("consumer.main");
           waitprobe_stop(waitprobe_start(&pool));
+          WAITPROBE_SCOPED("consumer.scope");
           return 0;
         }
     """
