@@ -25,4 +25,4 @@ echo "Running: waitprobe hist -- waitprobe-demo $directory"
 echo
 "${as_root[@]}" build/waitprobe hist -- build/waitprobe-demo "$directory"
 echo
-echo "Next: scripts/stories.sh runs three programs to look into; build/waitprobe help lists the commands."
+echo "Next: scripts/stories.sh starts three programs with a problem to find; build/waitprobe help lists the commands."

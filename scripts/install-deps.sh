@@ -68,18 +68,19 @@ if [ "$(id -u)" -ne 0 ]; then
   as_root=(sudo)
 fi
 
-# What they say is shown if they fail, and not else: debconf has much to say where there is no terminal or locale.
+# The output is shown only on failure: debconf prints a lot where there is no terminal or locale.
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 run() {
   "${as_root[@]}" env LC_ALL=C DEBIAN_FRONTEND=noninteractive "$@" </dev/null >"$log" 2>&1 && return
   cat "$log" >&2
-  echo "install-deps.sh: '$1 $2' failed; it said the above" >&2
+  echo "install-deps.sh: '$1 $2' failed with the output above" >&2
   exit 1
 }
 if [ ${#missing[@]} -gt 0 ]; then
-  echo "Installing ${missing[*]}"
+  echo "Updating the list of packages (apt-get update)"
   run apt-get update -q
+  echo "Installing ${#missing[@]} packages and what they depend on: ${missing[*]}"
   run apt-get install -y -q --no-install-recommends "${missing[@]}"
 fi
 if ! has_driver; then

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Builds waitprobe and the three programs that the README tells of, and runs these until Ctrl-C.
+# Builds waitprobe and the three programs of docs/stories.md, and runs these until Ctrl-C.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 stories=(pool lock hang)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the README shows is run as it stands there."""
+"""The commands and the build lines of the README work as they are written there."""
 
 import os
 import re
@@ -14,7 +14,7 @@ WAITS = 1000  # of waitprobe-workload without options, all on work.0
 
 
 def commands(beginning_with):
-    """The lines of the README's code that begin so, without their comments."""
+    """The lines of the README's shell code that begin with this text, without their comments."""
     with open(os.path.join(harness.SOURCE, "README.md"), encoding="utf-8") as readme:
         code = "\n".join(re.findall(r"^```sh\n(.*?)^```", readme.read(), re.M | re.S))
     return [re.sub(r"\s{2,}# .*", "", line) for line in code.splitlines() if line.startswith(beginning_with)]
@@ -52,8 +52,45 @@ class Readme(TestCase):
         self.assertRegex(self.shell(line.split(" --port")[0]), rf"work\.0 +{WAITS} ")
 
 
+class Links(TestCase):
+    """Each file and each heading that the documents name exists."""
+
+    @staticmethod
+    def documents():
+        names = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
+        names += [f"docs/{name}" for name in sorted(os.listdir(os.path.join(harness.SOURCE, "docs"))) if name.endswith(".md")]
+        return [os.path.join(harness.SOURCE, name) for name in names]
+
+    @staticmethod
+    def text_of(document):
+        """Without blocks of code, in which a # begins no heading."""
+        with open(document, encoding="utf-8") as file:
+            return re.sub(r"^```.*?^```", "", file.read(), flags=re.M | re.S)
+
+    @classmethod
+    def anchors_of(cls, document):
+        """As GitHub makes them of headings."""
+        headings = re.findall(r"^#+ (.*)$", cls.text_of(document), re.M)
+        return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+    def test_links_lead_somewhere(self):
+        for document in self.documents():
+            for link in re.findall(r"\]\(([^)\s]+)\)", self.text_of(document)):
+                path, _, anchor = link.partition("#")
+                target = os.path.normpath(os.path.join(os.path.dirname(document), path)) if path else document
+                self.assertTrue(os.path.exists(target), f"{document}: {link}")
+                if anchor:
+                    self.assertIn(anchor, self.anchors_of(target), f"{document}: {link}")
+
+    def test_the_index_has_every_document(self):
+        index = self.text_of(os.path.join(harness.SOURCE, "docs/README.md"))
+        for document in self.documents():
+            if os.path.basename(document) != "README.md":
+                self.assertIn(f"({os.path.relpath(document, os.path.join(harness.SOURCE, 'docs'))})", index)
+
+
 class Embedding(TestCase):
-    """The library as a part of somebody else's project, both ways that the README shows."""
+    """The library as a part of another project, in each way that the README shows."""
 
     PROGRAM = """
         #include <waitprobe/wait_counter.h>
@@ -65,6 +102,35 @@ class Embedding(TestCase):
           return WITH_WAIT_COUNTER(consumer.value, 23) - 23;
         }
     """
+
+    C_PROGRAM = """
+        #include <waitprobe/c.h>
+        int main(void) {
+          static waitprobe_handle pool = WAITPROBE_HANDLE("consumer.main");
+          waitprobe_stop(waitprobe_start(&pool));
+          WAITPROBE_SCOPED("consumer.scope");
+          return 0;
+        }
+    """
+
+    def test_plain_compilers(self):
+        """The lines of the README that call g++ and gcc, with the build's own folder in the place of waitprobe/build."""
+        lines = commands("g++ ") + commands("gcc ")
+        self.assertEqual(len(lines), 3)
+        for line in lines:
+            with self.subTest(line=line), tempfile.TemporaryDirectory() as folder:
+                os.mkdir(os.path.join(folder, "waitprobe"))
+                os.symlink(os.path.join(harness.SOURCE, "include"), os.path.join(folder, "waitprobe/include"))
+                os.symlink(os.path.abspath(harness.BUILD), os.path.join(folder, "waitprobe/build"))
+                for name, program in (("server.cpp", self.PROGRAM), ("server.c", self.C_PROGRAM)):
+                    with open(os.path.join(folder, name), "w", encoding="ascii") as file:
+                        file.write(program)
+                ran = subprocess.run(line, shell=True, cwd=folder, capture_output=True, text=True, check=False)
+                self.assertEqual(ran.returncode, 0, ran.stderr)
+                ran = harness.run(harness.TOOL, "hist", "--json", "--", "env", f"LD_LIBRARY_PATH={os.path.abspath(harness.BUILD)}",
+                                  os.path.join(folder, "server"))
+                self.assertEqual(ran.process.returncode, 0, ran)
+                self.assertEqual(harness.counts_of(harness.json.loads(ran.out))["consumer.main"], 1)
 
     def build_with(self, lines):
         with tempfile.TemporaryDirectory() as folder:

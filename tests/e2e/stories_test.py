@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The three stories that the README begins with: each command names the culprit."""
+"""The three stories of docs/stories.md: the output of each command shows the cause."""
 
 import json
 import os
