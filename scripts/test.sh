@@ -31,8 +31,6 @@ build() {
 launcher=()
 if command -v ccache >/dev/null; then launcher=(-DCMAKE_C_COMPILER_LAUNCHER=ccache -DCMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
 build build
-# The sanitizer trees by clang, which compiles them in two thirds of the time that GCC takes.
-export CC=clang CXX=clang++
 build build/asan -DWAITPROBE_SANITIZE=address,undefined -DWAITPROBE_TEST_PREFIX=asan.
 build build/tsan -DWAITPROBE_SANITIZE=thread -DWAITPROBE_TEST_PREFIX=tsan. -DWAITPROBE_BUILD_TOOLS=OFF
 

@@ -216,7 +216,7 @@ class Stuck(TestCase):
         self.assertEqual(found["crowded"], [target.pid])
         self.assertEqual(status, 3)
         text = run(TOOL, "stuck", "-p", target.pid, "--older", "1h")
-        self.assertIn("no wait seen open", text.out)
+        self.assertIn("No wait was seen open", text.out)
         self.assertIn("more than 65,536 waits that are open", text.out)
         self.assertEqual(text.process.returncode, 4)
 

@@ -360,7 +360,7 @@ class Rights(TestCase):
         target = self.started(OpenWaits(env=TRACKED))
         ran = run("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", TOOL, "stuck", "-a")
         self.assertEqual(ran.process.returncode, 4, ran)
-        self.assertRegex(ran.out, r"(?m)^no wait seen open for 1.00s or more$")
+        self.assertRegex(ran.out, r"(?m)^No wait was seen open for 1.00s or more$")
         self.assertRegex(ran.out, r"(?m)^\d+ more process(es)? could not be looked into: permission denied")
         self.assertIsNone(target.process.poll())
 

@@ -288,9 +288,9 @@ class Run(TestCase):
                 for file in (TOOL, LIBRARY):
                     shutil.copy(file, odd)
             for words, status, text in (
-                    ([TOOL, "run", "--torch"], 2, "there is no command"),
-                    ([TOOL, "run", "--torch", "--"], 2, "there is no command"),
-                    ([TOOL, "run", "--", "true"], 2, "there is nothing to prepare"),
+                    ([TOOL, "run", "--torch"], 2, "no command"),
+                    ([TOOL, "run", "--torch", "--"], 2, "no command"),
+                    ([TOOL, "run", "--", "true"], 2, "nothing to prepare"),
                     ([TOOL, "run", "--torch", "--", "no-such-program"], 1, "cannot start no-such-program: No such file"),
                     ([TOOL, "run", "--torch", "--", "/etc/passwd"], 1, "cannot start /etc/passwd: Permission denied"),
                     ([alone, "run", "--torch", "--", "true"], 1, "cannot find libwaitprobe_torch.so: it is neither beside"),
