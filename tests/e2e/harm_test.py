@@ -256,6 +256,7 @@ class Notes(Harm):
         stripped = self.started(Unusual("none", program=self.file))
         tool = self.started(Hist("-a"))
         ran = self.started(harness.Workload("--threads", 1, "--waits", 23, "--keys", 1))
+        harness.wait_until(lambda: harness.armed_word(ran.pid), "its file is attached to")
         ran.go()
         self.assertEqual(ran.wait(), 0)
         self.assert_unharmed(stripped)
