@@ -33,6 +33,15 @@ void add_print_options(Parser& parser, PrintOptions& options) {
   parser.add_flag("--json", options.json, "Print one JSON object per line");
 }
 
+void add_table_options(Parser& parser, TableOptions& options) {
+  add_count(parser, "--top", options.top, "Print only the first COUNT rows of each table");
+  parser.add_flag("--bars", options.bars, "Print the histogram of each key");
+}
+
+void check_table_options(const TableOptions& options, const std::string& group_by) {
+  if (options.top != 0 && !group_by.empty()) throw UsageError{"--top is not for --by-env; leave out one of them"};
+}
+
 Result<bool> print_snapshot(const PrintOptions& options, Snapshot snapshot) {
   keep_keys(snapshot, options.key_globs);
   std::ostringstream out;

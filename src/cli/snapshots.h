@@ -34,6 +34,11 @@ struct PrintOptions {
 // -k, --sort and --json.
 void add_print_options(Parser& parser, PrintOptions& options);
 
+// --top and --bars, of commands that print tables alone.
+void add_table_options(Parser& parser, TableOptions& options);
+// Errors: throws UsageError where --top stands beside --by-env. REQUIRES: parsed.
+void check_table_options(const TableOptions& options, const std::string& group_by);
+
 // Takes what for_each_interval() hands over.
 Result<bool> print_snapshot(const PrintOptions& options, Snapshot snapshot);
 

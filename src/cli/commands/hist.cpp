@@ -24,8 +24,7 @@ void declare(Parser& parser, Options& options) {
   options.target_options.emplace(parser);
   add_live_options(parser, options.live, "Print a table for each interval");
   add_print_options(parser, options.print);
-  add_count(parser, "--top", options.print.table.top, "Print only the first COUNT rows of each table");
-  parser.add_flag("--bars", options.print.table.bars, "Print the histogram of each key");
+  add_table_options(parser, options.print.table);
   add_group_by(parser, options.group_by);
   parser.add_flag("--per-event", options.per_event, "One uprobe hit per wait: same counts, much slower");
   options.target_options->add_force(parser);
@@ -39,8 +38,7 @@ Options parse(const CommandRow& row, const Arguments& arguments) {
   declare(parser, options);
   parser.parse(arguments);
   options.live.targets = options.target_options->choice(arguments);
-  if (parser.was_given("--top") && !options.group_by.empty())
-    throw UsageError{"--top is not for --by-env; leave out one of them"};
+  check_table_options(options.print.table, options.group_by);
   options.print.table.width = output_width();
   options.print.table.colours = wanted_colours(options.color);
   return options;

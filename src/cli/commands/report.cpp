@@ -38,8 +38,7 @@ void declare(Parser& parser, Options& options) {
   add_moment(parser, "--to", options.span.to, "End at this moment");
   add_duration(parser, "-i,--interval", options.interval_ns, "Print a table for each interval", Zero::refused);
   add_print_options(parser, options.print);
-  add_count(parser, "--top", options.print.table.top, "Print only the first COUNT rows of each table");
-  parser.add_flag("--bars", options.print.table.bars, "Print the histogram of each key");
+  add_table_options(parser, options.print.table);
   parser.add_flag("--by-key", options.by_key, "Add the processes up, one row per key");
   add_group_by(parser, options.group_by);
   parser.add_text("--html", options.page, "PAGE", "Write an HTML page instead; - for stdout");
@@ -57,8 +56,7 @@ Options parse(const CommandRow& row, const Arguments& arguments) {
   if (!options.group_by.empty() && (options.by_key || !options.page.empty())) {
     throw UsageError{"--by-env adds up processes in its own way; leave out --by-key and --html"};
   }
-  if (parser.was_given("--top") && !options.group_by.empty())
-    throw UsageError{"--top is not for --by-env; leave out one of them"};
+  check_table_options(options.print.table, options.group_by);
   options.print.table.width = output_width();
   options.print.table.colours = wanted_colours(options.color);
   return options;
