@@ -39,5 +39,5 @@ status=0
 ctest --test-dir build -j "$(nproc)" --output-on-failure --no-tests=error --output-junit tests.xml \
   -LE 'slow|trixie|torch|firstrun' "$@" || status=$?
 echo "The slowest tests, in seconds:"
-sed -n 's/.*<testcase name="\([^"]*\)".* time="\([0-9.]*\)".*/\2 \1/p' build/tests.xml | sort -rn | head -10
+sed -n 's/.*<testcase name="\([^"]*\)".* time="\([0-9.]*\)".*/\2 \1/p' build/tests.xml | sort -rn | sed -n 1,10p
 exit $status

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <map>
@@ -49,7 +50,9 @@ Counter::Counter(std::string_view key) {
   void* const function = find_function();
   if (function == nullptr) return;
   const Brink brink(key);
+  errno = E2BIG;
   reinterpret_cast<void (*)(Backend*, const char*, std::size_t)>(function)(&backend_, brink.key(), key.size());
+  if (errno != E2BIG) std::abort();  // it was changed behind the back of the program
 }
 
 Counter& counter_of(std::string_view key) {
