@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (MIT OR GPL-2.0)
  *
- * Records of thread blocks, added up. Whoever brings them (their thread with a full ring, the tool, the dying thread) comes by
- * claim_records(), which sees to it that each is counted once. */
+ * Adds up the records of thread blocks. The thread brings them when its ring is full or when it ends, and the tool when it
+ * reads blocks. All of them call claim_records(), which makes sure that each record is counted once. */
 #ifndef WAITPROBE_BPF_BATCHES_H
 #define WAITPROBE_BPF_BATCHES_H
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Who may count a record. Records of a block are numbered, and all before `next` have been claimed. Whoever brings records
- * claims them first, by moving `next` over them, and adds up only what it claimed: so each is counted once, however many bring
- * it. Explored, with every interleaving of thread, tool and dying thread, by tests/unit/claim_test.cpp. */
+ * Decides who may count a record. The records of a block are numbered; all before `next` have been claimed. Whoever brings
+ * records claims them first by moving `next` past them, and then adds up only what it has claimed. So each record is counted
+ * once, however many bring it. tests/unit/claim_test.cpp explores every interleaving of thread, tool and dying thread. */
 #ifndef WAITPROBE_BPF_CLAIM_H
 #define WAITPROBE_BPF_CLAIM_H
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// A guard around each wait, which costs a few instructions until somebody listens. The interface of PyTorch's
-// c10/util/WaitCounter.h, with the same names and the same meaning.
+// A guard around each wait. It costs a few instructions while no tracer is attached. Names and meaning are those of PyTorch's
+// c10/util/WaitCounter.h.
 //
 //   void Pool::acquire() {
 //     STATIC_SCOPED_WAIT_COUNTER(db.pool.acquire);  // until the end of the scope
@@ -10,7 +10,7 @@
 //
 //   auto row = WITH_WAIT_COUNTER(db.query, connection.query(sql));
 //
-// Listeners are tracers attached to the USDT probes of provider `waitprobe`, and backends registered in the process.
+// Who receives the waits: tracers attached to the USDT probes of provider `waitprobe`, and backends registered in the process.
 //
 // C++: 17 or later; needs neither exceptions nor RTTI.
 #pragma once

@@ -10,15 +10,15 @@
 
 namespace waitprobe::cli {
 
-// A moment of a recording, as people name it: so much after its beginning ("90s", "5m"), or by the clock in the time zone of
-// who asks ("14:05", "14:05:30", "2026-11-25T14:05:30").
+// A point in time of a recording as the user writes it: an offset from its start ("90s", "5m"), or a time in the user's time
+// zone ("14:05", "14:05:30", "2026-11-25T14:05:30").
 struct Moment {
   enum class Kind { after_begin, time_of_day, date_and_time };
   Kind kind = Kind::after_begin;
   std::uint64_t ns = 0;  // after the beginning, after midnight, or Unix time
 };
 
-// Nothing if it is none.
+// Returns nothing if the text is not a time.
 std::optional<Moment> parse_moment(const std::string& text);
 
 // A part of a recording.
@@ -45,10 +45,10 @@ struct Window {
   bool holds(std::uint64_t middle_ns) const { return middle_ns > from_ns && middle_ns <= to_ns; }
 };
 
-// Both ends belong together: two times of day are of one day, or of two that follow each other where the first is the later
-// one (23:50 to 00:10); of all such windows it is the first that holds an interval. A time of day beside a date is the one
-// next to it. One that stands alone is of a day on which something was recorded: the first that lies within the recording, or
-// else the one nearest to it, so that what began at 14:05:20 is shown as a whole from 14:05 on. The window may hold nothing.
+// Resolves a span to a window. Where both ends are times of day, they are of one day, or of two successive days if the first is
+// later than the second (23:50 to 00:10); the window is the first one that holds an interval. A time of day next to a date is
+// the nearest one to it. A time of day alone is the first one within the recording, or else the nearest to it, so that --from
+// 14:05 shows all of a recording that began at 14:05:20. The window may hold nothing.
 Window resolve(const MomentSpan& span, const RecordedTimes& recorded);
 
 void add_moment(Parser& parser, const std::string& name, std::optional<Moment>& to, const std::string& description);

@@ -14,11 +14,10 @@ struct screen;  // of ncurses
 
 namespace waitprobe::cli {
 
-// The terminal, for as long as a screen is drawn on it. Lifetime: destroying it gives the terminal back as it was. One at a
-// time.
+// The terminal while a screen is drawn on it. Lifetime: the destructor restores the terminal. Only one may exist at a time.
 class Screen {
  public:
-  // Null when stdin or stdout is no terminal, or one that nothing is known of.
+  // Returns null if stdin or stdout is not a terminal, or a terminal of unknown type.
   static std::unique_ptr<Screen> open(Colours colours);
   ~Screen();
   Screen(const Screen&) = delete;

@@ -12,7 +12,8 @@
 
 namespace waitprobe::cli {
 
-// Turns the signals that ask the tool to end (SIGINT, SIGTERM, SIGHUP) into something to read. REQUIRES: no other threads yet.
+// Makes the signals that ask the tool to end (SIGINT, SIGTERM, SIGHUP) readable from a file descriptor. REQUIRES: no other
+// threads yet.
 class StopSignals {
  public:
   StopSignals() {

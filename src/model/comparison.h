@@ -1,23 +1,22 @@
 // SPDX-License-Identifier: MIT
 //
-// Whether waits have changed between two recordings, or whether that is only noise.
+// Decides whether waits have changed between two recordings by more than noise.
 //
-// A recording is cut into batches of equal length, and how much they vary says how sure a figure is:
-// - The logarithm of a rate or a mean gets its variance by leaving out one batch after the other: the jackknife over groups
+// A recording is cut into batches of equal length; the variation between batches gives the uncertainty of a figure:
+// - Rates and means: the variance of their logarithm comes from the jackknife over groups, which leaves out one batch at a time
 //   (Shao and Tu, "The Jackknife and Bootstrap", Springer 1995, section 2.3).
-// - A quantile gets the variance of the share of waits below it, and its bounds are the quantiles of that share's bounds, so
-//   that it may lie between two kinds of waits (Woodruff, "Confidence intervals for medians and other position measures",
+// - Quantiles: the variance is that of the share of waits below the quantile. Its bounds are the quantiles at the bounds of that
+//   share, so they may lie between two kinds of waits (Woodruff, "Confidence intervals for medians and other position measures",
 //   Journal of the American Statistical Association 47, 1952).
-// - Batches that follow each other may be alike. Their correlation, corrected for its bias in short series (Kendall, "Note on
-//   bias in the estimation of autocorrelation", Biometrika 41, 1954), leaves fewer that say something of their own, as in an
-//   autoregressive process of first order; so many count for the variance and for Student's t.
-// - The bounds of both sides become those of their ratio by the method of variance estimates recovery (Zou and Donner,
-//   "Construction of confidence limits about effect measures", Statistics in Medicine 27, 2008).
-// - Where one side has no waits of a key, or hardly any, there is no ratio. Then the difference of the totals has to be more
-//   than the noise of the batches, and it must not be by chance that all the batches with waits are on one side: Fisher's
-//   exact test.
-// - All intervals of a comparison hold at once: each is so wide that the chances to miss add up to one in a hundred
-//   (Bonferroni).
+// - Correlation: successive batches may be alike. Their correlation, corrected for its bias in short series (Kendall, "Note on
+//   bias in the estimation of autocorrelation", Biometrika 41, 1954), reduces the number of independent batches, as in an
+//   autoregressive process of first order. Variance and Student's t use that number.
+// - Ratios: the method of variance estimates recovery combines the bounds of both sides (Zou and Donner, "Construction of
+//   confidence limits about effect measures", Statistics in Medicine 27, 2008).
+// - Few waits: where one side has hardly any waits of a key, there is no ratio. Then the difference of the totals must exceed
+//   the noise of the batches, and Fisher's exact test must reject that the batches with waits are on one side by chance.
+// - Several comparisons: all intervals hold together. Each is wide enough that the probabilities to miss add up to one in a
+//   hundred (Bonferroni).
 #pragma once
 
 #include <cstddef>

@@ -1,27 +1,23 @@
 // SPDX-License-Identifier: MIT
 //
-// Thread blocks: where open waits live, and the records of those that have ended. Each belongs to one thread, so that it is
-// written without a lock and without an atomic read-modify-write; and it can be read from outside the process, by the rules in
-// bpf/abi.h.
+// Thread blocks hold the open waits of a thread and the records of its ended ones. A block belongs to one thread, so it is
+// written without locks and without atomic read-modify-write instructions. It can be read from outside the process by the rules
+// in bpf/abi.h.
 //
-//  - Only the owner of a block takes its slots; any thread may give one back (a guard may stop elsewhere). So a slot is taken
-//  by a
-//    load and a store. A thread with more open waits than slots takes another block; that keeps no records, so no tracer hears
-//    of it. However many waits are open, a start looks at a few blocks only.
-//  - A guard that a longjmp jumps over leaves its wait open; abandoned.h says when its slot is taken back.
-//  - Records go to the first block of the thread that ends the wait, its home. A full ring is handed over with one hit of probe
-//    wait_batch; so is what it holds when its thread ends.
-//  - A thread's blocks are given back when it ends; a block can be taken again once its last open wait has ended. A thread that
-//  ends
-//    without the destructors of its pthread keys (the system call exit) leaves its block behind, as it leaves its stack.
-//  - The owner of a block is the task that took it, in its own pid namespace. A vfork child runs on its parent's thread state,
-//  so a
-//    block that it takes stays with the parent's thread: readers must look whether the process has such a task.
-//  - Blocks lie in memory that fork wipes. A child therefore starts without blocks, and its copies of its parent's guards must
-//  not
-//    end waits of its own that happen to have the same slot: a guard carries, in the low bits of its pointer, the tag of the
-//    incarnation it belongs to, and every child has another tag than its parent. In the high bits it carries those of its
-//    wait_id, by which it is known that its slot has been taken back.
+//  - Slots: only the owner takes a slot of its block, by a load and a store. Any thread may free one, because a guard may stop
+//    in another thread. A thread with more open waits than slots takes another block. That block keeps no records, so tracers
+//    do not see it. A start looks at a few blocks only, however many waits are open.
+//  - Abandoned waits: a guard that longjmp skips leaves its wait open. abandoned.h says when its slot is freed.
+//  - Records go to the home block, the first block of the thread that ends the wait. A full ring is flushed with one hit of the
+//    probe wait_batch. The thread flushes the rest when it ends.
+//  - End of a thread: its blocks are freed. A free block is reused after its last open wait has ended. A thread that ends
+//    without running the destructors of its pthread keys (by the system call exit) leaks its block, as it leaks its stack.
+//  - Owner: the task that took the block, numbered in its own pid namespace. A vfork child runs on the thread state of its
+//    parent, so a block that it takes stays with the parent's thread. Readers check whether the process has such a task.
+//  - fork: blocks are in memory that fork wipes, so a child starts without any. The child's copies of its parent's guards must
+//    not end waits of the child that use the same slot. Therefore the low bits of a guard's pointer hold the tag of its
+//    incarnation, which differs between parent and child, and the high bits hold bits of its wait_id, which show whether the
+//    slot has been freed since.
 #pragma once
 
 #include <cstdint>

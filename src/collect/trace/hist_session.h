@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// From a choice of targets to snapshots of their waits.
+// A tracing session that counts waits: from a choice of targets to snapshots of their waits.
 #pragma once
 
 #include <cstdint>
@@ -22,20 +22,20 @@ namespace waitprobe {
 // Lifetime: destroying it detaches. Threads: one at a time.
 class HistSession : private Tracer {
  public:
-  // Attaches to everything there is to attach to, and begins to count. `stop_signals` is a signalfd, or -1. The series of a
-  // process get the value of an environment variable for their group, unless `group_by` is empty. Errors: see bpf/, and the
-  // target.
+  // Attaches to the targets and starts to count. `stop_signals` is a signalfd, or -1. `group_by` names the environment variable
+  // whose value groups the series of a process; empty: no groups. Errors: the BPF programs cannot be loaded or attached, or a
+  // target does not exist.
   static Result<std::unique_ptr<HistSession>> open(const TargetChoice& choice, Transport transport, int stop_signals,
                                                    const std::string& group_by = "");
 
-  // Whom it counts; to be run.
+  // The targets that are counted. The caller runs it.
   TargetSession& targets() { return *targets_; }
 
-  // The totals up to now. Never smaller than those of an earlier one.
+  // The totals since the start. They never decrease from one call to the next.
   Snapshot snapshot();
 
-  // Ends the count: all that stopped before now is in it, and nothing else. After it, totals do not change any more, and
-  // targets() can still be run, to serve the command.
+  // Stops counting: the totals hold every wait that stopped before this call, and do not change afterwards. targets() can still
+  // be run, to serve the command.
   void detach();
 
  private:
