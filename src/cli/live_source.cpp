@@ -38,7 +38,7 @@ Event LiveSource::run_until(std::uint64_t deadline_ns) {
     if (targets.has_warnings()) progress.clear();
     print_warnings(targets);
     if (event != Event::deadline || now_ns() >= deadline_ns) return event;
-    progress.show("counting for " + format_duration(targets.elapsed_ns()) + "; Ctrl-C ends it and shows what there was");
+    progress.show("counting for " + format_duration(targets.elapsed_ns()) + "; Ctrl-C stops and prints the result");
   }
 }
 

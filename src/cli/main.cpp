@@ -40,6 +40,8 @@ int run(const CommandRow& row, const Arguments& arguments) {
     return has_run_out_of_memory() ? fail_without_memory() : *status;
   } catch (const HelpRequested& help) {
     return print(help.text);
+  } catch (const NothingFound& nothing) {
+    return fail(nothing.error);
   } catch (const std::bad_alloc&) {
     return fail_without_memory();
   } catch (const std::exception& error) {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "src/cli/man_page.h"
 
+#include <algorithm>
 #include <cctype>
+#include <utility>
 
 #include "src/cli/help.h"
 
@@ -28,6 +30,18 @@ void print_option(std::ostream& out, const OptionDescription& option) {
     out << (i != 0 ? ", " : "") << "\\fB" << roff(option.names[i]) << "\\fR";
   if (!option.value.empty()) out << " \\fI" << roff(option.value) << "\\fR";
   out << "\n" << roff(option.text) << ".\n";
+}
+
+void print_targets(std::ostream& out) {
+  constexpr std::pair<const char*, const char*> targets[] = {
+      {".BR \\-p , \" \\-\\-pid \" \\fIPID\\fR", "The processes with these numbers; repeatable."},
+      {".B \\-\\-comm \\fIGLOB\\fR", "The processes with such a name that are running now; repeatable."},
+      {".BR \\-a , \" \\-\\-all\"", "Every process on the machine, also those that start later."},
+      {".BR \\-f , \" \\-\\-file \" \\fIFILE\\fR", "Every process that maps this file, now or later."},
+      {".B \\-\\- \\fICMD ARGS...\\fR", "Start the command, trace it from its first wait, and exit with its status."},
+  };
+  out << ".SH TARGETS\n";
+  for (const auto& [target, meaning] : targets) out << ".TP\n" << target << "\n" << meaning << "\n";
 }
 
 }  // namespace
@@ -59,21 +73,15 @@ std::string roff(std::string_view text) {
 void print_man_page(std::ostream& out) {
   print_title(out, "waitprobe", "what does a C++ program wait for, and for how long?");
   out << ".SH SYNOPSIS\n.B waitprobe\n.I COMMAND\n.RI [ TARGET ]\n.RI [ OPTIONS ]\n"
-         ".SH DESCRIPTION\nGuards stand around the waits of a program. They cost next to nothing until somebody looks; then "
-         "their start and\n"
-         "stop fire USDT probes, and BPF programs add the waits up in the kernel, as one histogram a key. Nothing is "
-         "restarted,\n"
-         "rebuilt or configured in between.\n.SH COMMANDS\n";
+         ".SH DESCRIPTION\nA program puts guards around its waits. They cost a few instructions while no tracer is attached. "
+         "When one attaches, their start and stop fire USDT probes, and BPF programs add the waits up in the kernel as one "
+         "histogram per key. The program is neither restarted nor rebuilt for it.\n.SH COMMANDS\n";
   for (const CommandRow& row : commands()) out << ".TP\n.BR waitprobe\\-" << row.name << " (1)\n" << roff(row.summary) << ".\n";
-  out << ".SH TARGETS\n.TP\n.BI \\-p \" PID\"\nThe process with this number; repeatable.\n.TP\n.B \\-a\nEvery process on the "
-         "machine, those that "
-         "start later too.\n.TP\n.BI \\-f \" FILE\"\nEvery process that maps this file, now or later.\n.TP\n.BI \\-\\- \" CMD "
-         "ARGS...\"\nStart it, count it "
-         "from its first wait, and exit with its status.\n"
-         ".SH ENVIRONMENT\nOf the programs that are looked at:\n.TP\n.B WAITPROBE_TRACK=1\nKeep track of open waits from the "
-         "start, for stuck.\n.TP\n"
-         ".B WAITPROBE_CLOCK=monotonic\nRead the clock and not the cycle counter.\n.PP\nOf waitprobe itself:\n.TP\n.B "
-         "NO_COLOR\nNo colours.\n";
+  print_targets(out);
+  out << ".SH TIMES\n" << roff(time_units) << "\n";
+  out << ".SH ENVIRONMENT\nOf the programs that are traced:\n.TP\n.B WAITPROBE_TRACK=1\nKeep track of open waits from the "
+         "start, for stuck.\n.TP\n.B WAITPROBE_CLOCK=monotonic\nRead the clock instead of the cycle counter.\n"
+         ".PP\nOf waitprobe itself:\n.TP\n.B NO_COLOR\nNo colours.\n";
   print_status(out, nullptr, nullptr);
 }
 
@@ -84,6 +92,9 @@ void print_man_page(std::ostream& out, const CommandRow& row, const Description&
   out << ".SH DESCRIPTION\n" << roff(row.about) << "\n.SH OPTIONS\n";
   for (const OptionDescription& positional : description.positionals) print_option(out, positional);
   for (const OptionDescription& option : description.options) print_option(out, option);
+  const bool has_times = std::any_of(description.options.begin(), description.options.end(),
+                                     [](const OptionDescription& option) { return option.value == "TIME"; });
+  if (has_times) out << ".PP\n" << roff(time_units) << "\n";
   out << ".SH EXAMPLES\n.nf\n" << roff(row.examples) << ".fi\n";
   print_status(out, row.status_3, row.status_4);
   out << ".SH SEE ALSO\n.BR waitprobe (1)\n";

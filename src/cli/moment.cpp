@@ -143,9 +143,7 @@ void add_moment(Parser& parser, const std::string& name, std::optional<Moment>& 
   const auto take = [name, &to](const std::string& text) {
     to = parse_moment(text);
     if (to) return;
-    throw UsageError{name +
-                     " takes a moment such as 90s or 5m after the beginning, 14:05, 14:05:30 or 2026-11-25T14:05:30, "
-                     "not '" +
+    throw UsageError{name + " takes a time such as 90s or 5m (since the start), 14:05, 14:05:30 or 2026-11-25T14:05:30, not '" +
                      text + "'"};
   };
   parser.add_value(name, "MOMENT", description, take);
@@ -158,7 +156,7 @@ void add_moment_span(Parser& parser, const std::string& name, MomentSpan& to, co
     to = {parse_moment(from_text), parse_moment(to_text)};
     const bool is_wrong = (!from_text.empty() && !to.from) || (!to_text.empty() && !to.to);
     if (dots != std::string::npos && !to.is_all() && !is_wrong) return;
-    throw UsageError{name + " takes two moments, such as 14:00..14:05 or 60s..120s, not '" + text + "'"};
+    throw UsageError{name + " takes two times such as 14:00..14:05 or 60s..120s, not '" + text + "'"};
   };
   parser.add_value(name, "FROM..TO", description, take);
 }

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "src/cli/suggestion.h"
+#include "src/collect/process/process.h"
 
 namespace waitprobe::cli {
 namespace {
@@ -109,7 +110,7 @@ void Parser::set_target_usage(const std::string& targets) {
 
 void Parser::explain_times() {
   if (std::exchange(app_->explains_times, true)) return;
-  app_->cli.footer("TIME has a unit: ns, us, ms, s, m or h; a bare number is seconds.\n\n" + app_->footer);
+  app_->cli.footer(std::string(time_units) + "\n\n" + app_->footer);
 }
 
 void Parser::add_flag(const std::string& name, bool& to, const std::string& text) { app_->cli.add_flag(name, to, text); }
@@ -213,7 +214,7 @@ void Parser::parse(const Arguments& arguments) {
     throw UsageError{problem.empty() ? usage_problem(error) : problem};
   }
   if (arguments.has_command && !describe().starts_commands()) {
-    throw UsageError{"it starts no command; leave out '--' and what follows it"};
+    throw UsageError{"this command starts no program; leave out '--' and what follows it"};
   }
 }
 
@@ -222,11 +223,24 @@ std::string Parser::help() const { return app_->cli.help(); }
 bool Parser::was_given(const std::string& name) const { return app_->cli.count(name) != 0; }
 
 void add_pids(Parser& parser, std::vector<std::uint32_t>& pids) {
-  parser.add_lists("-p,--pid", "PID", "Only these processes: -p 1,2 or -p 1 2; repeatable", [&pids](const std::string& text) {
+  const auto add = [&pids](std::uint32_t pid) {
+    if (std::find(pids.begin(), pids.end(), pid) == pids.end()) pids.push_back(pid);
+  };
+  parser.add_lists("-p,--pid", "PID", "Only these processes: -p 1,2 or -p 1 2; repeatable", [add](const std::string& text) {
     const auto pid = whole_number<std::uint32_t>(text);
     if (!pid || *pid == 0) throw UsageError{"'" + text + "' is not a process ID"};
-    pids.push_back(*pid);
+    add(*pid);
   });
+  const auto take_named = [add](const std::string& glob) {
+    const auto named = pids_named(glob);
+    if (named.empty()) {
+      constexpr std::size_t most_bytes = 15;
+      throw NothingFound{{"find a process named", glob, "none that runs now has such a name",
+                          glob.size() > most_bytes ? "the kernel keeps 15 bytes of a name: end the pattern with *" : ""}};
+    }
+    std::for_each(named.begin(), named.end(), add);
+  };
+  parser.add_values("--comm", "GLOB", "Only processes of this name, e.g. 'redis*'; repeatable", take_named);
 }
 
 TargetOptions::TargetOptions(Parser& parser) {
@@ -243,13 +257,13 @@ void TargetOptions::add_force(Parser& parser) {
 TargetChoice TargetOptions::choice(const Arguments& arguments) const {
   const int kinds =
       (choice_.pids.empty() ? 0 : 1) + (choice_.all ? 1 : 0) + (choice_.file.empty() ? 0 : 1) + (arguments.has_command ? 1 : 0);
-  if (kinds == 0) throw UsageError{"no target; use -p PID, -a, -f FILE or -- CMD ARGS..."};
-  if (kinds > 1) throw UsageError{"more than one kind of target; use only one of -p PID, -a, -f FILE and -- CMD ARGS..."};
+  if (kinds == 0) throw UsageError{"no target; use -p PID, --comm GLOB, -a, -f FILE or -- CMD ARGS..."};
+  if (kinds > 1)
+    throw UsageError{"more than one kind of target; use only one of -p PID (or --comm GLOB), -a, -f FILE and -- CMD ARGS..."};
   if (arguments.has_command && arguments.command.empty()) throw UsageError{"no command after '--'"};
   TargetChoice choice = choice_;
   choice.command = arguments.command;
   std::sort(choice.pids.begin(), choice.pids.end());
-  choice.pids.erase(std::unique(choice.pids.begin(), choice.pids.end()), choice.pids.end());
   return choice;
 }
 

@@ -25,6 +25,11 @@ struct UsageError {
   std::string text;
 };
 
+// Thrown when it names something that is not there.
+struct NothingFound {
+  Error error;
+};
+
 struct OptionDescription {
   std::vector<std::string> names;    // "-p", "--json"; the first of a positional is what stands in its place
   std::string value;                 // what it takes: "PID"; empty: nothing
@@ -40,6 +45,9 @@ struct Description {
 
   bool starts_commands() const { return targets.find("-- CMD") != std::string::npos; }
 };
+
+// How the times of options are written.
+inline constexpr const char* time_units = "TIME has a unit: ns, us, ms, s, m or h; a bare number is seconds.";
 
 // Targets and options as they are written after a command's name: what follows "--" comes last.
 std::string usage_of(const std::string& targets);
@@ -80,7 +88,7 @@ class Parser {
   // Says in the help how times are written.
   void explain_times();
 
-  // Errors: throws HelpRequested or UsageError.
+  // Errors: throws HelpRequested, UsageError or NothingFound.
   void parse(const Arguments& arguments);
   // What was added, as --help prints it and for whoever prints it otherwise.
   std::string help() const;
@@ -105,7 +113,7 @@ class Parser {
   std::vector<std::shared_ptr<void>> kept_;
 };
 
-// -p PID..., repeatable.
+// -p PID... and --comm GLOB, repeatable, of processes that run now. Errors: parsing throws NothingFound where none has such a name.
 void add_pids(Parser& parser, std::vector<std::uint32_t>& pids);
 
 // -p, -a, -f and the words after "--".

@@ -39,7 +39,7 @@ void add_table_options(Parser& parser, TableOptions& options) {
 }
 
 void check_table_options(const TableOptions& options, const std::string& group_by) {
-  if (options.top != 0 && !group_by.empty()) throw UsageError{"--top is not for --by-env; leave out one of them"};
+  if (options.top != 0 && !group_by.empty()) throw UsageError{"--top cannot be combined with --by-env"};
 }
 
 Result<bool> print_snapshot(const PrintOptions& options, Snapshot snapshot) {

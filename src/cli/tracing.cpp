@@ -52,7 +52,7 @@ bool SessionEnd::is_over(Event event) {
   if (now_ns() >= end_ns_) ask(Event::deadline, SIGTERM);
   if (!is_over_ && now_ns() >= tell_ns_) {
     tell_ns_ = UINT64_MAX;
-    std::cerr << "waitprobe: waiting for the command to end, and counting until then; a second signal ends the wait\n";
+    std::cerr << "waitprobe: waiting for the command to end, still counting; send a second signal to stop waiting\n";
   }
   return is_over_;
 }

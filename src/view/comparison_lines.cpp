@@ -26,7 +26,7 @@ bool is_beyond_noise(const ComparedKey& key) { return key[ComparedFigure::total]
 std::string verdict_text(const ComparedKey& key, ComparedFigure figure) {
   const Verdict verdict = key[figure].verdict;
   if (is_one_sided(key) && figure != ComparedFigure::total) return "";  // what is not there is compared in nothing else
-  if (verdict == Verdict::unknown) return "cannot tell";
+  if (verdict == Verdict::unknown) return "unknown";
   return verdict == Verdict::no_change ? "" : name_of(verdict);
 }
 
@@ -60,9 +60,8 @@ std::string reasons(const ComparedKey& key) {
 }
 
 std::string headline(const ComparedKey& key) {
-  if (is_one_sided(key))
-    return std::string(name_of(key.verdict)) + ", " + (is_beyond_noise(key) ? reasons(key) : "cannot tell");
-  if (key.verdict == Verdict::unknown) return "cannot tell";
+  if (is_one_sided(key)) return std::string(name_of(key.verdict)) + ", " + (is_beyond_noise(key) ? reasons(key) : "unknown");
+  if (key.verdict == Verdict::unknown) return "unknown";
   return key.verdict == Verdict::no_change ? "no change beyond noise" : reasons(key);
 }
 

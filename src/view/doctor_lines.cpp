@@ -2,6 +2,7 @@
 #include "src/view/doctor_lines.h"
 
 #include <algorithm>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -34,7 +35,8 @@ std::string emphasised_status(const Check& check, Colours colours) {
   return emphasised(text, is_alert ? Emphasis::alert : Emphasis::bold, colours);
 }
 
-void print_check(std::ostream& out, const Check& check, std::size_t width, Colours colours) {
+// A fix of several lines is said once: `said_in` is the check that has said it.
+void print_check(std::ostream& out, const Check& check, const std::string& said_in, std::size_t width, Colours colours) {
   const bool is_missed = check.status == CheckStatus::missing && !check.needed;
   const std::string found = escape(check.found) + (is_missed ? " (it works without)" : "");
   const std::string indent(status_width + name_width + 2, ' ');
@@ -43,9 +45,10 @@ void print_check(std::ostream& out, const Check& check, std::size_t width, Colou
     out << (is_first ? "  " + emphasised_status(check, colours) + pad(check.name, name_width) : indent) << line << '\n';
     is_first = false;
   }
-  for (std::size_t at = 0; at < check.fix.size();) {
-    const std::size_t end = std::min(check.fix.find('\n', at), check.fix.size());
-    out << std::string(status_width + 2, ' ') << (at == 0 ? "-> " : "   ") << escape(check.fix.substr(at, end - at)) << '\n';
+  const std::string fix = said_in.empty() ? check.fix : "as for '" + said_in + "' above";
+  for (std::size_t at = 0; at < fix.size();) {
+    const std::size_t end = std::min(fix.find('\n', at), fix.size());
+    out << std::string(status_width + 2, ' ') << (at == 0 ? "-> " : "   ") << escape(fix.substr(at, end - at)) << '\n';
     at = end + 1;
   }
 }
@@ -59,9 +62,14 @@ const char* name_of(CheckStatus status) {
 
 void print_diagnosis(std::ostream& out, const Diagnosis& diagnosis, std::size_t width, Colours colours) {
   if (width == unlimited_width) width = 80;  // lines break between words, and nothing is lost
+  std::map<std::string, std::string> said;   // where the fixes were said that have several lines
   for (const Findings& findings : diagnosis.findings) {
     out << emphasised(escape(findings.subject), Emphasis::bold, colours) << '\n';
-    for (const Check& check : findings.checks) print_check(out, check, width, colours);
+    for (const Check& check : findings.checks) {
+      std::string& said_in = said[check.fix];
+      print_check(out, check, said_in, width, colours);
+      if (said_in.empty() && check.fix.find('\n') != std::string::npos) said_in = check.name;
+    }
     out << '\n';
   }
   if (!diagnosis.will_work()) {

@@ -180,6 +180,16 @@ std::string pad(std::string_view text, std::size_t width) {
   return padded;
 }
 
+std::string indented(std::string_view text) {
+  std::string lines;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find('\n', at), text.size());
+    lines += "  " + escape(text.substr(at, end - at)) + "\n";
+    at = end + 1;
+  }
+  return lines;
+}
+
 std::string align_right(std::string_view text, std::size_t width) {
   return std::string(width - std::min(width, display_width(text)), ' ').append(text);
 }

@@ -33,6 +33,9 @@ std::string cut(std::string_view text, std::size_t width);
 // `text` followed by blanks up to `width` columns, shortened if it is longer.
 std::string pad(std::string_view text, std::size_t width);
 
+// Each line of `text`, escaped, behind two blanks and with its end.
+std::string indented(std::string_view text);
+
 // Blanks, then `text`.
 std::string align_right(std::string_view text, std::size_t width);
 

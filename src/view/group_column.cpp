@@ -8,11 +8,14 @@
 namespace waitprobe {
 namespace {
 
-constexpr std::size_t most_width = 8;
+constexpr std::size_t most_columns = 8;
+
+std::size_t columns_in(std::size_t width) { return width == unlimited_width ? width : most_columns; }
 
 }  // namespace
 
-GroupColumn::GroupColumn(const std::string& name) : name_(shorten(escape(name), most_width)), width_(display_width(name_)) {}
+GroupColumn::GroupColumn(const std::string& name, std::size_t width)
+    : columns_(columns_in(width)), name_(shorten(escape(name), columns_)), width_(display_width(name_)) {}
 
 void GroupColumn::add(const std::optional<std::string>& group) { width_ = std::max(width_, display_width(shown(group))); }
 
@@ -22,9 +25,9 @@ std::string GroupColumn::text(const std::optional<std::string>& group) const {
   return name_.empty() ? "" : ' ' + align_right(shown(group), width_);
 }
 
-std::string GroupColumn::shown(const std::optional<std::string>& group) {
+std::string GroupColumn::shown(const std::optional<std::string>& group) const {
   if (!group) return "-";
-  return group->empty() ? "(empty)" : shorten(escape(*group), most_width);
+  return group->empty() ? "(empty)" : shorten(escape(*group), columns_);
 }
 
 }  // namespace waitprobe

@@ -11,8 +11,8 @@ namespace waitprobe {
 // column.
 class GroupColumn {
  public:
-  // `name` is what the groups are values of; any bytes.
-  explicit GroupColumn(const std::string& name);
+  // `name` is what the groups are values of; any bytes. `width` is that of the table.
+  GroupColumn(const std::string& name, std::size_t width);
 
   // Makes room for a value.
   void add(const std::optional<std::string>& group);
@@ -25,9 +25,10 @@ class GroupColumn {
   std::string text(const std::optional<std::string>& group) const;
 
   // A value as it is shown.
-  static std::string shown(const std::optional<std::string>& group);
+  std::string shown(const std::optional<std::string>& group) const;
 
  private:
+  std::size_t columns_;  // the most that a value takes
   std::string name_;
   std::size_t width_;
 };

@@ -51,7 +51,7 @@ void print_rows(std::ostream& out, const KeyInGroups& key, std::size_t key_colum
 
 void print_bars_of(std::ostream& out, const KeyInGroups& key, const GroupColumn& column, const TableOptions& options) {
   for (const Series& group : key.groups) {
-    const std::string whose = ", " + column.name() + " " + GroupColumn::shown(group.group);
+    const std::string whose = ", " + column.name() + " " + column.shown(group.group);
     out << shorten(shown_key_of(group), width_left(options.width, display_width(whose))) << whose << '\n';
     print_bars(out, group.histogram, options.width);
     out << '\n';
@@ -86,7 +86,7 @@ void print_spread(std::ostream& out, const std::vector<KeyInGroups>& keys, const
 void print_groups(std::ostream& out, const Snapshot& snapshot, const TableOptions& options) {
   const std::vector<KeyInGroups> keys = keys_in_order(snapshot, options.sort);
   if (keys.empty()) return;
-  GroupColumn column(snapshot.group_by);
+  GroupColumn column(snapshot.group_by, options.width);
   bool any = false;
   for (const Series& s : snapshot.series) {
     column.add(s.group);

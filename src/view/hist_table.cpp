@@ -102,6 +102,9 @@ std::string coverage_text(const Snapshot& snapshot) {
 
 void print_hist(std::ostream& out, const Snapshot& snapshot, const TableOptions& options) {
   if (!snapshot.group_by.empty()) {
+    const bool is_one = std::all_of(snapshot.series.begin(), snapshot.series.end(),
+                                    [&](const Series& s) { return s.process() == snapshot.series.front().process(); });
+    if (is_one && !snapshot.series.empty()) out << process_heading(snapshot.series.front(), false, options.width) << '\n';
     print_groups(out, snapshot, options);
     print_coverage(out, snapshot, options.width);
     print_caveats(out, snapshot.caveats, options.width);

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include "src/model/rights.h"
+#include "src/view/escape.h"
 #include "src/view/note_lines.h"
 
 namespace waitprobe {
@@ -9,10 +11,10 @@ void print_unseen(std::ostream& out, const Unseen& unseen) {
   const std::uint32_t count = unseen.process_cnt;
   if (count != 0) {
     out << std::to_string(count) << (count == 1 ? " more process" : " more processes")
-        << " could not be looked into: permission denied\n";
+        << " could not be read: permission denied\n";
   }
-  if (unseen.may_be_more) out << "processes of others could not be looked into: /proc hides them (hidepid)\n";
-  if (unseen.any()) out << "  run it as root, with all capabilities\n";
+  if (unseen.may_be_more) out << "processes of others could not be read: /proc hides them (hidepid)\n";
+  if (unseen.any()) out << indented(rights_fix);
 }
 
 std::string abandoned_text(std::uint64_t count) { return waits(count) + " abandoned: left by longjmp, they never ended"; }

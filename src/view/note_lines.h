@@ -19,7 +19,7 @@ std::string waits(std::uint64_t count);
 // "12 waits abandoned: ...".
 std::string abandoned_text(std::uint64_t count);
 
-// Lines of processes that could not be looked into, where there are any.
+// Lines of processes that could not be read, where there are any.
 void print_unseen(std::ostream& out, const Unseen& unseen);
 
 // Of clocks that went backwards, and of waits that never ended. Lines of 80 columns at the most.

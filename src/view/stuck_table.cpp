@@ -21,7 +21,7 @@ constexpr std::size_t most_lasting = 10, most_untracked = 5, most_groups = 3;
 class Rows {
  public:
   Rows(const OpenWaits& found, const StuckTableOptions& options)
-      : groups_(found.group_by), options_(options), name_width_(name_columns(options.width)) {
+      : groups_(found.group_by, options.width), options_(options), name_width_(name_columns(options.width)) {
     for (const OpenWait& wait : found.waits) groups_.add(wait.group);
     std::size_t longest = 0;
     for (const OpenWait& wait : found.waits) longest = std::max(longest, display_width(shown_key(wait.key, wait.key_len)));
@@ -114,7 +114,7 @@ void print_summary(std::ostream& out, const OpenWaits& found, std::size_t stuck_
     out << (stuck_cnt != 0 ? waits(stuck_cnt) : "No wait") << (stuck_cnt != 0 || found.is_certain() ? "" : " was seen")
         << (stuck_cnt == 0 && found.is_certain() ? " is open" : " open");
     if (found.older_ns != 0) out << " for " << format_duration(found.older_ns) << " or more";
-    if (found.younger_cnt != 0) out << ", and " << std::to_string(found.younger_cnt) << " for less";
+    if (found.younger_cnt != 0) out << "; " << std::to_string(found.younger_cnt) << " open for less";
     out << '\n';
   }
   if (found.stopped_cnt == 1) out << "1 thread was stopped for " << format_duration(found.stopped_ns) << '\n';
@@ -129,36 +129,37 @@ std::string text_of(const OpenWaits::Process& process) {
 }
 
 // Whoever is missing where the others wait.
-void print_groups_without(std::ostream& out, const OpenWaits& found) {
+void print_groups_without(std::ostream& out, const OpenWaits& found, std::size_t width) {
   if (found.groups_without.empty() || found.waits.empty()) return;
   const std::string variable = shorten(escape(found.group_by), 20);
+  const GroupColumn groups(found.group_by, width);
   for (std::size_t i = 0; i < std::min(found.groups_without.size(), most_groups); i++) {
     const OpenWaits::GroupWithout& without = found.groups_without[i];
-    out << "nothing open for so long: " << variable << ' ' << GroupColumn::shown(without.group);
+    out << "no open wait this old: " << variable << ' ' << groups.shown(without.group);
     if (!without.processes.empty()) out << ": " << text_of(without.processes.front());
     if (without.processes.size() > 1) out << " and " << without.processes.size() - 1 << " more";
     out << '\n';
   }
   if (found.groups_without.size() > most_groups) {
-    out << "nothing open for so long: " << found.groups_without.size() - most_groups << " more; --json names them\n";
+    out << "no open wait this old: " << found.groups_without.size() - most_groups << " more; --json names them\n";
   }
 }
 
 void print_unknown(std::ostream& out, const OpenWaits& found) {
   if (!found.untracked.empty()) {
-    out << "not known: waits that began while nobody listened, of";
+    out << "unknown: waits that began while no tracer was attached, of";
     for (std::size_t i = 0; i < std::min(found.untracked.size(), most_untracked); i++) {
       out << "\n  " << text_of(found.untracked[i]);
     }
     if (found.untracked.size() > most_untracked)
       out << "\n  and " << std::to_string(found.untracked.size() - most_untracked) << " more";
-    out << "\n  WAITPROBE_TRACK=1 in a program's environment lets them be known from its start\n";
+    out << "\n  start the program with WAITPROBE_TRACK=1 in its environment to see them\n";
   }
   for (const OpenWaits::Process& process : found.crowded) {
-    out << "not known: more than 65,536 waits that are open, of " << text_of(process) << '\n';
+    out << "unknown: more than 65,536 waits are open in " << text_of(process) << '\n';
   }
   for (const OpenWaits::Process& process : found.other_abi) {
-    out << "not known: waits of another version of libwaitprobe, of " << text_of(process) << '\n';
+    out << "unknown: waits of another version of libwaitprobe, in " << text_of(process) << '\n';
   }
   print_unseen(out, found.unseen);
   if (found.has_pytorch) out << pytorch_note << '\n';
@@ -180,7 +181,7 @@ void print_stuck(std::ostream& out, const OpenWaits& found, const StuckTableOpti
   print_lasting(out, lasting, rows);
   if (!found.waits.empty()) out << '\n';
   print_summary(out, found, stuck.size());
-  print_groups_without(out, found);
+  print_groups_without(out, found, options.width);
   print_unknown(out, found);
 }
 

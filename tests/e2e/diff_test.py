@@ -141,16 +141,16 @@ class Changes(Diff):
         self.assertLessEqual({key["verdict"] for key in compared["keys"]}, {"unknown", "new", "gone"})
         self.assertEqual([key for key in compared["keys"] if key["worse"] or key["better"]], [])
         gate = self.diff(self.quick(), "--a", "0..0.06", "--b", "0.1..0.16", "--gate", "0", status=1)
-        self.assertIn("cannot tell", gate.out)
+        self.assertIn("unknown", gate.out)
         self.assertIn("cannot judge total/s, mean, p50, p99: no key has enough waits on both sides\n  record longer, or with a smaller -i", gate.err)
 
     def test_what_cannot_be_understood(self):
         for status, pattern, words in (
                 (2, "FILE", []),
-                (2, "nothing to compare with: give a second recording, or two parts", [self.quick()]),
+                (2, "nothing to compare with; give a second recording, or two parts", [self.quick()]),
                 (2, "nothing to compare with", [self.quick(), "--a", "0..1"]),
-                (2, "--a takes two moments, such as .* not '5'", [self.quick(), self.slow(), "--a", "5"]),
-                (2, "--b takes two moments, such as .* not '5..x'", [self.quick(), self.slow(), "--b", "5..x"]),
+                (2, "--a takes two times such as .* not '5'", [self.quick(), self.slow(), "--a", "5"]),
+                (2, "--b takes two times such as .* not '5..x'", [self.quick(), self.slow(), "--b", "5..x"]),
                 (2, "--gate-on takes some of total, mean, p50 and p99, .* not 'count'",
                  [self.quick(), self.slow(), "--gate", "1", "--gate-on", "mean,count"]),
                 (2, "--gate-on takes some .* not ''", [self.quick(), self.slow(), "--gate", "1", "--gate-on", "mean,"]),
@@ -199,8 +199,8 @@ class Totals(Diff):
         after = self.made("with", other=spread(900), fresh=spread(2_000), rare=rare)
         program = self.diff(before, after, "--gate", "1000", status=3)
         self.assertEqual(program.err, "waitprobe: gate: fresh: new, total/s is 2.10s\n"
-                                      "waitprobe: gate: 1 of 4 keys could not be judged (\"cannot tell\")\n")
-        self.assertRegex(program.out, r"\nrare +new, cannot tell\n")
+                                      "waitprobe: gate: 1 of 4 keys could not be judged (\"unknown\")\n")
+        self.assertRegex(program.out, r"\nrare +new, unknown\n")
         keys = self.compared(before, after)["keys"]
         self.assertEqual([key["key"] for key in keys], ["fresh", "old", "rare", "other"], "by the change of the total")
         self.assertEqual([key["verdict"] for key in keys], ["new", "gone", "new", "no change"])

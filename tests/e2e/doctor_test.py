@@ -139,7 +139,7 @@ class Targets(TestCase):
         found = checks(json.loads(doctor("-p", workload.pid, "--json").out))
         self.assertEqual({check["status"] for check in found.values()}, {"ok"}, found)
         self.assertRegex(found["probes"]["found"], "waitprobe-workload: all 11")
-        self.assertEqual(found["armed"]["found"], "nobody listens")
+        self.assertEqual(found["armed"]["found"], "no tracer is attached")
         tool = self.started(Hist("-p", workload.pid))
         self.assertEqual(checks(json.loads(doctor("-p", workload.pid, "--json").out))["armed"]["found"], "by a tracer of batches")
         self.assertEqual(tool.stop(), 0, tool)

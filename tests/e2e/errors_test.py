@@ -133,6 +133,18 @@ class Rights(TestCase):
         self.assertIn("sudo", program.err)
         self.assertIn("setcap", program.err)
 
+    def test_every_command_says_the_same(self):
+        workload = self.started(Workload("--threads", 1, "--waits", 1, "--keys", 1))
+        hint = ("  run it as root (sudo waitprobe ...), or give the program the capabilities:\n"
+                "  sudo setcap cap_sys_admin,cap_sys_ptrace,cap_dac_read_search+ep $(command -v waitprobe)\n")
+        for name, *options in (["hist"], ["top"], ["slow"], ["record", "-o", "-"], ["stuck"], ["list"], ["tracefs"]):
+            with self.subTest(name):
+                ran = self.as_nobody(name, *options, "-p", workload.pid)
+                self.assertEqual((ran.process.returncode, ran.out), (1, ""), ran)
+                self.assertRegex(ran.err, r"^waitprobe: cannot .*: (this user lacks CAP_|Permission denied)")
+                self.assertTrue(ran.err.endswith(hint), ran.err)
+        self.assertIn(hint, self.as_nobody("stuck", "-a").out)
+
     def test_an_ordinary_user_may_list(self):
         workload = self.started(Workload("--threads", 1, "--waits", 1, "--keys", 1))
         program = self.as_nobody("list", "--json")
@@ -230,7 +242,7 @@ class Status(TestCase):
     def test_a_hist_that_takes_long_says_so_on_a_terminal_and_leaves_nothing_behind(self):
         workload = self.started(Workload("--linger"))
         shown = run_on_terminal([TOOL, "hist", "-d", "2.5", "-p", str(workload.pid)])
-        self.assertRegex(shown, r"^\r\033\[Kcounting for 2\.\d+s; Ctrl-C ends it and shows what there was\r\033\[KNo waits were seen in 2\.5\ds\r\nTimes: .*\r\n$")
+        self.assertRegex(shown, r"^\r\033\[Kcounting for 2\.\d+s; Ctrl-C stops and prints the result\r\033\[KNo waits were seen in 2\.5\ds\r\nTimes: .*\r\n$")
 
     def test_help_and_version(self):
         commands = re.findall(r"(?m)^  ([a-z]+)  ", run(TOOL, "help").out)

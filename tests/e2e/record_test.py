@@ -351,8 +351,8 @@ class Reports(Recordings):
                 (1, "cannot read /dev/null: it is empty", ["report", "/dev/null"]),
                 (1, "cannot read /proc: Is a directory", ["report", "/proc"]),
                 (2, "FILE", ["report"]),
-                (2, "--from takes a moment such as .* not '25:00'", ["report", "/nowhere", "--from", "25:00"]),
-                (2, "starts no command", ["report", "/nowhere", "--", "true"]),
+                (2, "--from takes a time such as .* not '25:00'", ["report", "/nowhere", "--from", "25:00"]),
+                (2, "starts no program", ["report", "/nowhere", "--", "true"]),
                 (2, "--output is missing", ["record", "-a"]),
                 (1, "cannot write /nowhere/x: No such file", ["record", "-a", "-o", "/nowhere/x"])):
             with self.subTest(words=words):

@@ -32,6 +32,44 @@ class Pids(TestCase):
                 self.assertEqual(sorted(carrier["pid"] for carrier in carriers), sorted(workload.pid for workload in both))
 
 
+class Names(TestCase):
+    """--comm: the processes that have a name now, as -p with their numbers."""
+
+    def setUp(self):
+        super().setUp()
+        folder = self.enterContext(tempfile.TemporaryDirectory())
+        self.programs = []
+        for name in ("named-one", "named-two", "other"):
+            program = shutil.copy(harness.built("waitprobe-workload"), os.path.join(folder, name))
+            self.programs.append(self.started(Workload("--threads", 1, "--waits", 10, "--keys", 1, program=program)))
+
+    def test_those_of_the_name_are_counted_and_nobody_else(self):
+        one, two, other = self.programs
+        tool = self.started(Hist("--comm", "named-*"))
+        for program in self.programs:
+            program.go()
+            program.wait()
+        self.assertEqual(tool.wait(), 0)
+        self.assertEqual(tool.counts(one.pid), one.truth())
+        self.assertEqual(tool.counts(two.pid), two.truth())
+        self.assertEqual(tool.counts(other.pid), {})
+
+    def test_list_and_stuck_take_it_and_several_add_up(self):
+        one, _, other = self.programs
+        carriers = json.loads(run(TOOL, "list", "--json", "--comm", "named-one", "--comm", "othe?", "-p", one.pid).out)["carriers"]
+        self.assertEqual(sorted(carrier["pid"] for carrier in carriers), sorted((one.pid, other.pid)))
+        stuck = run(TOOL, "stuck", "--json", "--comm", "other")
+        self.assertEqual(json.loads(stuck.out)["untracked"], [other.pid])
+
+    def test_a_name_that_nobody_has(self):
+        for words, text in ((("hist", "--comm", "no-such-name"), "waitprobe: cannot find a process named no-such-name: "),
+                            (("list", "--comm", "waitprobe"), "cannot find a process named waitprobe: "),
+                            (("slow", "--comm", "named-one-and-many-more"), "\n  the kernel keeps 15 bytes of a name")):
+            ran = run(TOOL, *words)
+            self.assertEqual((ran.process.returncode, ran.out), (1, ""), ran)
+            self.assertIn(text, ran.err)
+
+
 class LaterProcesses(TestCase):
     def test_dash_a_and_dash_f_count_processes_that_start_later(self):
         for target in (["-a"], ["-f", harness.built("waitprobe-workload")]):

@@ -177,7 +177,7 @@ class NotLookedInto(TestCase):
             self.assertIn(f"it runs code of {library} (deleted), which cannot be opened\n", ran.err)
         self.assertEqual(run(*before, "stuck", "-a").process.returncode, NOT_VERIFIED)
         listed = run(*before, "list")
-        self.assertIn("1 more process could not be looked into", listed.out)
+        self.assertIn("1 more process could not be read", listed.out)
         self.assertIn("unknown", run(*before, "doctor", "-p", workload.pid).out)
 
     def test_processes_that_proc_hides_are_no_all_clear(self):
@@ -189,7 +189,7 @@ class NotLookedInto(TestCase):
             self.assertEqual(stuck_ones.process.returncode, 4, stuck_ones)
             listed = run(*before, "list")
             for ran in (stuck_ones, listed):
-                self.assertRegex(ran.out, r"could not be looked into: (permission denied|/proc hides them \(hidepid\))\n  run it as root")
+                self.assertRegex(ran.out, r"could not be read: (permission denied|/proc hides them \(hidepid\))\n  run it as root")
             self.assertIn("None of the processes that could be read carries the probes", listed.out)
 
 

@@ -86,11 +86,11 @@ Options parse(const CommandRow& row, const Arguments& arguments) {
   declare(parser, options);
   parser.parse(arguments);
   if (parser.was_given("--gate-on") && !options.gate_percent) {
-    throw UsageError{"--gate-on needs --gate PERCENT: how much worse the figures may be"};
+    throw UsageError{"--gate-on needs --gate PERCENT"};
   }
-  if (options.files.size() > 2) throw UsageError{"there are more than two recordings; report adds several up"};
+  if (options.files.size() > 2) throw UsageError{"more than two recordings; to add several up, use 'waitprobe report'"};
   if (options.files.size() == 1 && (options.a.is_all() || options.b.is_all())) {
-    throw UsageError{"there is nothing to compare with: give a second recording, or two parts of this one with --a and --b"};
+    throw UsageError{"nothing to compare with; give a second recording, or two parts of this one with --a and --b"};
   }
   return options;
 }
@@ -191,7 +191,7 @@ Result<int> pass_gate(const Comparison& comparison, double percent, const Compar
   }
   if (unjudged != 0) {
     std::cerr << "waitprobe: gate: " << unjudged << " of " << comparison.keys.size()
-              << " keys could not be judged (\"cannot tell\")\n";
+              << " keys could not be judged (\"unknown\")\n";
   }
   return status;
 }

@@ -11,6 +11,7 @@
 #include "src/collect/machine/machine_checks.h"
 #include "src/collect/doctor/self_test.h"
 #include "src/collect/doctor/target_checks.h"
+#include "src/model/rights.h"
 #include "src/view/doctor_lines.h"
 #include "src/view/json.h"
 
@@ -63,8 +64,7 @@ Result<void> examine_all(const UprobePrograms& programs, BeforeAttaching& before
   if (found->unseen.process_cnt != 0) {
     others = std::to_string(found->unseen.process_cnt) + " may not be looked into, and may carry probes";
   }
-  diagnosis.findings.push_back(
-      {"other processes", {{"memory map", CheckStatus::unknown, true, others, "run it as root (sudo waitprobe ...)"}}});
+  diagnosis.findings.push_back({"other processes", {{"memory map", CheckStatus::unknown, true, others, rights_fix}}});
   return {};
 }
 

@@ -51,10 +51,10 @@ Options parse(const CommandRow& row, const Arguments& arguments) {
   declare(parser, options);
   parser.parse(arguments);
   if (!options.page.empty() && (options.print.json || options.print.table.bars || options.by_key)) {
-    throw UsageError{"--html writes a page with all there is; leave out --json, --bars and --by-key"};
+    throw UsageError{"--html cannot be combined with --json, --bars or --by-key"};
   }
   if (!options.group_by.empty() && (options.by_key || !options.page.empty())) {
-    throw UsageError{"--by-env adds up processes in its own way; leave out --by-key and --html"};
+    throw UsageError{"--by-env cannot be combined with --by-key or --html"};
   }
   check_table_options(options.print.table, options.group_by);
   options.print.table.width = output_width();

@@ -104,7 +104,7 @@ class LossWatch {
 
 std::string progress_text(std::uint64_t elapsed_ns, const Options& options, std::uint64_t shown_cnt) {
   return "listening for " + format_duration(elapsed_ns) + " to waits of " + format_duration(options.min_ns) +
-         " or more: " + (shown_cnt != 0 ? std::to_string(shown_cnt) : "none") + " so far; Ctrl-C ends it";
+         " or more: " + (shown_cnt != 0 ? std::to_string(shown_cnt) : "none") + " so far; Ctrl-C stops";
 }
 
 // Shows waits until the end, or as many as are wanted.

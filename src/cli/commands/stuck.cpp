@@ -57,11 +57,11 @@ Options parse(const CommandRow& row, const Arguments& arguments) {
   Options options;
   declare(parser, options);
   parser.parse(arguments);
-  if (parser.was_given("--force") && !options.watch) throw UsageError{"--force is for --watch; give that as well"};
-  if (parser.was_given("-i") && !options.watch) throw UsageError{"--interval is for --watch; give that as well"};
-  if (options.watch && !options.core_file.empty()) throw UsageError{"a core dump does not change; leave out --watch"};
+  if (parser.was_given("--force") && !options.watch) throw UsageError{"--force needs --watch"};
+  if (parser.was_given("-i") && !options.watch) throw UsageError{"--interval needs --watch"};
+  if (options.watch && !options.core_file.empty()) throw UsageError{"--watch cannot be combined with --core"};
   if (!options.stuck.group_by.empty() && !options.core_file.empty()) {
-    throw UsageError{"a core dump is of one process; leave out --by-env"};
+    throw UsageError{"--by-env cannot be combined with --core"};
   }
   if (options.core_file.empty()) {
     options.targets = options.target_options->choice(arguments);

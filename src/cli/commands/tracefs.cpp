@@ -39,7 +39,7 @@ Options parse(const CommandRow& row, const Arguments& arguments) {
   declare(parser, options);
   parser.parse(arguments);
   if (options.removes && options.target_options->has_any())
-    throw UsageError{"--remove takes no target: the events go by their names"};
+    throw UsageError{"--remove takes no target: it removes all events of the group"};
   if (!options.removes) options.targets = options.target_options->choice(arguments);
   if (!is_name(options.group)) {
     throw UsageError{"--group takes letters, digits and underscores, no digit first, fewer than 64; not " + options.group};

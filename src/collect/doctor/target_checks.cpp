@@ -20,12 +20,12 @@
 #include "src/collect/doctor/torch_check.h"
 #include "src/collect/safety/translators.h"
 #include "src/model/probes.h"
+#include "src/model/rights.h"
 
 namespace waitprobe {
 namespace {
 
 constexpr std::size_t most_named = 5;  // of what is listed; how many more there are is told
-constexpr const char* rights_to_read_fix = "run it as root (sudo waitprobe ...)";
 
 // "a, b and 3 more": the first of so many.
 std::string listed(const std::vector<std::string>& names, std::size_t count) {
@@ -107,19 +107,19 @@ Check check_foreign(const std::string& file, const ProbeFile& probes, const std:
     return {name, CheckStatus::unknown, true, listed(found.perhaps) + ": perhaps without the probe's semaphore",
             "a process of this file can tell: waitprobe doctor -p PID"};
   }
-  if (!found.are_all_seen) return {name, CheckStatus::unknown, true, "this user may not see all of them", rights_to_read_fix};
+  if (!found.are_all_seen) return {name, CheckStatus::unknown, true, "this user may not see all of them", rights_fix};
   return {name, CheckStatus::ok, true, "none without the probes' semaphore", ""};
 }
 
 Check check_armed(const std::optional<RootHead>& root) {
-  if (!root) return {"armed", CheckStatus::unknown, false, "its memory cannot be read", "run it as root"};
+  if (!root) return {"armed", CheckStatus::unknown, false, "its memory cannot be read", rights_fix};
   const wp_armed& armed = root->armed;
   std::vector<std::string> by;
   if (armed.events != 0) by.emplace_back("a tracer of single waits");
   if (armed.batch != 0) by.emplace_back("a tracer of batches");
   if (armed.backends != 0) by.emplace_back("its own backends");
   if (armed.self != 0) by.emplace_back("itself (WAITPROBE_TRACK)");
-  return {"armed", CheckStatus::ok, false, by.empty() ? "nobody listens" : "by " + listed(by), ""};
+  return {"armed", CheckStatus::ok, false, by.empty() ? "no tracer is attached" : "by " + listed(by), ""};
 }
 
 // Sites that a kernel may turn into calls: the first few by name, since a file may have as many, and as long ones, as it likes.
@@ -153,7 +153,7 @@ Check check_red_zone(const Endangered& endangered) {
   const char* const name = "red zone";
   if (endangered.site_cnt == 0 && endangered.unread_cnt != 0) {
     return {name, CheckStatus::unknown, false, std::to_string(endangered.unread_cnt) + " of its files could not be opened",
-            rights_to_read_fix};
+            rights_fix};
   }
   if (endangered.site_cnt == 0) return {name, CheckStatus::ok, false, "no USDT probe is a five-byte nop", ""};
   const auto does = makes_calls_of_nops();
@@ -182,7 +182,7 @@ Check check_namespaces(std::uint32_t pid) {
     std::error_code error, own_error;
     const auto its = std::filesystem::read_symlink(folder + name, error);
     const auto ours = std::filesystem::read_symlink(std::string("/proc/self/ns/") + name, own_error);
-    if (error) return {"namespaces", CheckStatus::unknown, false, "they cannot be read", "run it as root"};
+    if (error) return {"namespaces", CheckStatus::unknown, false, "they cannot be read", rights_fix};
     if (!own_error && its != ours) others.push_back(std::string(name) + " of its own (" + meaning + ")");
   }
   return {"namespaces", CheckStatus::ok, false, others.empty() ? "ours" : listed(others), ""};
@@ -278,7 +278,7 @@ Result<Findings> check_process(std::uint32_t pid, const UprobePrograms& programs
   if (!mappings || !copies) {
     if (auto exists = check_exists(pid); !exists) return exists.error();  // it has ended meanwhile
     const Error& why = !mappings ? mappings.error() : copies.error();
-    findings.checks.push_back({"memory map", CheckStatus::missing, true, "it cannot be read: " + why.why, rights_to_read_fix});
+    findings.checks.push_back({"memory map", CheckStatus::missing, true, "it cannot be read: " + why.why, rights_fix});
     return findings;
   }
   if (!unopened.empty()) {

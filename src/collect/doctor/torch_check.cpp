@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "src/collect/process/process_memory.h"
+#include "src/model/rights.h"
 
 namespace waitprobe {
 namespace {
@@ -57,7 +58,7 @@ std::optional<Check> check_torch(std::uint32_t pid, const std::vector<Mapping>& 
     const FileDescriptor library = CopyFinder::open_copy(copy);
     if (!library.ok() || names_hook(library) != std::optional(true)) continue;
     const auto counters = count_counters(copy);
-    if (!counters) return Check{name, CheckStatus::unknown, false, copy.path + ": its memory cannot be read", "run it as root"};
+    if (!counters) return Check{name, CheckStatus::unknown, false, copy.path + ": its memory cannot be read", rights_fix};
     if (*counters != 0) {
       return Check{name, CheckStatus::ok, false,
                    std::to_string(*counters) +

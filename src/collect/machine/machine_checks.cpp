@@ -15,14 +15,10 @@
 #include "src/collect/machine/file_descriptor.h"
 #include "src/collect/machine/kernel_features.h"
 #include "src/collect/machine/proc_file.h"
+#include "src/model/rights.h"
 
 namespace waitprobe {
 namespace {
-
-// What does on every kernel: who lacks CAP_PERFMON cannot be told whether that would be enough for this one.
-constexpr const char* rights_fix =
-    "run it as root (sudo waitprobe ...), or give the program what it needs:\n"
-    "  sudo setcap cap_sys_admin,cap_sys_ptrace,cap_dac_read_search+ep $(command -v waitprobe)";
 
 // The numbers that the kernel gives the first ones.
 constexpr std::uint64_t first_pid_namespace = 0xEFFFFFFC, first_user_namespace = 0xEFFFFFFD;

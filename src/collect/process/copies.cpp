@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "src/collect/process/copies.h"
+#include "src/model/rights.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -82,8 +83,7 @@ Error no_probes_error(std::uint32_t pid) {
 }
 
 Error unopened_error(std::uint32_t pid, const std::string& path) {
-  return Error{"trace", describe_process(pid), "it runs code of " + path + ", which cannot be opened",
-               "run waitprobe as the user who may read it, or as root (sudo waitprobe ...)"};
+  return Error{"trace", describe_process(pid), "it runs code of " + path + ", which cannot be opened", rights_fix};
 }
 
 Error nothing_found_error(std::uint32_t pid, const std::set<std::string>& unopened) {

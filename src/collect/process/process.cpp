@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "src/collect/process/process.h"
+#include "src/model/rights.h"
 
+#include <fnmatch.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -104,6 +106,14 @@ std::optional<Stat> parse_stat(const std::string& text) {
 
 std::vector<std::uint32_t> all_pids() { return numbers_in("/proc"); }
 
+std::vector<std::uint32_t> pids_named(const std::string& glob) {
+  std::vector<std::uint32_t> pids = all_pids();
+  std::erase_if(pids, [&](std::uint32_t pid) {
+    return pid == static_cast<std::uint32_t>(getpid()) || fnmatch(glob.c_str(), comm_of(pid).c_str(), 0) != 0;
+  });
+  return pids;
+}
+
 // There is always a first process.
 bool hides_processes() { return access("/proc/1", F_OK) != 0; }
 
@@ -204,8 +214,7 @@ Result<std::vector<Mapping>> file_mappings(std::uint32_t pid) {
   const auto text = read_shared_file(pid, "maps");
   if (!text) {
     const int number = errno;
-    return Error{"read the memory map of", describe_process(pid), errno_text(number),
-                 number == EACCES ? "run it as root (sudo waitprobe ...)" : ""};
+    return Error{"read the memory map of", describe_process(pid), errno_text(number), number == EACCES ? rights_fix : ""};
   }
   std::vector<Mapping> mappings;
   std::istringstream lines(*text);

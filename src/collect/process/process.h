@@ -56,6 +56,9 @@ std::optional<Stat> stat_of(std::uint32_t pid);
 // All processes there are that /proc lists.
 std::vector<std::uint32_t> all_pids();
 
+// Those whose names match a pattern of a shell, without the one that asks.
+std::vector<std::uint32_t> pids_named(const std::string& glob);
+
 // Whether /proc leaves out those of others: it is mounted with hidepid, and we have not the right.
 bool hides_processes();
 

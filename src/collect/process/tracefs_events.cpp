@@ -11,6 +11,7 @@
 
 #include "src/collect/process/copies.h"
 #include "src/model/probes.h"
+#include "src/model/rights.h"
 
 namespace waitprobe {
 namespace {
@@ -65,8 +66,7 @@ Result<std::string> path_of(const Copy& copy) {
     }
   }
   return Error{"find a path to", copy.path + " of " + describe_process(copy.pid),
-               "it has gone from where it was, and cannot be opened through the process",
-               "run it as root (sudo waitprobe ...)"};
+               "it has gone from where it was, and cannot be opened through the process", rights_fix};
 }
 
 Result<TracefsEvents> events_of_file(const std::string& file) {

@@ -6,6 +6,7 @@
 #include "src/collect/machine/clock.h"
 #include "src/collect/safety/sandboxes.h"
 #include "src/collect/safety/translators.h"
+#include "src/model/rights.h"
 
 namespace waitprobe {
 namespace {
@@ -85,7 +86,7 @@ Error BeforeAttaching::doubt(const std::vector<std::uint32_t>& hidden) {
   return Error{"tell whether it is safe to attach", "",
                "sandboxed processes may not be looked into, and may map the same files: " + named +
                    and_more(hidden.size() - std::min(hidden.size(), most_named), ""),
-               "run it as root (sudo waitprobe ...)"};
+               rights_fix};
 }
 
 Result<void> BeforeAttaching::check(const ProbeFile& file, const std::string& path, std::vector<Error>& warnings) {

@@ -38,7 +38,7 @@ Result<StoppedThread> stop_and_sample(const Memory& memory, std::uint32_t tid) {
     SeizedThread seized(tid);
     if (!seized.is_ours()) {
       const bool has_ended = errno == ESRCH;
-      return error_of(tid, has_ended ? "it has ended" : "a debugger has it, or the right to is missing (CAP_SYS_PTRACE)");
+      return error_of(tid, has_ended ? "it has ended" : "a debugger holds it, or CAP_SYS_PTRACE is missing");
     }
     if (!seized.wait_until_stopped()) return error_of(tid, "it does not stop: the kernel waits for something in its name");
     if (!seized.read_registers(thread.sample.registers)) return error_of(tid, "it has ended");

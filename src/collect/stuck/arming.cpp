@@ -9,6 +9,7 @@
 #include <cstdlib>
 
 #include "src/collect/process/foreign_uprobes.h"
+#include "src/model/rights.h"
 
 namespace waitprobe {
 namespace {
@@ -51,7 +52,7 @@ Result<FileDescriptor> Arming::open_event(const Copy& copy) {
   FileDescriptor event(static_cast<int>(syscall(SYS_perf_event_open, &attributes, -1, 0, -1, PERF_FLAG_FD_CLOEXEC)));
   if (event.ok()) return event;
   const int why = errno;
-  Error error{what, copy.path, errno_text(why), why == EPERM || why == EACCES ? "run it as root (sudo waitprobe ...)" : ""};
+  Error error{what, copy.path, errno_text(why), why == EPERM || why == EACCES ? rights_fix : ""};
   if (why == EINVAL) explain_foreign_uprobe(path, *site, error);
   return error;
 }
