@@ -23,7 +23,7 @@
 #define WP_FIRST_CHUNK_BLOCKS 16
 #define WP_BLOCK_SLOTS 31            /* open waits a block can hold */
 #define WP_RING_RECORDS 256U         /* ended waits a block can hold */
-#define WP_PATIENCE_NS 2000000000ULL /* how long a copy that begins waits for the tool that has started its program */
+#define WP_PATIENCE_NS 2000000000ULL /* how long an instance that begins waits for the tool that has started its program */
 
 /* The armed word: all zero means that nobody listens. `events` and `batch` are USDT semaphores, written by the kernel
  * alone; zero or not is all they say. `backends` and `self` are written by the library. The word is read as one __u64,
@@ -91,7 +91,7 @@ WP_ASSERT_SIZE(struct wp_root, 192);
 
 /* One page that a fork leaves zero in the child (MADV_WIPEONFORK), which is how the child knows that it is one. */
 struct wp_arena {
-  __u64 incarnation;    /* random, 0 before the first block: names this copy of the library in this address space */
+  __u64 incarnation;    /* random, 0 before the first block: names this instance of the library in this address space */
   __u64 block_cnt;      /* blocks beyond these have never been taken */
   __u64 lost_reentered; /* waits amid the start or the stop of another of their thread */
   __u64 lost_late;      /* waits that ended after their thread's block was handed back, and found no other */
@@ -150,13 +150,14 @@ WP_ASSERT_SIZE(struct wp_record, 24);
 /* A thread's block: two pages, aligned to its size, wiped by fork as the arena is.
  *
  * Record number n (0, 1, 2, ... over the whole life of the block, whoever owns it) stands at ring[n % WP_RING_RECORDS]. Only
- * the owner writes there: first the record, then `written`; and record n is not begun before `handed` > n - WP_RING_RECORDS has
- * been stored. So whoever reads `written`, then records, then `handed`, has whole records from `handed` up to `written`. */
+ * the owner writes there: first the record, then `written`; and record n is not begun before `flushed` > n - WP_RING_RECORDS
+ * has been stored. So whoever reads `written`, then records, then `flushed`, has whole records from `flushed` up to
+ * `written`. */
 struct wp_block {
   __u64 incarnation; /* of the arena, 0 before the block is first taken */
   __u64 arena;       /* address of struct wp_arena */
   __u64 written;     /* records ever written; only grows */
-  __u64 handed;      /* of these, how many the thread has handed over; only grows */
+  __u64 flushed;     /* of these, how many the thread has flushed; only grows */
   __u64 owner; /* address of the owner's thread state, by which it knows its block after a fork; 0: it keeps no records here */
   __u64 last_wait_id; /* the block's number << 44 | sequence */
   __u64 next;         /* where a thread has several: of its first one, the one to look at next; of the others, a ring */
@@ -235,13 +236,13 @@ struct wp_block_state {
 WP_ASSERT_SIZE(struct wp_block_state, 280);
 #define WP_OFFSET_UNKNOWN (~0ULL)
 
-/* The blocks of a thread, one in each copy of the library: its entries are {tid, 0}, {tid, 1}, ... without a hole. */
+/* The blocks of a thread, one in each instance of the library: its entries are {tid, 0}, {tid, 1}, ... without a hole. */
 struct wp_thread_key {
   __u32 tid;
   __u32 index;
 };
 WP_ASSERT_SIZE(struct wp_thread_key, 8);
-#define WP_THREAD_COPIES 64
+#define WP_THREAD_INSTANCES 64
 
 /* One of them. */
 struct wp_owned_block {
@@ -251,10 +252,10 @@ struct wp_owned_block {
 };
 WP_ASSERT_SIZE(struct wp_owned_block, 24);
 
-/* A copy of the library in a process: it has one arena. */
+/* An instance of the library in a process: it has one arena. */
 struct wp_arena_key {
   __u32 pid;
-  __u32 index; /* of the copy, below WP_THREAD_COPIES */
+  __u32 index; /* of the instance, below WP_THREAD_INSTANCES */
 };
 WP_ASSERT_SIZE(struct wp_arena_key, 8);
 
@@ -326,12 +327,12 @@ struct wp_regs {
 };
 
 /* A process that has shown a block which was not known: the tool is to look at it. */
-struct wp_sighting {
+struct wp_discovery {
   __u64 incarnation;
   __u32 pid;
   __u32 unused;
 };
-WP_ASSERT_SIZE(struct wp_sighting, 16);
+WP_ASSERT_SIZE(struct wp_discovery, 16);
 
 /* A wait that took long, as slow.bpf.c tells of it; followed by a copy of the stack if that is wanted. */
 #define WP_STACK_MAX 32768 /* bytes */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (MIT OR GPL-2.0)
  *
- * What the copies of the library in a process count themselves stands in their memory, which is gone when the tool comes to
+ * What the instances of the library in a process count themselves stands in their memory, which is gone when the tool comes to
  * read it of a process that has ended. So it is read once more before that memory goes. */
 #ifndef WAITPROBE_BPF_ARENAS_H
 #define WAITPROBE_BPF_ARENAS_H
@@ -9,7 +9,7 @@
 #include "kernel.h"
 #include "series.h"
 
-/* The copies in a process, by number: 0, 1, ... */
+/* The instances in a process, by number: 0, 1, ... */
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(max_entries, WP_BLOCKS_MAX);
@@ -34,7 +34,7 @@ static __always_inline void keep_counts(const struct wp_known_arena *known) {
   }
 }
 
-/* Rounds over the copies of a process, for bpf_loop, which ends when they return 1. */
+/* Rounds over the instances of a process, for bpf_loop, which ends when they return 1. */
 struct own_arenas {
   struct wp_arena_key key;
   struct wp_known_arena arena;
@@ -46,9 +46,9 @@ static long remember_arena_at(__u32 index, struct own_arenas *own) {
   struct wp_known_arena *known = bpf_map_lookup_elem(&arenas, &own->key);
   if (known && known->incarnation == own->arena.incarnation) return 1;
   if (known && known->arena != own->arena.arena) {
-    if (index < WP_THREAD_COPIES - 1) return 0;
+    if (index < WP_THREAD_INSTANCES - 1) return 0;
     keep_counts(known);
-    lose_now(&losses.unreadable, 1); /* at least, if its copy has not been closed */
+    lose_now(&losses.unreadable, 1); /* at least, if its instance has not been closed */
   }
   if (bpf_map_update_elem(&arenas, &own->key, &own->arena, BPF_ANY))
     lose_now(&losses.unreadable, 1); /* at least: perhaps none */
@@ -60,7 +60,7 @@ static __noinline int remember_arena(__u64 incarnation, __u64 arena) {
   struct own_arenas own = {.key.pid = bpf_get_current_pid_tgid() >> 32, .arena = {incarnation, arena}};
   /* As a rule it is the first, and this is asked at each wait under --per-event. */
   struct wp_known_arena *first = bpf_map_lookup_elem(&arenas, &own.key);
-  if (!first || first->incarnation != incarnation) bpf_loop(WP_THREAD_COPIES, remember_arena_at, &own, 0);
+  if (!first || first->incarnation != incarnation) bpf_loop(WP_THREAD_INSTANCES, remember_arena_at, &own, 0);
   return 0;
 }
 
@@ -73,10 +73,10 @@ static long keep_counts_at(__u32 index, struct own_arenas *own) {
   return 0;
 }
 
-/* Keeps what the copies of a process have counted until now. */
+/* Keeps what the instances of a process have counted until now. */
 static __noinline int keep_all_counts(__u32 pid, int forget) {
   struct own_arenas own = {.key.pid = pid, .forget = forget};
-  if (bpf_map_lookup_elem(&arenas, &own.key)) bpf_loop(WP_THREAD_COPIES, keep_counts_at, &own, 0);
+  if (bpf_map_lookup_elem(&arenas, &own.key)) bpf_loop(WP_THREAD_INSTANCES, keep_counts_at, &own, 0);
   return 0;
 }
 

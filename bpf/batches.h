@@ -28,8 +28,8 @@ __u64 block_cnt; /* entries of `blocks` */
 struct {
   __uint(type, BPF_MAP_TYPE_RINGBUF);
   __uint(max_entries, 1 << 18);
-} sightings SEC(".maps");
-__u64 untold_cnt; /* sightings for which there was no room */
+} discoveries SEC(".maps");
+__u64 untold_cnt; /* discoveries for which there was no room */
 
 /* Where records stand while they are added up: whole rings, read at once, since each read costs as much as several records.
  * Whoever uses one owns it until then, preempted or not, which per-CPU memory would not see to. */
@@ -73,7 +73,7 @@ struct records {
   __u64 offset_before_ns;
   __u64 from; /* number of the first record of a loop */
   __u32 shard;
-  enum who who;
+  enum series_source source;
 };
 
 static __always_inline int is_within(__u64 after, __u64 span, __u64 margin) {
@@ -109,7 +109,7 @@ static __noinline int add_record(const struct records *records, const struct wp_
   __u64 *cached = cached_slot(records, record), counter = record->counter & WP_REF_ADDRESS;
   __u32 slot = *cached >> WP_REF_ID_SHIFT;
   if ((*cached & WP_REF_ADDRESS) != counter) {
-    slot = slot_of(records->incarnation, counter, records->shard, records->who);
+    slot = slot_of(records->incarnation, counter, records->shard, records->source);
     if (slot < WP_POOL_SIZE) *cached = (__u64)slot << WP_REF_ID_SHIFT | counter;
   }
   add_wait_at(slot, duration_of(record));
@@ -165,15 +165,15 @@ static __always_inline void add_all(struct records *records, __u64 cnt, int all_
 }
 
 static __always_inline void tell_of(const struct wp_block_key *key) {
-  struct wp_sighting *sighting = bpf_ringbuf_reserve(&sightings, sizeof(*sighting), 0);
-  if (!sighting) {
+  struct wp_discovery *discovery = bpf_ringbuf_reserve(&discoveries, sizeof(*discovery), 0);
+  if (!discovery) {
     __sync_fetch_and_add(&untold_cnt, 1);
     return;
   }
-  sighting->incarnation = key->incarnation;
-  sighting->pid = bpf_get_current_pid_tgid() >> 32;
-  sighting->unused = 0;
-  bpf_ringbuf_submit(sighting, 0);
+  discovery->incarnation = key->incarnation;
+  discovery->pid = bpf_get_current_pid_tgid() >> 32;
+  discovery->unused = 0;
+  bpf_ringbuf_submit(discovery, 0);
 }
 
 static __always_inline struct wp_block_state *state_of(const struct wp_block_key *key, enum wp_bringer by) {
@@ -198,7 +198,7 @@ static __always_inline void add_claimed(const struct wp_block_key *key, struct w
       .offset_before_ns = before_ns != WP_OFFSET_UNKNOWN ? before_ns : offset_ns,
       .from = first,
       .shard = key->block / sizeof(struct wp_block),
-      .who = by != WP_BY_TOOL ? CURRENT : STRANGER,
+      .source = by != WP_BY_TOOL ? FROM_THREAD : FROM_TOOL_UNINTRODUCED,
   };
   /* What brings full rings has to be quick; the others spare the verifier the way for those. */
   int all_count = full_rings && counts(&records, &ring->records[first % WP_RING_RECORDS], MARGIN) &&

@@ -19,7 +19,7 @@ enum wp_verdict {
   WP_REFUSE,  /* records between `next` and the first are still to come, from their thread */
 };
 
-/* `next` of a block of which nothing has been claimed. Records before the first that is brought were handed over before anybody
+/* `next` of a block of which nothing has been claimed. Records before the first that is brought were flushed before anybody
  * listened: they are nobody's loss. */
 #define WP_NEXT_UNKNOWN (~0ULL)
 

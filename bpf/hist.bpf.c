@@ -33,7 +33,7 @@ static __noinline int count_stop(struct pt_regs *ctx) {
   struct wp_arena arena;
   if (bpf_probe_read_user(&arena, sizeof(arena), (void *)counter.arena)) goto unreadable;
   remember_arena(arena.incarnation, counter.arena);
-  add_wait_at(slot_of(arena.incarnation, address, bpf_get_smp_processor_id(), CURRENT), duration_ns);
+  add_wait_at(slot_of(arena.incarnation, address, bpf_get_smp_processor_id(), FROM_THREAD), duration_ns);
   return 0;
 unreadable:
   lose_now(&losses.unreadable, 1);
@@ -72,7 +72,7 @@ static __noinline int meet_block(struct pt_regs *ctx) {
   struct wp_block_key key = {.incarnation = head.incarnation, .block = block};
   struct wp_block_state *state = state_of(&key, WP_BY_THREAD);
   if (state) {
-    __sync_val_compare_and_swap(&state->next, WP_NEXT_UNKNOWN, head.handed);
+    __sync_val_compare_and_swap(&state->next, WP_NEXT_UNKNOWN, head.flushed);
     state->offset_ns = monotonic_offset_ns();
   }
   remember_owner(block, &head, state);
@@ -92,13 +92,13 @@ int claim(void *ctx) {
 SEC("syscall")
 int introduce(void *ctx) {
   struct wp_series_key *key = &introduction.key;
-  return slot_of(key->incarnation, key->counter, key->shard, INTRODUCED) < WP_POOL_SIZE;
+  return slot_of(key->incarnation, key->counter, key->shard, FROM_TOOL) < WP_POOL_SIZE;
 }
 
 /* ---- threads that die ----------------------------------------------------------------------------------------- */
 
 static __always_inline void bring_rest(int dies) {
-  bring_own(dies);
+  flush_current_thread(dies);
   keep_all_counts(bpf_get_current_pid_tgid() >> 32, dies && is_last_thread());
 }
 
@@ -141,7 +141,8 @@ int on_thread_exit(void *ctx) {
 /* ---- processes that come --------------------------------------------------------------------------------------- */
 
 static __noinline int meet_child(struct task_struct *parent, struct task_struct *child) {
-  if (BPF_CORE_READ(parent, mm) == BPF_CORE_READ(child, mm)) bequeath(BPF_CORE_READ(parent, pid), BPF_CORE_READ(child, pid));
+  if (BPF_CORE_READ(parent, mm) == BPF_CORE_READ(child, mm))
+    transfer_blocks(BPF_CORE_READ(parent, pid), BPF_CORE_READ(child, pid));
   follow_child(BPF_CORE_READ(parent, tgid), BPF_CORE_READ(child, tgid));
   return 0;
 }

@@ -27,7 +27,7 @@ static long remember_at(__u32 index, struct own_blocks *own) {
   own->thread.index = index;
   struct wp_owned_block *known = bpf_map_lookup_elem(&threads, &own->thread);
   if (known && (known->key.incarnation != own->block.key.incarnation || known->key.block != own->block.key.block)) {
-    if (index == WP_THREAD_COPIES - 1) lose_now(&losses.blocks_full, 1); /* at least */
+    if (index == WP_THREAD_INSTANCES - 1) lose_now(&losses.blocks_full, 1); /* at least */
     return 0;
   }
   if (bpf_map_update_elem(&threads, &own->thread, &own->block, BPF_ANY)) lose_now(&losses.blocks_full, 1);
@@ -39,7 +39,7 @@ struct head {
   __u64 incarnation;
   __u64 arena;
   __u64 written;
-  __u64 handed;
+  __u64 flushed;
   __u64 owner;
   __u64 last_wait_id;
   __u64 next;
@@ -57,13 +57,13 @@ static __always_inline void remember_owner(__u64 block, const struct head *head,
   struct own_blocks own = {.thread.tid = bpf_get_current_pid_tgid(),
                            .block = {.key = {.incarnation = head->incarnation, .block = block}, .owner_tid = head->owner_tid}};
   if (state && state->tid == own.thread.tid) return;
-  bpf_loop(WP_THREAD_COPIES, remember_at, &own, 0);
+  bpf_loop(WP_THREAD_INSTANCES, remember_at, &own, 0);
   if (state) state->tid = own.thread.tid;
 }
 
 /* Counts what the current thread is handing over: it writes nothing meanwhile, so what is claimed can be copied afterwards. */
 static __always_inline void take_handed(__u64 block, const struct head *head) {
-  __u64 first = head->handed, end = head->written;
+  __u64 first = head->flushed, end = head->written;
   struct wp_block_key key = {.incarnation = head->incarnation, .block = block};
   if (end - first > WP_RING_RECORDS) return;
   struct wp_block_state *state = state_of(&key, WP_BY_THREAD);
@@ -93,9 +93,9 @@ static __always_inline void take_last(const struct wp_owned_block *owned, struct
   struct head head;
   if (read_head(block, &head) || head.incarnation != key.incarnation) return;
   __u64 end = head.written;
-  int failed = head.written == head.handed || copy_ring(ring, block);
+  int failed = head.written == head.flushed || copy_ring(ring, block);
   if (read_head(block, &head) || (head.owner_tid && head.owner_tid != owned->owner_tid)) return;
-  __u64 first = head.handed;
+  __u64 first = head.flushed;
   if (first > end || end - first > WP_RING_RECORDS) return;
   struct wp_block_state *state = first < end ? state_of(&key, WP_BY_THREAD) : bpf_map_lookup_elem(&blocks, &key);
   if (!state) {
@@ -138,11 +138,11 @@ static long own_at(__u32 index, struct own_blocks *own) {
 }
 
 static __always_inline void each_own(struct own_blocks *own) {
-  if (bpf_map_lookup_elem(&threads, &own->thread)) bpf_loop(WP_THREAD_COPIES, own_at, own, 0);
+  if (bpf_map_lookup_elem(&threads, &own->thread)) bpf_loop(WP_THREAD_INSTANCES, own_at, own, 0);
 }
 
-/* Takes what the current thread, which is about to die or to lose its memory, has not handed over. */
-static __noinline void bring_own(int forget) {
+/* Takes what the current thread, which is about to die or to lose its memory, has not flushed. */
+static __noinline void flush_current_thread(int forget) {
   struct own_blocks own = {.thread.tid = bpf_get_current_pid_tgid(), .bring = 1, .forget = forget};
   each_own(&own);
 }
@@ -154,7 +154,7 @@ static __noinline void forget_own(__u32 tid) {
 }
 
 /* A child in the memory of its parent goes on with the blocks of the thread that has made it, and may outlive it. */
-static __noinline void bequeath(__u32 tid, __u32 heir) {
+static __noinline void transfer_blocks(__u32 tid, __u32 heir) {
   struct own_blocks own = {.thread.tid = tid, .heir = heir};
   each_own(&own);
 }

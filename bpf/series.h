@@ -66,34 +66,34 @@ static __always_inline int describe(__u32 slot, const struct wp_series_key *key,
   return 0;
 }
 
-enum who {
-  CURRENT,    /* the process that the series is of */
-  INTRODUCED, /* the tool, with an introduction */
-  STRANGER,   /* the tool, without: a series that it has not introduced does not exist */
+enum series_source {
+  FROM_THREAD,            /* the process that the series is of */
+  FROM_TOOL,              /* the tool, with an introduction */
+  FROM_TOOL_UNINTRODUCED, /* the tool, without: a series that it has not introduced does not exist */
 };
 
 /* The slot of a series, made if there is none; WP_POOL_SIZE when there is no place for it, one more when it can't be read. */
-static __always_inline __u32 find_slot(const struct wp_series_key *key, enum who who) {
+static __always_inline __u32 find_slot(const struct wp_series_key *key, enum series_source source) {
   __u32 *known = bpf_map_lookup_elem(&series, key);
   if (known) return *known;
   /* Half the pool is kept for the first shard of series to come. */
-  if (who == STRANGER) return next_slot < WP_POOL_SIZE ? WP_POOL_SIZE + 1 : WP_POOL_SIZE;
+  if (source == FROM_TOOL_UNINTRODUCED) return next_slot < WP_POOL_SIZE ? WP_POOL_SIZE + 1 : WP_POOL_SIZE;
   if (next_slot >= (key->shard ? WP_POOL_SIZE / 2 : WP_POOL_SIZE)) return WP_POOL_SIZE;
   __u32 slot = __sync_fetch_and_add(&next_slot, 1);
   if (slot >= WP_POOL_SIZE) return WP_POOL_SIZE;
-  if (describe(slot, key, who == INTRODUCED)) return WP_POOL_SIZE + 1;
+  if (describe(slot, key, source == FROM_TOOL)) return WP_POOL_SIZE + 1;
   if (bpf_map_update_elem(&series, key, &slot, BPF_NOEXIST) == 0) return slot;
   known = bpf_map_lookup_elem(&series, key);
   return known ? *known : WP_POOL_SIZE;
 }
 
 /* The histogram index for waits of a series, in shard 0 if its own has no place. At WP_POOL_SIZE and above there is none. */
-static __noinline __u32 slot_of(__u64 incarnation, __u64 counter, __u32 shard, enum who who) {
+static __noinline __u32 slot_of(__u64 incarnation, __u64 counter, __u32 shard, enum series_source source) {
   struct wp_series_key key = {.incarnation = incarnation, .counter = counter, .shard = shard % WP_SHARDS};
-  __u32 slot = find_slot(&key, who);
+  __u32 slot = find_slot(&key, source);
   if (slot == WP_POOL_SIZE && key.shard) {
     key.shard = 0;
-    slot = find_slot(&key, who);
+    slot = find_slot(&key, source);
   }
   return slot;
 }

@@ -56,7 +56,7 @@ static __always_inline void copy_stack(struct pt_regs *ctx, struct wp_slow_stack
   to->wait.stack_bytes = bytes;
 }
 
-static __always_inline void hand_over(struct wp_slow_wait *wait, int described) {
+static __always_inline void submit(struct wp_slow_wait *wait, int described) {
   if (described == 0) {
     bpf_ringbuf_submit(wait, 0);
     return;
@@ -78,11 +78,11 @@ static __noinline int tell_of_wait(struct pt_regs *ctx) {
     if (!with_stack) goto full;
     int described = describe(ctx, &with_stack->wait, duration_ns);
     copy_stack(ctx, with_stack);
-    hand_over(&with_stack->wait, described);
+    submit(&with_stack->wait, described);
   } else {
     struct wp_slow_wait *wait = bpf_ringbuf_reserve(&waits, sizeof(*wait), 0);
     if (!wait) goto full;
-    hand_over(wait, describe(ctx, wait, duration_ns));
+    submit(wait, describe(ctx, wait, duration_ns));
   }
   return 0;
 full:

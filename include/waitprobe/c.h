@@ -24,8 +24,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The static library is hidden inside the ELF file that links it: copies in one process never mix. Its definitions say so, and
- * for a linker the strictest of a symbol's declarations counts; so an application is compiled alike for both libraries. */
+/* The static library is hidden inside the ELF file that links it: instances in one process never mix. Its definitions say so,
+ * and for a linker the strictest of a symbol's declarations counts; so an application is compiled alike for both libraries. */
 #define WAITPROBE_HIDDEN __attribute__((visibility("hidden")))
 #ifdef WAITPROBE_BUILDING_STATIC
 #define WAITPROBE_API WAITPROBE_HIDDEN
@@ -68,8 +68,8 @@ WAITPROBE_API waitprobe_wait *waitprobe_start_armed_scoped(waitprobe_handle *han
     __attribute__((cold));
 WAITPROBE_API void waitprobe_stop_open(waitprobe_wait *wait) WAITPROBE_NOEXCEPT __attribute__((cold));
 
-/* Prepares for a sandbox: makes room for the waits of `threads` threads, 31 open ones each, in this copy of the library. From
- * then on a wait makes no system call, and maps and allocates nothing: what finds no room is a counted loss.
+/* Prepares for a sandbox: makes room for the waits of `threads` threads, 31 open ones each, in this instance of the library.
+ * From then on a wait makes no system call, and maps and allocates nothing: what finds no room is a counted loss.
  * WAITPROBE_PREPARE=N in the environment does the same at the start of the program. Under seccomp's strict mode set
  * WAITPROBE_CLOCK=coarse too.
  *

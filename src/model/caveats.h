@@ -48,7 +48,7 @@ inline constexpr UnverifiedReason moved_code = {"moved code", "it runs a copy of
 inline constexpr UnverifiedReason ended_unseen = {"ended unseen", "it ended, or closed the file, before it could be looked at"};
 inline constexpr UnverifiedReason not_told = {"not told of", "there was no room to tell of all, or a CPU came or went"};
 inline constexpr UnverifiedReason too_many_blocks = {"too many blocks",
-                                                     "its copies of libwaitprobe have more than are looked at"};
+                                                     "its instances of libwaitprobe have more than are looked at"};
 inline constexpr UnverifiedReason still_running = {"still running",
                                                    "it was counted until the command ended, or was not waited for"};
 }  // namespace unverified

@@ -84,7 +84,7 @@ Snapshot interval(const Snapshot& later, const Snapshot& earlier);
 void keep_keys(Snapshot& snapshot, const std::vector<std::string>& patterns);
 
 // Puts series in order (host, process_start_ticks, pid, key), and together where the same key of the same process comes more
-// than once (a counter in several copies of the library, several shards).
+// than once (a counter in several instances of the library, several shards).
 void merge_series(std::vector<Series>& series);
 
 // Puts together what all processes have of a key, as the series of a process without number and name.

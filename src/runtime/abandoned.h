@@ -11,7 +11,7 @@
 //    stack.
 //
 // In a coroutine, where guards outlive the frame on the stack, both are suspicions. A wait under suspicion stays as it is, and
-// counts when it ends. If a single one does, the suspicion was wrong, and no other wait of this copy of the library is ever
+// counts when it ends. If a single one does, the suspicion was wrong, and no other wait of this instance of the library is ever
 // taken back for it. When there are too many (most_suspects) and none has ended, they are taken for gone.
 //
 // Threads: slots are judged by the thread that owns their block; nobody else takes them.
@@ -25,8 +25,8 @@
 
 namespace waitprobe::detail {
 
-// Of a copy of the library: with their blocks, 4 MiB. A wait whose thread has ended stands for all slots of its block, one that
-// can only be alive on another stack for eight: coroutines come by the thousand, and such stacks by the hundred.
+// Of an instance of the library: with their blocks, 4 MiB. A wait whose thread has ended stands for all slots of its block, one
+// that can only be alive on another stack for eight: coroutines come by the thousand, and such stacks by the hundred.
 constexpr std::uint64_t most_suspects = 16384, weight_of_fibre = 8;
 
 // Of a thread's other blocks, so many are looked at by one start.

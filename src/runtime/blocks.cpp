@@ -153,7 +153,7 @@ wp_block* acquire_block() noexcept {
 }
 
 void release_block(wp_block& block) noexcept {
-  if (block.handed != block.written) hand_over(block);
+  if (block.flushed != block.written) flush(block);
   // Before it is free: it is the one to be taken next, so that as few blocks as possible are ever used.
   wp_arena* page = arena();
   const std::uint64_t before = (block.last_wait_id >> sequence_bits) - 1;
@@ -191,7 +191,7 @@ void release_blocks() noexcept {
 constinit std::atomic<std::uint64_t> exit_key{0};
 constexpr std::uint64_t key_gone = UINT64_MAX;
 
-// False when nobody will hear of this thread's end: it is past the hand-over of its blocks, this copy of the library is being
+// False when nobody will hear of this thread's end: it is past the flush of its blocks, this instance of the library is being
 // unloaded, or there is no room for one more key.
 bool release_at_thread_exit() noexcept {
   if (this_thread.ending || !exit_key_ready()) return false;
@@ -284,10 +284,10 @@ wp_open_wait* take_slot(const ScopeOfGuard& scope, std::uint64_t ref) noexcept {
   return slot;
 }
 
-void hand_over(wp_block& home) noexcept {
-  const std::uint64_t first = home.handed, written = home.written;
+void flush(wp_block& home) noexcept {
+  const std::uint64_t first = home.flushed, written = home.written;
   waitprobe_fire_batch(&home, first, written - first, home.incarnation);
-  __atomic_store_n(&home.handed, written, __ATOMIC_RELEASE);
+  __atomic_store_n(&home.flushed, written, __ATOMIC_RELEASE);
   check_clock(home.incarnation);
 }
 

@@ -111,18 +111,18 @@ inline void write_record(wp_block& home, const wp_record& record) noexcept {
   const std::uint64_t number = home.written;
   wp_record& to = home.ring[number % WP_RING_RECORDS];
   // Word by word: a compiler would copy two at once from the stack, where they have just been stored apart, and stall.
-  // Released, so that a reader who sees one of them sees the `handed` that made room for it.
+  // Released, so that a reader who sees one of them sees the `flushed` that made room for it.
   __atomic_store_n(&to.counter, record.counter, __ATOMIC_RELEASE);
   __atomic_store_n(&to.duration, record.duration, __ATOMIC_RELEASE);
   __atomic_store_n(&to.stop, record.stop, __ATOMIC_RELEASE);
   __atomic_store_n(&home.written, number + 1, __ATOMIC_RELEASE);
 }
 
-inline bool is_full(const wp_block& home) noexcept { return home.written - home.handed == WP_RING_RECORDS; }
+inline bool is_full(const wp_block& home) noexcept { return home.written - home.flushed == WP_RING_RECORDS; }
 
-// Tells whoever is attached to wait_batch of all records that were not handed over yet. REQUIRES: NoReentry; the block is this
+// Tells whoever is attached to wait_batch of all records that were not flushed yet. REQUIRES: NoReentry; the block is this
 // thread's.
-void hand_over(wp_block& home) noexcept;
+void flush(wp_block& home) noexcept;
 
 // As write_record, for a thread that has no home: gives it one, or, when nobody would give that back, hands the record over at
 // once. Counted as `late` when there is no memory. REQUIRES: NoReentry.

@@ -43,15 +43,15 @@ void* allocate(std::size_t bytes, CounterMemory from, bool& of_heap) noexcept {
 }
 
 Counter* make_counter(std::string_view key, CounterMemory from, bool& of_heap) noexcept {
-  const wp_arena* of_this_copy = arena();
-  void* memory = of_this_copy != nullptr ? allocate(sizeof(Counter) + key.size() + 1, from, of_heap) : nullptr;
+  const wp_arena* of_this_instance = arena();
+  void* memory = of_this_instance != nullptr ? allocate(sizeof(Counter) + key.size() + 1, from, of_heap) : nullptr;
   if (memory == nullptr) return nullptr;
   if ((reinterpret_cast<std::uint64_t>(memory) & ~WP_REF_ADDRESS) != 0) {  // a tagged heap: records have no room for its tags
     std::free(memory);
     return nullptr;
   }
   auto* counter = new (memory) Counter{};
-  counter->abi.arena = reinterpret_cast<std::uint64_t>(of_this_copy);
+  counter->abi.arena = reinterpret_cast<std::uint64_t>(of_this_instance);
   counter->abi.id = __atomic_fetch_add(&waitprobe_root.counter_cnt, 1U, __ATOMIC_RELAXED);
   counter->abi.key_len = static_cast<std::uint32_t>(key.size());
   counter->ref = reinterpret_cast<std::uint64_t>(&counter->abi) | static_cast<std::uint64_t>(counter->abi.id & WP_REF_ID_MASK)

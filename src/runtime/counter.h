@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// The counters of this copy of the library: one object for each key, in a hash table that only ever grows. Tools read the same
-// table from outside, so there is no second list that could disagree with it.
+// The counters of this instance of the library: one object for each key, in a hash table that only ever grows. Tools read the
+// same table from outside, so there is no second list that could disagree with it.
 //
 // Threads: everything here may be called by any thread at any time; nothing takes a lock.
 #pragma once
@@ -39,11 +39,11 @@ Counter* find_counter(std::string_view key, CounterMemory memory = CounterMemory
 
 // The counter of a handle, remembered in it. Null, and counted, when there is no memory.
 //
-// The handle may have been filled by another copy of the library: linkers merge the static handles of inline functions across
-// an executable and its plug-ins. Then the counter is looked up at each start.
+// The handle may have been filled by another instance of the library: linkers merge the static handles of inline functions
+// across an executable and its plug-ins. Then the counter is looked up at each start.
 Counter* counter_of(waitprobe_handle* handle) noexcept;
 
-// The arena of this copy, made on first use; null when there is no memory.
+// The arena of this instance, made on first use; null when there is no memory.
 wp_arena* arena() noexcept;
 
 // Raises a count of the arena; where there is none, of what found no memory. Never makes one: this may be a guard inside the

@@ -93,7 +93,7 @@ void know_child() noexcept {
 }  // namespace
 
 void know_process(const wp_arena* page) noexcept {
-  // 16 bytes that the kernel gives to each program that is started. Copies of the library stand at different addresses.
+  // 16 bytes that the kernel gives to each program that is started. Instances of the library stand at different addresses.
   const auto* bytes = reinterpret_cast<const char*>(getauxval(AT_RANDOM));
   if (bytes == nullptr) return;
   std::uint64_t seed[2];

@@ -28,7 +28,7 @@ constexpr std::size_t counters_bytes = std::size_t{256} << 10;  // more than two
 constexpr std::size_t chunk_bytes = WP_FIRST_CHUNK_BLOCKS * sizeof(wp_block);
 constexpr std::size_t wiped_bytes = arena_bytes + chunk_bytes;
 
-// Its address, 0 if there is none. Never unmapped: a copy of the library that is closed cannot tell that from the end of a
+// Its address, 0 if there is none. Never unmapped: an instance of the library that is closed cannot tell that from the end of a
 // process, which may be in a sandbox.
 constinit std::atomic<std::uint64_t> prepared{0};
 

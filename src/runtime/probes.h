@@ -10,7 +10,7 @@
 
 extern "C" {
 
-// One for each copy of the library. Never named outside the library: see waitprobe_armed.
+// One for each instance of the library. Never named outside the library: see waitprobe_armed.
 extern wp_root waitprobe_root __attribute__((visibility("hidden")));
 
 // Each fires its probe if a tracer is attached, and costs a call if not. `key` is zero-terminated and resident.
@@ -22,7 +22,7 @@ __attribute__((visibility("hidden"))) void waitprobe_fire_stop(const char* key, 
 // wait_block: a thread has taken a block. `tid` is that of its own pid namespace.
 __attribute__((visibility("hidden"))) void waitprobe_fire_block(const wp_block* block, std::uint64_t tid,
                                                                 std::uint64_t incarnation) noexcept;
-// wait_batch: records [first, first + count) of the block are handed over.
+// wait_batch: records [first, first + count) of the block are flushed.
 __attribute__((visibility("hidden"))) void waitprobe_fire_batch(const wp_block* block, std::uint64_t first, std::uint64_t count,
                                                                 std::uint64_t incarnation) noexcept;
 }

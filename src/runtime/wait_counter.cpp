@@ -51,7 +51,7 @@ bool batch_armed() noexcept { return __atomic_load_n(&waitprobe_root.armed.batch
 
 bool uses_cycles() noexcept { return __atomic_load_n(&waitprobe_root.clock, __ATOMIC_RELAXED) == WP_CLOCK_CYCLES; }
 
-// The counter of a handle that this copy of the library has filled before.
+// The counter of a handle that this instance of the library has filled before.
 Counter* known_counter(const waitprobe_handle& handle) noexcept {
   auto* counter = static_cast<Counter*>(__atomic_load_n(&handle.counter, __ATOMIC_ACQUIRE));
   if (counter == nullptr || counter->abi.arena != __atomic_load_n(&waitprobe_root.arena, __ATOMIC_RELAXED)) return nullptr;
@@ -74,7 +74,7 @@ wp_open_wait* open_slot(waitprobe_handle* handle, const ScopeOfGuard& scope, Cou
 }
 
 // Any start: the first of a thread or a handle, one that backends are told of, a signal handler's.
-__attribute__((noinline)) waitprobe_wait* start_by_long_way(waitprobe_handle* handle, const ScopeOfGuard& scope) noexcept {
+__attribute__((noinline)) waitprobe_wait* start_slow_path(waitprobe_handle* handle, const ScopeOfGuard& scope) noexcept {
   const detail::ErrnoKeeper keeper;
   Counter* counter = nullptr;
   wp_open_wait* slot = open_slot(handle, scope, counter);
@@ -97,7 +97,7 @@ __attribute__((hot, always_inline)) inline waitprobe_wait* start_now(waitprobe_h
   wp_block* home = detail::home_block();
   const std::uint64_t armed = armed_word();
   if ((armed & backends_bits) != 0 || counter == nullptr || home == nullptr || detail::this_thread.inside != 0) {
-    return start_by_long_way(handle, scope);
+    return start_slow_path(handle, scope);
   }
   wp_open_wait* slot;
   {
@@ -105,7 +105,7 @@ __attribute__((hot, always_inline)) inline waitprobe_wait* start_now(waitprobe_h
     detail::take_back_last(*home, scope, counter->ref);
     slot = detail::free_slot(*home);
   }
-  if (__builtin_expect(slot == nullptr, 0)) return start_by_long_way(handle, scope);
+  if (__builtin_expect(slot == nullptr, 0)) return start_slow_path(handle, scope);
   std::uint64_t ref = counter->ref;
   slot->backend_cnt = 0;
   slot->site = scope.site;
@@ -134,7 +134,7 @@ void keep_record(const wp_record& record) noexcept {
   if (__builtin_expect(home == nullptr || detail::this_thread.inside != 0, 0)) return keep_record_by_long_way(record);
   const detail::NoReentry section;
   detail::write_record(*home, record);
-  if (__builtin_expect(detail::is_full(*home), 0)) detail::hand_over(*home);
+  if (__builtin_expect(detail::is_full(*home), 0)) detail::flush(*home);
 }
 
 __attribute__((noinline)) void stop_backends(const wp_open_wait& wait, const wp_record& record) noexcept {

@@ -87,7 +87,7 @@ void lie_many_blocks() {
   waitprobe_fire_batch(nullptr, UINT64_MAX, UINT64_MAX, 0);
   static wp_block fake;
   std::memcpy(&fake, home, sizeof fake);
-  fake.written = fake.handed + 3;
+  fake.written = fake.flushed + 3;
   for (std::uint64_t i = 1; i <= 2 * WP_BLOCKS_MAX; i++) {
     fake.incarnation = i;
     waitprobe_fire_batch(&fake, 0, 3, i);

@@ -91,7 +91,7 @@ extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t s
   wp_block block = {};
   block.incarnation = arena.incarnation;
   block.written = seed % 1000;
-  block.handed = block.written - seed % 300;
+  block.flushed = block.written - seed % 300;
   std::memcpy(data, &root, sizeof root);
   std::memcpy(data + 512, &arena, sizeof arena);
   std::memcpy(data + sizeof(wp_block), &block, sizeof block);

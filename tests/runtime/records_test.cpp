@@ -92,12 +92,12 @@ TEST(Records, of_a_full_ring_are_handed_over) {
   arm_batches(WP_CLOCK_MONOTONIC);
   const wp_block& block = home();
   while (block.written < WP_RING_RECORDS - 1) wait_once();
-  EXPECT_EQ(block.handed, 0U);
+  EXPECT_EQ(block.flushed, 0U);
   wait_once();
-  EXPECT_EQ(block.handed, std::uint64_t{WP_RING_RECORDS});
+  EXPECT_EQ(block.flushed, std::uint64_t{WP_RING_RECORDS});
   wait_once();
   EXPECT_EQ(block.written, WP_RING_RECORDS + 1U);
-  EXPECT_EQ(block.handed, std::uint64_t{WP_RING_RECORDS});
+  EXPECT_EQ(block.flushed, std::uint64_t{WP_RING_RECORDS});
 }
 
 TEST(Records, go_to_the_thread_that_ends_the_wait) {
@@ -121,7 +121,7 @@ TEST(Records, of_a_thread_that_only_ends_waits_have_a_block_too) {
   waitprobe_wait* wait = waitprobe_start(&handle);
   std::thread([&] { waitprobe_stop(wait); }).join();
   EXPECT_EQ(test::blocks_ever_used(), blocks + 1);
-  test::each_block([](const wp_block& block) { EXPECT_LE(block.handed, block.written); });
+  test::each_block([](const wp_block& block) { EXPECT_LE(block.flushed, block.written); });
 }
 
 TEST(Records, are_handed_over_when_their_thread_ends_and_go_on_in_the_next) {
@@ -130,13 +130,13 @@ TEST(Records, are_handed_over_when_their_thread_ends_and_go_on_in_the_next) {
   const wp_block* block = nullptr;
   std::thread([&] { block = &home(); }).join();
   EXPECT_EQ(block->written, 1U);
-  EXPECT_EQ(block->handed, 1U);
+  EXPECT_EQ(block->flushed, 1U);
   EXPECT_EQ(block->owner_tid, 0U);
   std::thread([&] {
     ASSERT_EQ(&home(), block);
     EXPECT_EQ(block->written, 2U);
   }).join();
-  EXPECT_EQ(block->handed, 2U);
+  EXPECT_EQ(block->flushed, 2U);
 }
 
 // The library's own pthread key is not the last: this one's destructor runs again after it.
@@ -159,7 +159,7 @@ TEST(Records, of_waits_after_the_thread_gave_its_block_back_are_handed_over_at_o
   std::uint64_t written = 0;
   test::each_block([&](const wp_block& block) {
     written += block.written;
-    EXPECT_TRUE(block.owner_tid != 0 || block.handed == block.written);
+    EXPECT_TRUE(block.owner_tid != 0 || block.flushed == block.written);
   });
   EXPECT_EQ(written, 5U) << "one of each thread, three of its end";
   EXPECT_EQ(test::arena().lost_late, 0U);

@@ -32,7 +32,7 @@ class Process {
 
   void write(wp_block& block, std::uint64_t cnt) {
     for (std::uint64_t i = 0; i < cnt; i++) {
-      if (block.written - block.handed == WP_RING_RECORDS) block.handed = block.written;
+      if (block.written - block.flushed == WP_RING_RECORDS) block.flushed = block.written;
       block.ring[block.written % WP_RING_RECORDS] = {1, block.written, 0};
       block.written++;
     }
@@ -151,7 +151,7 @@ TEST(BlockReader, IsNotFooled) {
   shows_nothing(ahead);
 
   Process backwards;
-  backwards.blocks[0].handed = 9;
+  backwards.blocks[0].flushed = 9;
   backwards.blocks[0].written = 3;
   shows_nothing(backwards);
 
@@ -212,7 +212,7 @@ struct ManyBlocks {
 // A thread that has left 600,000 waits open has 20,000 blocks, and the home of the next one stands behind them.
 TEST(BlockReader, ReadsAllBlocksThatACopyCanHave) {
   ManyBlocks all(UINT64_MAX);
-  all.block.handed = all.block.written;
+  all.block.flushed = all.block.written;
   const BlockLook look = all.look();
   EXPECT_TRUE(look.all_read && look.all_taken);
   EXPECT_EQ(look.read_cnt, most_blocks);

@@ -22,12 +22,12 @@ constexpr int record_cnt = 5;
 
 // How the tool finds the first record that was not overwritten while it read.
 enum class Reader : std::uint8_t {
-  by_handed,   // `handed`, read after the records: what block_reader.cpp does
+  by_flushed,  // `flushed`, read after the records: what block_reader.cpp does
   by_written,  // `written`, read again after them: one less than may be there, so a claim can lie beyond what is claimed
 };
 
 struct Rules {
-  Reader reader = Reader::by_handed;
+  Reader reader = Reader::by_flushed;
   bool taken_while_attached = false;  // so that the kernel knows of the block from its first record on
   bool refuse = true;                 // the tool's claim beyond `next`
   bool compare = true;                // a claim is taken only if `next` has not moved since it was judged
@@ -46,7 +46,7 @@ enum class ToolAt : std::uint8_t { attach, begin, read_written, read_handed, rea
 
 struct State {
   // Shared memory.
-  std::uint8_t written = 0, handed = 0;
+  std::uint8_t written = 0, flushed = 0;
   std::array<std::uint8_t, ring_size> ring = {};
   // The kernel's.
   std::uint64_t next = WP_NEXT_UNKNOWN;
@@ -60,12 +60,12 @@ struct State {
   std::uint64_t thread_before = 0;
   // Of the thread that owned the block before.
   FormerAt former = FormerAt::owner;
-  std::uint8_t former_written = 0, former_handed = 0, former_first = 0, former_at = 0;
+  std::uint8_t former_written = 0, former_flushed = 0, former_first = 0, former_at = 0;
   std::array<std::uint8_t, ring_size> former_ring = {};
   std::uint64_t former_before = 0;
   // The tool's own.
   ToolAt tool = ToolAt::attach;
-  std::uint8_t drains_left = 2, tool_written = 0, tool_handed = 0, tool_at = 0;
+  std::uint8_t drains_left = 2, tool_written = 0, tool_flushed = 0, tool_at = 0;
   std::array<std::uint8_t, ring_size> tool_ring = {};
   std::uint64_t tool_before = 0;
   bool wrong = false;  // a record was counted twice, or with what belongs to another
@@ -131,7 +131,7 @@ class Explorer {
   void step_former(State s, std::vector<State>& out) const {
     switch (s.former) {
       case FormerAt::owner:
-        if (s.thread != ThreadAt::idle || s.written != s.handed || s.dying) return;
+        if (s.thread != ThreadAt::idle || s.written != s.flushed || s.dying) return;
         s.former = FormerAt::between;
         break;
       case FormerAt::between:  // it is known to the kernel only if it has shown the block to an attached program
@@ -140,7 +140,7 @@ class Explorer {
         break;
       case FormerAt::read_head:
         s.former_written = s.written;
-        s.former_handed = s.handed;
+        s.former_flushed = s.flushed;
         s.former = rules_.dying_copies_first ? FormerAt::copy_first : FormerAt::read_again;
         break;
       case FormerAt::copy_first:
@@ -151,10 +151,10 @@ class Explorer {
         s.former = s.former == FormerAt::copy_first ? FormerAt::read_again : FormerAt::done;
         break;
       case FormerAt::read_again:
-        if (rules_.dying_copies_first) s.former_handed = s.handed;
+        if (rules_.dying_copies_first) s.former_flushed = s.flushed;
         // An heir is not told apart from the owner.
-        s.former = (rules_.dying_checks_owner && !rules_.is_heir) || s.former_handed >= s.former_written ? FormerAt::done
-                                                                                                         : FormerAt::load_next;
+        s.former = (rules_.dying_checks_owner && !rules_.is_heir) || s.former_flushed >= s.former_written ? FormerAt::done
+                                                                                                          : FormerAt::load_next;
         break;
       case FormerAt::load_next:
         s.former_before = s.next;
@@ -170,7 +170,7 @@ class Explorer {
   }
 
   void judge_former(State& s) const {
-    const wp_verdict verdict = wp_judge(s.former_before, s.former_handed, s.former_written, WP_BY_THREAD);
+    const wp_verdict verdict = wp_judge(s.former_before, s.former_flushed, s.former_written, WP_BY_THREAD);
     if (verdict == WP_CLAIM && s.next != s.former_before) {
       s.former_before = s.next;
       return;
@@ -178,8 +178,8 @@ class Explorer {
     s.former = FormerAt::done;
     if (verdict != WP_CLAIM) return;
     s.next = s.former_written;
-    s.gap = static_cast<std::uint8_t>(s.gap + wp_gap(s.former_before, s.former_handed));
-    s.former_first = static_cast<std::uint8_t>(wp_first_claimed(s.former_before, s.former_handed));
+    s.gap = static_cast<std::uint8_t>(s.gap + wp_gap(s.former_before, s.former_flushed));
+    s.former_first = static_cast<std::uint8_t>(wp_first_claimed(s.former_before, s.former_flushed));
     s.former_at = 0;
     if (rules_.dying_copies_first) {
       count_former(s);
@@ -204,7 +204,7 @@ class Explorer {
         break;
       case ThreadAt::wrote:
         s.written++;
-        s.thread = s.written - s.handed == ring_size ? ThreadAt::hit : ThreadAt::idle;
+        s.thread = s.written - s.flushed == ring_size ? ThreadAt::hit : ThreadAt::idle;
         out.push_back(s);
         break;
       case ThreadAt::hit:
@@ -213,11 +213,11 @@ class Explorer {
         out.push_back(s);
         break;
       case ThreadAt::judge:
-        if (claim(s, s.thread_before, s.handed, s.written, WP_BY_THREAD, s.ring)) s.thread = after_hit(s);
+        if (claim(s, s.thread_before, s.flushed, s.written, WP_BY_THREAD, s.ring)) s.thread = after_hit(s);
         out.push_back(s);
         break;
       case ThreadAt::leave:
-        s.handed = s.written;
+        s.flushed = s.written;
         s.thread = ThreadAt::idle;
         out.push_back(s);
         break;
@@ -249,7 +249,7 @@ class Explorer {
         s.tool = ToolAt::read_handed;
         break;
       case ToolAt::read_handed:
-        s.tool_handed = s.handed;
+        s.tool_flushed = s.flushed;
         s.tool_at = 0;
         s.tool = ToolAt::read_ring;
         break;
@@ -258,18 +258,18 @@ class Explorer {
         if (++s.tool_at == ring_size) s.tool = ToolAt::read_after;
         break;
       case ToolAt::read_after:
-        if (rules_.reader == Reader::by_handed) s.tool_handed = s.handed;
-        if (rules_.reader == Reader::by_written && s.written + 1 > s.tool_handed + ring_size) {
-          s.tool_handed = static_cast<std::uint8_t>(s.written + 1 - ring_size);
+        if (rules_.reader == Reader::by_flushed) s.tool_flushed = s.flushed;
+        if (rules_.reader == Reader::by_written && s.written + 1 > s.tool_flushed + ring_size) {
+          s.tool_flushed = static_cast<std::uint8_t>(s.written + 1 - ring_size);
         }
-        s.tool = s.tool_handed < s.tool_written && s.thread != ThreadAt::dead ? ToolAt::load_next : next_drain(s);
+        s.tool = s.tool_flushed < s.tool_written && s.thread != ThreadAt::dead ? ToolAt::load_next : next_drain(s);
         break;
       case ToolAt::load_next:
         s.tool_before = s.next;
         s.tool = ToolAt::judge;
         break;
       case ToolAt::judge:
-        if (claim(s, s.tool_before, s.tool_handed, s.tool_written, WP_BY_TOOL, s.tool_ring)) s.tool = next_drain(s);
+        if (claim(s, s.tool_before, s.tool_flushed, s.tool_written, WP_BY_TOOL, s.tool_ring)) s.tool = next_drain(s);
         break;
       case ToolAt::done:
         return;

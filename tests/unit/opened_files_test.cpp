@@ -15,8 +15,8 @@ OpenedFile opened(std::uint32_t pid, std::uint64_t inode, std::uint64_t time_ns,
   return file;
 }
 
-Copy copy(std::uint32_t pid, const FileId& file, std::uint64_t code_address = 0, const std::string& path = "") {
-  Copy one;
+LibraryInstance instance(std::uint32_t pid, const FileId& file, std::uint64_t code_address = 0, const std::string& path = "") {
+  LibraryInstance one;
   one.pid = pid;
   one.file = file;
   one.code_address = code_address;
@@ -34,9 +34,9 @@ TEST(OpenedFiles, AreForgottenWhenALookHasFoundThem) {
   OpenedFiles files;
   files.add(opened(7, 100, 50));
   files.add(opened(7, 101, 60));
-  EXPECT_EQ(files.found(copy(7, {1, 100})).value().time_ns, 50);
-  EXPECT_FALSE(files.found(copy(7, {1, 100})));
-  EXPECT_FALSE(files.found(copy(8, {1, 101})));
+  EXPECT_EQ(files.found(instance(7, {1, 100})).value().time_ns, 50);
+  EXPECT_FALSE(files.found(instance(7, {1, 100})));
+  EXPECT_FALSE(files.found(instance(8, {1, 101})));
   files.is_gone(7);
   EXPECT_EQ(inodes(files.take_ended()), std::vector<std::uint64_t>{101});
   EXPECT_TRUE(files.take_ended().empty());
@@ -110,7 +110,7 @@ TEST(OpenedFiles, WaitUntilTheyAreGivenUp) {
   EXPECT_EQ(files.waiting_since(60), std::vector<std::uint32_t>{7});
   files.give_up_before(60);
   files.is_gone(7);
-  EXPECT_TRUE(files.take_ended().empty()) << "it is not known to have probes, and is no copy";
+  EXPECT_TRUE(files.take_ended().empty()) << "it is not known to have probes, and is no instance";
   EXPECT_EQ(files.waiting_since(UINT64_MAX), std::vector<std::uint32_t>{8});
 }
 
@@ -129,9 +129,9 @@ TEST(OpenedFiles, AreFoundByTheirCodeWhereTheKernelTellsOfAnotherFile) {
   of_layer.mapping.end = 0x3000;
   of_layer.mapping.path = "/layer/lib.so";
   files.add(of_layer);
-  EXPECT_FALSE(files.found(copy(7, {2, 900}, 0x3000, "/merged/lib.so")));
-  EXPECT_FALSE(files.found(copy(7, {2, 900}, 0x2fff, "/merged/other.so"))) << "it was closed, and another is there";
-  EXPECT_EQ(files.found(copy(7, {2, 900}, 0x2fff, "/merged/lib.so")).value().time_ns, 50);
+  EXPECT_FALSE(files.found(instance(7, {2, 900}, 0x3000, "/merged/lib.so")));
+  EXPECT_FALSE(files.found(instance(7, {2, 900}, 0x2fff, "/merged/other.so"))) << "it was closed, and another is there";
+  EXPECT_EQ(files.found(instance(7, {2, 900}, 0x2fff, "/merged/lib.so")).value().time_ns, 50);
 }
 
 TEST(OpenedFiles, HaveABoundAndSayWhenItIsReached) {
@@ -139,7 +139,7 @@ TEST(OpenedFiles, HaveABoundAndSayWhenItIsReached) {
   std::uint32_t pid = 1;
   while (files.add(opened(pid, 100, 50))) pid++;
   EXPECT_GT(pid, 10'000U);
-  files.found(copy(1, {1, 100}));
+  files.found(instance(1, {1, 100}));
   EXPECT_TRUE(files.add(opened(pid, 100, 50)));
 }
 

@@ -7,7 +7,7 @@
 #include "src/cli/output.h"
 #include "src/cli/parser.h"
 #include "src/cli/terminal.h"
-#include "src/collect/process/copies.h"
+#include "src/collect/process/library_instances.h"
 #include "src/collect/machine/machine_checks.h"
 #include "src/collect/doctor/self_test.h"
 #include "src/collect/doctor/target_checks.h"
@@ -51,10 +51,10 @@ Findings examine_machine() {
 
 // Of all processes, those that carry probes.
 Result<void> examine_all(const UprobePrograms& programs, BeforeAttaching& before, Diagnosis& diagnosis) {
-  const auto found = CopyFinder().find_all({});
+  const auto found = InstanceFinder().find_all({});
   if (!found) return found.error();
   std::set<std::uint32_t> pids;
-  for (const Copy& copy : found->copies) pids.insert(copy.pid);
+  for (const LibraryInstance& instance : found->instances) pids.insert(instance.pid);
   for (const std::uint32_t pid : pids) {
     auto findings = check_process(pid, programs, before);
     if (findings) diagnosis.findings.push_back(std::move(*findings));  // else it has ended meanwhile
@@ -71,7 +71,7 @@ Result<void> examine_all(const UprobePrograms& programs, BeforeAttaching& before
 // Errors: a target that was named is not there.
 Result<void> examine_targets(const TargetChoice& targets, Diagnosis& diagnosis) {
   const UprobePrograms programs = read_uprobe_programs();
-  CopyFinder finder;
+  InstanceFinder finder;
   BeforeAttaching before(finder);
   const auto add = [&](Result<Findings> findings) -> Result<void> {
     if (!findings) return findings.error();

@@ -58,7 +58,7 @@ Result<void> preload(const std::string& library) {
   if (library.find_first_of(" :$") != std::string::npos) {
     return Error{"preload", library,
                  "the dynamic linker splits such a list at blanks and colons, and replaces words behind a dollar",
-                 "copy it to a path without them"};
+                 "instance it to a path without them"};
   }
   const char* before = std::getenv("LD_PRELOAD");
   std::string all = before != nullptr ? before : "";

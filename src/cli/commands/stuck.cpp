@@ -114,7 +114,7 @@ bool is_stopped(const StopSignals& signals, std::uint64_t until_ns) {
 // Waits that begin from now on are known, since it listens. The status is that of the last look.
 Result<int> watch(StuckSession& session, const Options& options, const ReadyFd& ready) {
   const StopSignals signals;
-  CopyFinder finder;
+  InstanceFinder finder;
   BeforeAttaching before(finder, options.targets.is_forced);
   Arming arming(before);
   int status = 0;

@@ -14,7 +14,7 @@
 #include <sstream>
 
 #include "bpf/abi.h"
-#include "src/collect/process/copies.h"
+#include "src/collect/process/library_instances.h"
 #include "src/collect/process/process_memory.h"
 #include "src/collect/process/root_head.h"
 #include "src/collect/doctor/torch_check.h"
@@ -206,23 +206,24 @@ std::string find_in_path(const std::string& name) {
   return "";
 }
 
-void check_copy(const Copy& copy, const UprobePrograms& programs, BeforeAttaching& before, std::vector<Check>& checks) {
-  const ProcessMemory memory(copy.pid);
+void check_instance(const LibraryInstance& instance, const UprobePrograms& programs, BeforeAttaching& before,
+                    std::vector<Check>& checks) {
+  const ProcessMemory memory(instance.pid);
   RootHead head;
-  const auto root = memory.read(copy.root_address, &head, sizeof head) ? std::optional(head) : std::nullopt;
-  checks.push_back(check_probes(copy.path, *copy.probes));
-  checks.push_back(check_version(copy.path, root));
+  const auto root = memory.read(instance.root_address, &head, sizeof head) ? std::optional(head) : std::nullopt;
+  checks.push_back(check_probes(instance.path, *instance.probes));
+  checks.push_back(check_version(instance.path, root));
   checks.push_back(check_armed(root));
-  if (copy.probes->notes != Notes::whole) return;
-  if (copy.code == Code::moved) {
-    const Error moved = moved_code_error(copy);
+  if (instance.probes->notes != Notes::whole) return;
+  if (instance.code == Code::moved) {
+    const Error moved = moved_code_error(instance);
     checks.push_back({"code", CheckStatus::missing, true, moved.on + ": " + moved.why, moved.hint});
   }
-  checks.push_back(before.describe(*copy.probes, copy.path));
-  const FileDescriptor file = CopyFinder::open_copy(copy);
+  checks.push_back(before.describe(*instance.probes, instance.path));
+  const FileDescriptor file = InstanceFinder::open_instance(instance);
   const std::string path = "/proc/self/fd/" + std::to_string(file.get());
-  checks.push_back(
-      check_foreign(file.ok() ? path : copy.path, *copy.probes, root ? std::optional(root->armed) : std::nullopt, programs));
+  checks.push_back(check_foreign(file.ok() ? path : instance.path, *instance.probes,
+                                 root ? std::optional(root->armed) : std::nullopt, programs));
 }
 
 Endangered endangered_sites(std::uint32_t pid, const std::vector<Mapping>& mappings) {
@@ -232,7 +233,7 @@ Endangered endangered_sites(std::uint32_t pid, const std::vector<Mapping>& mappi
   }
   Endangered found;
   for (const auto& [id, mapping] : files) {
-    const FileDescriptor file = CopyFinder::open_mapped(pid, *mapping);
+    const FileDescriptor file = InstanceFinder::open_mapped(pid, *mapping);
     if (file.ok()) {
       add_endangered(file.get(), mapping->path, found);
     } else {
@@ -271,25 +272,25 @@ Result<Findings> check_file(const std::string& path, const UprobePrograms& progr
 Result<Findings> check_process(std::uint32_t pid, const UprobePrograms& programs, BeforeAttaching& before) {
   if (auto exists = check_exists(pid); !exists) return exists.error();
   Findings findings{describe_process(pid), {}};
-  CopyFinder finder;
+  InstanceFinder finder;
   const auto mappings = file_mappings(pid);
   std::set<std::string> unopened;
-  const auto copies = finder.find(pid, unopened);
-  if (!mappings || !copies) {
+  const auto instances = finder.find(pid, unopened);
+  if (!mappings || !instances) {
     if (auto exists = check_exists(pid); !exists) return exists.error();  // it has ended meanwhile
-    const Error& why = !mappings ? mappings.error() : copies.error();
+    const Error& why = !mappings ? mappings.error() : instances.error();
     findings.checks.push_back({"memory map", CheckStatus::missing, true, "it cannot be read: " + why.why, rights_fix});
     return findings;
   }
   if (!unopened.empty()) {
     const Error why = unopened_error(pid, *unopened.begin());
     findings.checks.push_back({"files", CheckStatus::unknown, true, why.why, why.hint});
-  } else if (copies->empty()) {
+  } else if (instances->empty()) {
     const Error none = no_probes_error(pid);
     findings.checks.push_back({"probes", CheckStatus::missing, true, none.why, none.hint});
   }
-  for (const Copy& copy : *copies) check_copy(copy, programs, before, findings.checks);
-  if (auto torch = check_torch(pid, *mappings, *copies)) findings.checks.push_back(std::move(*torch));
+  for (const LibraryInstance& instance : *instances) check_instance(instance, programs, before, findings.checks);
+  if (auto torch = check_torch(pid, *mappings, *instances)) findings.checks.push_back(std::move(*torch));
   findings.checks.push_back(check_namespaces(pid));
   findings.checks.push_back(check_red_zone(endangered_sites(pid, *mappings)));
   return findings;

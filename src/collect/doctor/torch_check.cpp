@@ -34,31 +34,32 @@ std::optional<bool> names_hook(const FileDescriptor& file) {
   return false;
 }
 
-// How many counters a copy knows.
-std::optional<std::size_t> count_counters(const Copy& copy) {
-  const ProcessMemory memory(copy.pid);
-  const auto root = read_root(memory, copy.root_address);
+// How many counters an instance knows.
+std::optional<std::size_t> count_counters(const LibraryInstance& instance) {
+  const ProcessMemory memory(instance.pid);
+  const auto root = read_root(memory, instance.root_address);
   const auto keys = root ? read_keys(memory, *root) : std::nullopt;
   return keys ? std::optional(keys->size()) : std::nullopt;
 }
 
 }  // namespace
 
-std::optional<Check> check_torch(std::uint32_t pid, const std::vector<Mapping>& mappings, const std::vector<Copy>& copies) {
+std::optional<Check> check_torch(std::uint32_t pid, const std::vector<Mapping>& mappings,
+                                 const std::vector<LibraryInstance>& instances) {
   const char* const name = "PyTorch";
   const Mapping* const pytorch = pytorch_in(mappings);
   if (pytorch == nullptr) return std::nullopt;
-  const FileDescriptor file = CopyFinder::open_mapped(pid, *pytorch);
+  const FileDescriptor file = InstanceFinder::open_mapped(pid, *pytorch);
   const auto looks = file.ok() ? names_hook(file) : std::nullopt;
   if (looks == std::optional(false)) {
     return Check{name, CheckStatus::warning, false, pytorch->path + " looks for no backend of its wait counters, as before 2.6",
                  "use PyTorch 2.6 or later"};
   }
-  for (const Copy& copy : copies) {
-    const FileDescriptor library = CopyFinder::open_copy(copy);
+  for (const LibraryInstance& instance : instances) {
+    const FileDescriptor library = InstanceFinder::open_instance(instance);
     if (!library.ok() || names_hook(library) != std::optional(true)) continue;
-    const auto counters = count_counters(copy);
-    if (!counters) return Check{name, CheckStatus::unknown, false, copy.path + ": its memory cannot be read", rights_fix};
+    const auto counters = count_counters(instance);
+    if (!counters) return Check{name, CheckStatus::unknown, false, instance.path + ": its memory cannot be read", rights_fix};
     if (*counters != 0) {
       return Check{name, CheckStatus::ok, false,
                    std::to_string(*counters) +
@@ -66,7 +67,7 @@ std::optional<Check> check_torch(std::uint32_t pid, const std::vector<Mapping>& 
                    ""};
     }
     return Check{name, CheckStatus::unknown, false,
-                 "none of its wait counters has its backend: none was used yet, or the first was used before " + copy.path +
+                 "none of its wait counters has its backend: none was used yet, or the first was used before " + instance.path +
                      " was loaded",
                  start_fix};
   }

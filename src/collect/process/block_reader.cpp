@@ -14,10 +14,10 @@ struct Head {
   std::uint64_t incarnation;
   std::uint64_t arena;
   std::uint64_t written;
-  std::uint64_t handed;
+  std::uint64_t flushed;
 };
 static_assert(offsetof(wp_block, incarnation) == offsetof(Head, incarnation) &&
-              offsetof(wp_block, written) == offsetof(Head, written) && offsetof(wp_block, handed) == offsetof(Head, handed));
+              offsetof(wp_block, written) == offsetof(Head, written) && offsetof(wp_block, flushed) == offsetof(Head, flushed));
 
 std::optional<Head> read_head(const Memory& memory, std::uint64_t block, const wp_arena& arena) {
   Head head;
@@ -25,15 +25,15 @@ std::optional<Head> read_head(const Memory& memory, std::uint64_t block, const w
   return head;
 }
 
-// `written`, then the records, then `handed`: a record from `handed` on was not overwritten before that was read.
+// `written`, then the records, then `flushed`: a record from `flushed` on was not overwritten before that was read.
 bool read_records(const Memory& memory, const wp_arena& arena, std::uint64_t written, BlockRecords& out) {
   std::atomic_thread_fence(std::memory_order_acquire);
   if (!memory.read(out.block + WP_RING_OFFSET, out.ring.data(), sizeof out.ring)) return false;
   std::atomic_thread_fence(std::memory_order_acquire);
   const auto after = read_head(memory, out.block, arena);
-  if (!after || after->handed >= written || written - after->handed > WP_RING_RECORDS) return false;
-  out.first = after->handed;
-  out.cnt = written - after->handed;
+  if (!after || after->flushed >= written || written - after->flushed > WP_RING_RECORDS) return false;
+  out.first = after->flushed;
+  out.cnt = written - after->flushed;
   return true;
 }
 
@@ -84,16 +84,16 @@ BlockLook BlockReader::read(const Memory& memory, const wp_root& root, const wp_
     const std::uint64_t index = number++;
     Head head;
     std::memcpy(&head, part, sizeof head);
-    if (head.incarnation != arena.incarnation || head.written == head.handed) return true;
+    if (head.incarnation != arena.incarnation || head.written == head.flushed) return true;
     const auto known = taken_.find(index);
     if (known != taken_.end() && known->second == head.written) return true;
     if (shown == WP_BLOCKS_MAX) {
       look.all_taken = false;
-      look.left += std::min<std::uint64_t>(head.written - head.handed, WP_RING_RECORDS);
+      look.left += std::min<std::uint64_t>(head.written - head.flushed, WP_RING_RECORDS);
       return true;
     }
     records.block = block;
-    if (!read_records(memory, arena, head.written, records)) return true;  // its thread has handed them over meanwhile
+    if (!read_records(memory, arena, head.written, records)) return true;  // its thread has flushed them meanwhile
     shown++;
     if (!take(records)) {
       look.all_taken = false;

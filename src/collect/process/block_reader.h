@@ -23,7 +23,7 @@ struct BlockRecords {
   std::array<wp_record, WP_RING_RECORDS> ring;
 };
 
-// As many as a copy of the library can have. A thread with many open waits has many.
+// As many as an instance of the library can have. A thread with many open waits has many.
 constexpr std::uint64_t most_blocks = WP_FIRST_CHUNK_BLOCKS * ((std::uint64_t{1} << WP_CHUNKS) - 1);
 
 // What is wanted of each block: `bytes` from `offset` on.
@@ -42,18 +42,18 @@ std::uint64_t each_block(const Memory& memory, const wp_root& root, const wp_are
 void read_owners(const Memory& memory, const wp_root& root, const wp_arena& arena,
                  const std::function<void(std::uint64_t block, std::uint32_t tid)>& show);
 
-// What a look at the blocks of a copy has come to.
+// What a look at the blocks of an instance has come to.
 struct BlockLook {
   bool all_taken = true;       // all records that were shown, and there were no others
   std::uint64_t left = 0;      // records of blocks that were too many to be shown
-  bool all_read = true;        // otherwise the copy has more blocks than were to be read
+  bool all_read = true;        // otherwise the instance has more blocks than were to be read
   std::uint64_t read_cnt = 0;  // blocks
 };
 
-// The blocks of one copy of the library. Threads: one at a time.
+// The blocks of one instance of the library. Threads: one at a time.
 class BlockReader {
  public:
-  // Shows all records that their threads have not handed over, of blocks that have new ones since they were last taken, and of
+  // Shows all records that their threads have not flushed, of blocks that have new ones since they were last taken, and of
   // no more blocks at a time than the kernel has room for. `take` says whether it has dealt with them; those that it has not
   // are shown again. Reads `most` blocks at the most.
   BlockLook read(const Memory& memory, const wp_root& root, const wp_arena& arena, std::uint64_t most,

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "src/collect/machine/clock.h"
-#include "src/collect/process/copies.h"
+#include "src/collect/process/library_instances.h"
 #include "src/collect/process/elf_file.h"
 #include "src/collect/process/process.h"
 #include "src/collect/process/process_memory.h"
@@ -84,7 +84,7 @@ std::vector<std::uint64_t> find_places(std::uint32_t pid, const FileId& executab
     if (mapping.file == last || !is_candidate) continue;
     last = mapping.file;
     if (++files > most_files) break;
-    const FileDescriptor file = CopyFinder::open_mapped(pid, mapping);
+    const FileDescriptor file = InstanceFinder::open_mapped(pid, mapping);
     if (!file.ok()) continue;
     const ElfHandle elf = open_elf(file.get());
     if (elf == nullptr) continue;

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT
 #include "src/collect/process/inventory.h"
 
-#include "src/collect/process/copies.h"
+#include "src/collect/process/library_instances.h"
 #include "src/collect/process/process_memory.h"
 
 namespace waitprobe {
 namespace {
 
-Carrier look_at(const Copy& copy) {
-  Carrier carrier{copy.pid, comm_of(copy.pid), copy.path, std::nullopt, std::nullopt, std::nullopt, {}};
-  if (copy.probes->notes != Notes::whole) carrier.untraceable = untraceable_error(*copy.probes, copy.path).why;
-  const ProcessMemory memory(copy.pid);
-  const auto root = read_root(memory, copy.root_address);
+Carrier look_at(const LibraryInstance& instance) {
+  Carrier carrier{instance.pid, comm_of(instance.pid), instance.path, std::nullopt, std::nullopt, std::nullopt, {}};
+  if (instance.probes->notes != Notes::whole) carrier.untraceable = untraceable_error(*instance.probes, instance.path).why;
+  const ProcessMemory memory(instance.pid);
+  const auto root = read_root(memory, instance.root_address);
   if (!root) return carrier;
   const wp_armed& armed = root->armed;
   carrier.armed = (armed.events | armed.batch | armed.backends | armed.self) != 0;
@@ -23,12 +23,12 @@ Carrier look_at(const Copy& copy) {
 }  // namespace
 
 Result<Inventory> take_inventory(const std::vector<std::uint32_t>& pids) {
-  CopyFinder finder;
+  InstanceFinder finder;
   const auto found = finder.find_all(pids);
   if (!found) return found.error();
   Inventory inventory;
   inventory.unseen = found->unseen;
-  for (const Copy& copy : found->copies) inventory.carriers.push_back(look_at(copy));
+  for (const LibraryInstance& instance : found->instances) inventory.carriers.push_back(look_at(instance));
   return inventory;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// The waits that are open in a copy of the library, as its thread blocks hold them.
+// The waits that are open in an instance of the library, as its thread blocks hold them.
 #pragma once
 
 #include <cstdint>

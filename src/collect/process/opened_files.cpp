@@ -75,13 +75,13 @@ OpenedFiles::Program OpenedFiles::program_of(std::uint32_t pid) const {
   return found != programs_.end() ? found->second : Program{};
 }
 
-std::optional<OpenedFile> OpenedFiles::found(const Copy& copy) {
-  const auto [first, last] = waiting_.equal_range(copy.pid);
-  auto entry = std::find_if(first, last, [&](const auto& waiting) { return waiting.second.mapping.file == copy.file; });
+std::optional<OpenedFile> OpenedFiles::found(const LibraryInstance& instance) {
+  const auto [first, last] = waiting_.equal_range(instance.pid);
+  auto entry = std::find_if(first, last, [&](const auto& waiting) { return waiting.second.mapping.file == instance.file; });
   if (entry == last) {
     entry = std::find_if(first, last, [&](const auto& waiting) {
       const Mapping& mapping = waiting.second.mapping;
-      return mapping.holds(copy.code_address) && file_name_of(mapping.path) == file_name_of(copy.path);
+      return mapping.holds(instance.code_address) && file_name_of(mapping.path) == file_name_of(instance.path);
     });
   }
   if (entry == last) return std::nullopt;

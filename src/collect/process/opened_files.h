@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "src/collect/process/copies.h"
+#include "src/collect/process/library_instances.h"
 #include "src/collect/process/probe_notes.h"
 #include "src/collect/process/process.h"
 
@@ -57,12 +57,12 @@ class OpenedFiles {
   // Whether it follows the process, alive or not.
   bool knows(std::uint32_t pid) const { return programs_.contains(pid); }
 
-  // A look has found a copy in its process: the file, if it had not been asked for yet. By its address and
+  // A look has found an instance in its process: the file, if it had not been asked for yet. By its address and
   // its name if need be, since on an overlay some kernels (6.8 to 6.17) tell of the file of a layer.
-  std::optional<OpenedFile> found(const Copy& copy);
+  std::optional<OpenedFile> found(const LibraryInstance& instance);
   // A look has found nobody there any more.
   void is_gone(std::uint32_t pid) { end_before(pid, UINT64_MAX); }
-  // A look that began then has found no copy but those that found() was told of.
+  // A look that began then has found no instance but those that found() was told of.
   void looked_at(std::uint32_t pid, std::uint64_t time_ns);
 
   // Processes with files that have not been found, and were mapped before then.

@@ -20,7 +20,8 @@ const UsdtSite* ProbeFile::find(const std::string& name) const {
 
 Error untraceable_error(const ProbeFile& file, const std::string& file_name) {
   if (file.notes == Notes::doubled) {
-    return Error{"trace", file_name, "it carries each probe of waitprobe twice: two copies of the library were linked into it",
+    return Error{"trace", file_name,
+                 "it carries each probe of waitprobe twice: two instances of the library were linked into it",
                  "link libwaitprobe into it once"};
   }
   return Error{"trace", file_name, "it carries waitprobe, but the notes of its probes (section .note.stapsdt) were stripped",

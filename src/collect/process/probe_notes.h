@@ -20,7 +20,7 @@ namespace waitprobe {
 enum class Notes {
   whole,     // yes
   stripped,  // the notes that tell where they are have gone
-  doubled,   // each stands there more than once: two copies of the library were linked into one file
+  doubled,   // each stands there more than once: two instances of the library were linked into one file
 };
 
 struct ProbeFile {

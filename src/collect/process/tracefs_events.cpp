@@ -9,7 +9,7 @@
 #include <optional>
 #include <sstream>
 
-#include "src/collect/process/copies.h"
+#include "src/collect/process/library_instances.h"
 #include "src/model/probes.h"
 #include "src/model/rights.h"
 
@@ -53,19 +53,19 @@ Result<void> add_events(const ProbeFile& probes, const std::string& path, std::v
   return {};
 }
 
-// The path of a copy's file, or where that has gone or is in a container, one below /proc that leads to it.
-Result<std::string> path_of(const Copy& copy) {
-  if (is_takable(copy.path) && leads_to(copy.path, copy.probes->on_disk)) return copy.path;
-  const auto mappings = file_mappings(copy.pid);
+// The path of an instance's file, or where that has gone or is in a container, one below /proc that leads to it.
+Result<std::string> path_of(const LibraryInstance& instance) {
+  if (is_takable(instance.path) && leads_to(instance.path, instance.probes->on_disk)) return instance.path;
+  const auto mappings = file_mappings(instance.pid);
   if (mappings) {
     for (const Mapping& mapping : *mappings) {
-      if (mapping.file != copy.file) continue;
-      for (const std::string& way : ways_to_open(copy.pid, mapping)) {
-        if (is_takable(way) && leads_to(way, copy.probes->on_disk)) return way;
+      if (mapping.file != instance.file) continue;
+      for (const std::string& way : ways_to_open(instance.pid, mapping)) {
+        if (is_takable(way) && leads_to(way, instance.probes->on_disk)) return way;
       }
     }
   }
-  return Error{"find a path to", copy.path + " of " + describe_process(copy.pid),
+  return Error{"find a path to", instance.path + " of " + describe_process(instance.pid),
                "it has gone from where it was, and cannot be opened through the process", rights_fix};
 }
 
@@ -110,15 +110,15 @@ std::string register_of(const std::string& argument) {
 
 Result<TracefsEvents> tracefs_events(const TargetChoice& targets) {
   if (!targets.file.empty()) return events_of_file(targets.file);
-  const auto copies = CopyFinder().find_all(targets.pids);
-  if (!copies) return copies.error();
+  const auto instances = InstanceFinder().find_all(targets.pids);
+  if (!instances) return instances.error();
   TracefsEvents found;
   std::map<FileId, std::optional<Error>> files;  // why there are no events of one yet
-  for (const Copy& copy : copies->copies) {
-    const auto [file, is_new] = files.try_emplace(copy.probes->on_disk);
+  for (const LibraryInstance& instance : instances->instances) {
+    const auto [file, is_new] = files.try_emplace(instance.probes->on_disk);
     if (!is_new && !file->second) continue;
-    const bool is_traceable = copy.probes->notes == Notes::whole;
-    const auto path = is_traceable ? path_of(copy) : untraceable_error(*copy.probes, copy.path);
+    const bool is_traceable = instance.probes->notes == Notes::whole;
+    const auto path = is_traceable ? path_of(instance) : untraceable_error(*instance.probes, instance.path);
     if (!path) {
       // With -a processes come and go, and another one may show the same file.
       if (!targets.all) return path.error();
@@ -126,7 +126,7 @@ Result<TracefsEvents> tracefs_events(const TargetChoice& targets) {
       continue;
     }
     file->second.reset();
-    if (auto added = add_events(*copy.probes, *path, found.events); !added) return added.error();
+    if (auto added = add_events(*instance.probes, *path, found.events); !added) return added.error();
   }
   for (const auto& [file, error] : files) {
     if (error) found.left_out.push_back(*error);

@@ -29,11 +29,11 @@ const BeforeAttaching::Survey& BeforeAttaching::survey() {
   survey_.began_ns = now;
   for (const std::uint32_t pid : all_pids()) {
     std::set<std::string> unopened;
-    auto copies = finder_->find(pid, unopened);
-    if (copies) {
-      for (Copy& copy : *copies) survey_.copies[copy.probes->on_disk].push_back(std::move(copy));
+    auto instances = finder_->find(pid, unopened);
+    if (instances) {
+      for (LibraryInstance& instance : *instances) survey_.instances[instance.probes->on_disk].push_back(std::move(instance));
     }
-    if (!copies || !unopened.empty()) {
+    if (!instances || !unopened.empty()) {
       if (sandbox_of(pid) != Sandbox::none || translator_of(comm_of(pid))) survey_.hidden.push_back(pid);
     }
   }
@@ -44,22 +44,22 @@ const BeforeAttaching::Survey& BeforeAttaching::survey() {
 
 BeforeAttaching::Hazards BeforeAttaching::examine(const ProbeFile& file) {
   Hazards hazards;
-  const auto& all = survey().copies;
+  const auto& all = survey().instances;
   const auto of_file = all.find(file.on_disk);
   if (of_file == all.end()) return hazards;
-  for (const Copy& copy : of_file->second) {
-    if (auto translated = translation_hazard(copy)) {
-      hazards.deadly.push_back({copy.pid, *translated, "end it first"});
+  for (const LibraryInstance& instance : of_file->second) {
+    if (auto translated = translation_hazard(instance)) {
+      hazards.deadly.push_back({instance.pid, *translated, "end it first"});
       continue;
     }
-    if (copy.code == Code::moved) continue;  // no probe can be hit, and no guard is armed
-    const SandboxVerdict verdict = examine_sandbox(copy);
+    if (instance.code == Code::moved) continue;  // no probe can be hit, and no guard is armed
+    const SandboxVerdict verdict = examine_sandbox(instance);
     if (!verdict.kills.empty()) {
       hazards.deadly.push_back(
-          {copy.pid, verdict.kills,
+          {instance.pid, verdict.kills,
            "link it with the libwaitprobe of this version, which prepares what waits need, or end it first"});
     }
-    if (!verdict.unknown.empty()) hazards.unknown.push_back({copy.pid, verdict.unknown, ""});
+    if (!verdict.unknown.empty()) hazards.unknown.push_back({instance.pid, verdict.unknown, ""});
   }
   return hazards;
 }

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "src/collect/process/copies.h"
+#include "src/collect/process/library_instances.h"
 #include "src/model/diagnosis.h"
 #include "src/model/result.h"
 
@@ -19,7 +19,7 @@ namespace waitprobe {
 class BeforeAttaching {
  public:
   // Forced, it warns of what it would refuse.
-  explicit BeforeAttaching(CopyFinder& finder, bool is_forced = false) : finder_(&finder), is_forced_(is_forced) {}
+  explicit BeforeAttaching(InstanceFinder& finder, bool is_forced = false) : finder_(&finder), is_forced_(is_forced) {}
 
   // Whether a file may be attached to. What cannot be found out is a warning. Errors: a process that maps it would die.
   Result<void> check(const ProbeFile& file, const std::string& path, std::vector<Error>& warnings);
@@ -30,8 +30,8 @@ class BeforeAttaching {
  private:
   // Who maps what, as far as it can be seen.
   struct Survey {
-    std::map<FileId, std::vector<Copy>> copies;  // by ProbeFile::on_disk
-    std::vector<std::uint32_t> hidden;           // sandboxed or translated, and not to be looked into
+    std::map<FileId, std::vector<LibraryInstance>> instances;  // by ProbeFile::on_disk
+    std::vector<std::uint32_t> hidden;                         // sandboxed or translated, and not to be looked into
     std::uint64_t began_ns = 0, ended_ns = 0;
   };
   struct Hazard {
@@ -48,7 +48,7 @@ class BeforeAttaching {
   static Error doubt(const std::vector<Hazard>& unknown, const std::string& path);
   static Error doubt(const std::vector<std::uint32_t>& hidden);
 
-  CopyFinder* finder_;
+  InstanceFinder* finder_;
   bool is_forced_;
   Survey survey_;
   bool has_told_hidden_ = false;

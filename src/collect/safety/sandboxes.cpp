@@ -40,7 +40,7 @@ constexpr WaitCall memory_calls[] = {
     {SYS_munmap, {some_address, page, 0, 0, 0, 0}},
     {SYS_madvise, {some_address, page, MADV_WIPEONFORK, 0, 0, 0}},
 };
-// To name the copy and the thread, and to choose a clock.
+// To name the instance and the thread, and to choose a clock.
 constexpr WaitCall first_calls[] = {
     {SYS_getrandom, {some_address, sizeof(std::uint64_t), GRND_NONBLOCK, 0, 0, 0}},
     {SYS_gettid, {}},
@@ -94,7 +94,7 @@ std::optional<std::vector<WaitCall>> killed_calls(std::uint32_t tid, const std::
   return killed;
 }
 
-SandboxVerdict examine_threads(const Copy& copy, const std::map<std::uint32_t, Sandbox>& threads,
+SandboxVerdict examine_threads(const LibraryInstance& instance, const std::map<std::uint32_t, Sandbox>& threads,
                                const std::vector<WaitCall>& calls) {
   SandboxVerdict verdict;
   std::size_t unknown_cnt = 0;
@@ -107,7 +107,7 @@ SandboxVerdict examine_threads(const Copy& copy, const std::map<std::uint32_t, S
     if (killed && !killed->empty()) {
       return {"its seccomp filter kills what a thread's first traced wait calls: " + names_of(*killed), ""};
     }
-    if (!killed && status_of(copy.pid, tid, "Seccomp")) unknown_cnt++;
+    if (!killed && status_of(instance.pid, tid, "Seccomp")) unknown_cnt++;
   }
   if (unknown_cnt != 0) {
     verdict.unknown = "the seccomp filters of " + std::to_string(unknown_cnt) +
@@ -139,15 +139,15 @@ std::vector<WaitCall> calls_left(const std::optional<wp_root>& root, std::size_t
   return calls;
 }
 
-SandboxVerdict examine_sandbox(const Copy& copy) {
-  const auto root = read_root(ProcessMemory(copy.pid), copy.root_address);
-  const auto calls = calls_left(root, thread_numbers(copy.pid).size());
+SandboxVerdict examine_sandbox(const LibraryInstance& instance) {
+  const auto root = read_root(ProcessMemory(instance.pid), instance.root_address);
+  const auto calls = calls_left(root, thread_numbers(instance.pid).size());
   if (calls.empty()) return {};  // whatever its threads may do
-  const auto threads = sandboxed_threads(copy.pid);
+  const auto threads = sandboxed_threads(instance.pid);
   if (threads.empty()) return {};
   SandboxVerdict verdict;
   // In a thread of its own: what it has seized and could not stop is let go when it ends.
-  std::thread([&] { verdict = examine_threads(copy, threads, calls); }).join();
+  std::thread([&] { verdict = examine_threads(instance, threads, calls); }).join();
   return verdict;
 }
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "src/collect/process/copies.h"
+#include "src/collect/process/library_instances.h"
 #include "src/collect/process/process_memory.h"
 
 namespace waitprobe {
@@ -32,6 +32,6 @@ struct SandboxVerdict {
 };
 
 // What attaching to its file would do to a process. N.B. A thread with filters is stopped for a moment, if it may make calls.
-SandboxVerdict examine_sandbox(const Copy& copy);
+SandboxVerdict examine_sandbox(const LibraryInstance& instance);
 
 }  // namespace waitprobe

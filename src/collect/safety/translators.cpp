@@ -53,10 +53,10 @@ std::optional<std::string> translator_of(const std::string& comm) {
   return std::nullopt;
 }
 
-std::optional<std::string> translation_hazard(const Copy& copy) {
+std::optional<std::string> translation_hazard(const LibraryInstance& instance) {
   std::string by = "another program (such as qemu)";
-  if (copy.code != Code::not_to_run) {
-    const auto mappings = file_mappings(copy.pid);
+  if (instance.code != Code::not_to_run) {
+    const auto mappings = file_mappings(instance.pid);
     const auto translator = mappings ? translator_of(*mappings) : std::nullopt;
     if (!translator) return std::nullopt;
     by = *translator;
@@ -64,8 +64,8 @@ std::optional<std::string> translation_hazard(const Copy& copy) {
   return by + " translates its code, and would take the breakpoints of probes for a part of it";
 }
 
-Error moved_code_error(const Copy& copy) {
-  return {"trace", copy.path + " in " + describe_process(copy.pid),
+Error moved_code_error(const LibraryInstance& instance) {
+  return {"trace", instance.path + " in " + describe_process(instance.pid),
           "it has moved its code to memory of its own, as for huge pages, where no probe can be set",
           "start it without that (BOLT: without --hugify)"};
 }

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "src/collect/process/copies.h"
+#include "src/collect/process/library_instances.h"
 
 namespace waitprobe {
 
@@ -18,9 +18,9 @@ std::optional<std::string> translator_of(const std::vector<Mapping>& mappings);
 std::optional<std::string> translator_of(const std::string& comm);
 
 // Why attaching to its file kills a process that a translator runs; nothing when none does.
-std::optional<std::string> translation_hazard(const Copy& copy);
+std::optional<std::string> translation_hazard(const LibraryInstance& instance);
 
-// Why no probe can be hit in a copy whose code was moved.
-Error moved_code_error(const Copy& copy);
+// Why no probe can be hit in an instance whose code was moved.
+Error moved_code_error(const LibraryInstance& instance);
 
 }  // namespace waitprobe

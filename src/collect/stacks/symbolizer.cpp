@@ -11,7 +11,7 @@
 #include <optional>
 #include <unordered_map>
 
-#include "src/collect/process/copies.h"
+#include "src/collect/process/library_instances.h"
 #include "src/collect/process/elf_file.h"
 #include "src/collect/stacks/frame_names.h"
 
@@ -233,8 +233,8 @@ void Symbolizer::look_at(std::uint32_t pid) {
   if (start_ticks == 0 || !mappings || mappings->empty()) return;
   state_->forget_ended();
   state_->learn(
-      pid, start_ticks, std::move(*mappings), [pid](const Mapping& mapping) { return CopyFinder::open_mapped(pid, mapping); },
-      [pid] { return has_memory(pid); });
+      pid, start_ticks, std::move(*mappings),
+      [pid](const Mapping& mapping) { return InstanceFinder::open_mapped(pid, mapping); }, [pid] { return has_memory(pid); });
 }
 
 void Symbolizer::learn(std::uint32_t pid, const std::vector<Mapping>& mappings,

@@ -18,10 +18,10 @@ constexpr unsigned semaphore_shift = 32;  // of the semaphore's offset in the ev
 
 }  // namespace
 
-void Arming::arm(const Copy& copy) {
-  const auto [entry, is_new] = events_.try_emplace(copy.probes->on_disk);
+void Arming::arm(const LibraryInstance& instance) {
+  const auto [entry, is_new] = events_.try_emplace(instance.probes->on_disk);
   if (!is_new) return;
-  auto event = open_event(copy);
+  auto event = open_event(instance);
   if (event) {
     entry->second = std::move(*event);
   } else {
@@ -29,18 +29,19 @@ void Arming::arm(const Copy& copy) {
   }
 }
 
-Result<FileDescriptor> Arming::open_event(const Copy& copy) {
+Result<FileDescriptor> Arming::open_event(const LibraryInstance& instance) {
   const std::string what = "listen to probe waitprobe:wait_block of";
   const auto type = read_proc_file("/sys/bus/event_source/devices/uprobe/type");
-  if (copy.probes->notes != Notes::whole) return untraceable_error(*copy.probes, copy.path);
-  const UsdtSite* site = copy.probes->find("wait_block");
-  if (!type) return Error{what, copy.path, "this kernel has no uprobes", ""};
+  if (instance.probes->notes != Notes::whole) return untraceable_error(*instance.probes, instance.path);
+  const UsdtSite* site = instance.probes->find("wait_block");
+  if (!type) return Error{what, instance.path, "this kernel has no uprobes", ""};
   if (site == nullptr)
-    return Error{what, copy.path, "the file does not have it", "it was built with another version of waitprobe"};
-  if (auto safe = before_->check(*copy.probes, copy.path, warnings_); !safe) return safe.error();
-  const FileDescriptor file = CopyFinder::open_copy(copy);
+    return Error{what, instance.path, "the file does not have it", "it was built with another version of waitprobe"};
+  if (auto safe = before_->check(*instance.probes, instance.path, warnings_); !safe) return safe.error();
+  const FileDescriptor file = InstanceFinder::open_instance(instance);
   if (!file.ok())
-    return Error{"open", copy.path + " of " + describe_process(copy.pid), "it ended meanwhile, or the right to is missing", ""};
+    return Error{"open", instance.path + " of " + describe_process(instance.pid),
+                 "it ended meanwhile, or the right to is missing", ""};
   const std::string path = "/proc/self/fd/" + std::to_string(file.get());
   perf_event_attr attributes = {};
   attributes.size = sizeof attributes;
@@ -52,7 +53,7 @@ Result<FileDescriptor> Arming::open_event(const Copy& copy) {
   FileDescriptor event(static_cast<int>(syscall(SYS_perf_event_open, &attributes, -1, 0, -1, PERF_FLAG_FD_CLOEXEC)));
   if (event.ok()) return event;
   const int why = errno;
-  Error error{what, copy.path, errno_text(why), why == EPERM || why == EACCES ? rights_fix : ""};
+  Error error{what, instance.path, errno_text(why), why == EPERM || why == EACCES ? rights_fix : ""};
   if (why == EINVAL) explain_foreign_uprobe(path, *site, error);
   return error;
 }

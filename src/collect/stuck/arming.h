@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "src/collect/safety/before_attaching.h"
-#include "src/collect/process/copies.h"
+#include "src/collect/process/library_instances.h"
 #include "src/collect/machine/file_descriptor.h"
 #include "src/model/result.h"
 
@@ -21,13 +21,13 @@ class Arming {
   // Lifetime: `before` must outlive it.
   explicit Arming(BeforeAttaching& before) : before_(&before) {}
 
-  // Arms all processes that map the file of a copy, unless that is done. Errors are kept as a warning.
-  void arm(const Copy& copy);
+  // Arms all processes that map the file of an instance, unless that is done. Errors are kept as a warning.
+  void arm(const LibraryInstance& instance);
 
   std::vector<Error> take_warnings() { return std::exchange(warnings_, {}); }
 
  private:
-  Result<FileDescriptor> open_event(const Copy& copy);
+  Result<FileDescriptor> open_event(const LibraryInstance& instance);
 
   BeforeAttaching* before_;
   std::map<FileId, FileDescriptor> events_;  // by ProbeFile::on_disk; not ok() where it was refused

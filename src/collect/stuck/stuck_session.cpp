@@ -55,28 +55,28 @@ Result<StuckSession> StuckSession::open(const TargetChoice& choice, const StuckO
   return session;
 }
 
-std::vector<StuckSession::Found> StuckSession::find_slots(const std::vector<Copy>& copies, Arming* arming,
+std::vector<StuckSession::Found> StuckSession::find_slots(const std::vector<LibraryInstance>& instances, Arming* arming,
                                                           OpenWaits& to) const {
   std::vector<Found> found;
   std::set<std::uint32_t> untracked, unreadable, crowded, other_abi;
-  for (const Copy& copy : copies) {
-    const ProcessMemory memory(copy.pid);
-    const auto root = read_root(memory, copy.root_address);
+  for (const LibraryInstance& instance : instances) {
+    const ProcessMemory memory(instance.pid);
+    const auto root = read_root(memory, instance.root_address);
     if (!root) {
       std::uint64_t magic = 0;
-      const bool is_readable = memory.read(copy.root_address + offsetof(wp_root, magic), &magic, sizeof magic);
-      if (is_still_there(copy)) (is_readable ? other_abi : unreadable).insert(copy.pid);
+      const bool is_readable = memory.read(instance.root_address + offsetof(wp_root, magic), &magic, sizeof magic);
+      if (is_still_there(instance)) (is_readable ? other_abi : unreadable).insert(instance.pid);
       continue;
     }
     if (root->armed.self == 0) {
-      untracked.insert(copy.pid);
-      if (arming != nullptr) arming->arm(copy);
+      untracked.insert(instance.pid);
+      if (arming != nullptr) arming->arm(instance);
     }
     const auto arena = read_arena(memory, *root);
     if (!arena) continue;
     const OpenSlots open = read_open_slots(memory, *root, *arena);
-    for (const OpenSlot& slot : open.slots) found.push_back({&copy, slot});
-    if (!open.are_all) crowded.insert(copy.pid);
+    for (const OpenSlot& slot : open.slots) found.push_back({&instance, slot});
+    if (!open.are_all) crowded.insert(instance.pid);
   }
   for (const std::uint32_t pid : untracked) to.untracked.push_back({pid, comm_of(pid)});
   for (const std::uint32_t pid : crowded) to.crowded.push_back({pid, comm_of(pid)});
@@ -85,7 +85,7 @@ std::vector<StuckSession::Found> StuckSession::find_slots(const std::vector<Copy
   return found;
 }
 
-// The process that a copy is in, looked up once.
+// The process that an instance is in, looked up once.
 StuckSession::Process& StuckSession::process_of(std::uint32_t pid, Processes& processes) {
   const auto [entry, is_new] = processes.try_emplace(pid);
   if (is_new) entry->second = {comm_of(pid), threads_of(pid), {}, monotonic_ahead_of_ours(pid)};
@@ -95,11 +95,11 @@ StuckSession::Process& StuckSession::process_of(std::uint32_t pid, Processes& pr
 // Nothing when its key cannot be read, or is not wanted.
 std::optional<OpenWait> StuckSession::describe(const Found& found, std::optional<std::uint64_t> age_ns,
                                                Process& process) const {
-  const ProcessMemory memory(found.copy->pid);
+  const ProcessMemory memory(found.instance->pid);
   const auto name = read_counter(memory, found.slot.counter);
   if (!name || !is_wanted(name->key, options_)) return std::nullopt;
   OpenWait wait;
-  wait.pid = found.copy->pid;
+  wait.pid = found.instance->pid;
   wait.comm = process.comm;
   wait.key = name->key;
   wait.key_len = name->key_len;
@@ -170,13 +170,13 @@ void StuckSession::stop_and_add_stacks(OpenWaits& to) {
   });
 }
 
-void StuckSession::add_groups(const std::vector<Copy>& copies, OpenWaits& to) const {
+void StuckSession::add_groups(const std::vector<LibraryInstance>& instances, OpenWaits& to) const {
   if (options_.group_by.empty()) return;
   to.group_by = options_.group_by;
   std::map<std::uint32_t, std::optional<std::string>> groups;
-  for (const Copy& copy : copies) {
-    const auto [entry, is_new] = groups.try_emplace(copy.pid);
-    if (is_new) entry->second = Environment(copy.pid).value_of(options_.group_by);
+  for (const LibraryInstance& instance : instances) {
+    const auto [entry, is_new] = groups.try_emplace(instance.pid);
+    if (is_new) entry->second = Environment(instance.pid).value_of(options_.group_by);
   }
   std::map<std::string, std::vector<OpenWaits::Process>> without;
   for (const auto& [pid, group] : groups) {
@@ -197,15 +197,16 @@ Result<OpenWaits> StuckSession::look(Arming* arming) {
   finder_.forget_unseen();
   to.unseen = found->unseen;
   to.has_pytorch = finder_.has_seen_pytorch();
-  if (only_file_) std::erase_if(found->copies, [&](const Copy& copy) { return copy.probes->on_disk != *only_file_; });
-  const auto all = find_slots(found->copies, arming, to);
+  if (only_file_)
+    std::erase_if(found->instances, [&](const LibraryInstance& instance) { return instance.probes->on_disk != *only_file_; });
+  const auto all = find_slots(found->instances, arming, to);
   const SlotClock clock = SlotClock::measure();
   const std::uint64_t now = now_ns();
   to.time_unix_ns = clock_ns(CLOCK_REALTIME);
 
   Processes processes;
   for (const Found& one : all) {
-    Process& process = process_of(one.copy->pid, processes);
+    Process& process = process_of(one.instance->pid, processes);
     const auto start_ns = clock.start_ns(one.slot, process.ahead_ns);
     std::optional<std::uint64_t> age_ns;
     if (start_ns) age_ns = is_before(*start_ns, now) ? now - *start_ns : 0;
@@ -216,7 +217,7 @@ Result<OpenWaits> StuckSession::look(Arming* arming) {
     }
   }
   std::stable_sort(to.waits.begin(), to.waits.end(), [](const OpenWait& a, const OpenWait& b) { return a.order > b.order; });
-  add_groups(found->copies, to);
+  add_groups(found->instances, to);
   if (options_.stacks) add_stacks(to);
   return to;
 }

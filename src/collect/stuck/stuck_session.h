@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "src/collect/stuck/arming.h"
-#include "src/collect/process/copies.h"
+#include "src/collect/process/library_instances.h"
 #include "src/collect/process/open_slots.h"
 #include "src/collect/stacks/symbolizer.h"
 #include "src/collect/process/target_choice.h"
@@ -44,13 +44,13 @@ class StuckSession {
   // Errors: the file that was chosen carries no probes. REQUIRES: the choice is no command.
   static Result<StuckSession> open(const TargetChoice& choice, const StuckOptions& options);
 
-  // With an arming, what is looked at and does not track its own waits is armed. Errors: as CopyFinder::find_all().
+  // With an arming, what is looked at and does not track its own waits is armed. Errors: as InstanceFinder::find_all().
   Result<OpenWaits> look(Arming* arming);
 
  private:
   // A wait and where it is.
   struct Found {
-    const Copy* copy;
+    const LibraryInstance* instance;
     OpenSlot slot;
   };
 
@@ -64,11 +64,11 @@ class StuckSession {
 
   StuckSession(TargetChoice choice, StuckOptions options) : choice_(std::move(choice)), options_(std::move(options)) {}
 
-  std::vector<Found> find_slots(const std::vector<Copy>& copies, Arming* arming, OpenWaits& to) const;
+  std::vector<Found> find_slots(const std::vector<LibraryInstance>& instances, Arming* arming, OpenWaits& to) const;
   static Process& process_of(std::uint32_t pid, Processes& processes);
   std::optional<OpenWait> describe(const Found& found, std::optional<std::uint64_t> age_ns, Process& process) const;
   static void ask_kernel(OpenWait& wait, Process& process);
-  void add_groups(const std::vector<Copy>& copies, OpenWaits& to) const;
+  void add_groups(const std::vector<LibraryInstance>& instances, OpenWaits& to) const;
   void add_stack(OpenWait& wait, OpenWaits& to);
   void add_stacks(OpenWaits& to);
   void stop_and_add_stacks(OpenWaits& to);
@@ -76,7 +76,7 @@ class StuckSession {
   TargetChoice choice_;
   StuckOptions options_;
   std::optional<FileId> only_file_;  // of -f
-  CopyFinder finder_;
+  InstanceFinder finder_;
   Symbolizer symbolizer_;
 };
 

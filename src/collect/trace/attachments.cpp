@@ -30,11 +30,11 @@ std::string path_to(const FileDescriptor& file, const std::string& known_as) {
 
 void Attachments::Destroy::operator()(bpf_link* link) const { bpf_link__destroy(link); }
 
-Result<void> Attachments::attach(const Copy& copy) {
-  if (has(*copy.probes)) return {};
-  const FileDescriptor file = CopyFinder::open_copy(copy);
-  if (file.ok()) return attach(*copy.probes, file, copy.path);
-  return Error{"open", copy.path + " of " + describe_process(copy.pid),
+Result<void> Attachments::attach(const LibraryInstance& instance) {
+  if (has(*instance.probes)) return {};
+  const FileDescriptor file = InstanceFinder::open_instance(instance);
+  if (file.ok()) return attach(*instance.probes, file, instance.path);
+  return Error{"open", instance.path + " of " + describe_process(instance.pid),
                "it ended or unmapped the file meanwhile, or the right to is missing", ""};
 }
 

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "src/collect/process/copies.h"
+#include "src/collect/process/library_instances.h"
 #include "src/model/result.h"
 
 struct bpf_link;
@@ -33,9 +33,9 @@ class Attachments {
   // Since when (nanoseconds of CLOCK_MONOTONIC); UINT64_MAX: it has not.
   std::uint64_t since_ns(const ProbeFile& file) const;
 
-  // Attaches to the file of a copy, unless that is done. Errors: the process has ended, a foreign uprobe is in the way, the
-  // kernel refuses.
-  Result<void> attach(const Copy& copy);
+  // Attaches to the file of an instance, unless that is done. Errors: the process has ended, a foreign uprobe is in the way,
+  // the kernel refuses.
+  Result<void> attach(const LibraryInstance& instance);
 
   // Attaches to an open file. `known_as` is its path, for people and other tools.
   Result<void> attach(const ProbeFile& file, const FileDescriptor& opened, const std::string& known_as);

@@ -29,7 +29,7 @@ struct Fork {
 struct Unattached {
   std::uint32_t pid = 0;
   std::string file;      // any bytes
-  std::uint64_t id = 0;  // of the copy that has been found to have it, and of all that have it from there
+  std::uint64_t id = 0;  // of the instance that has been found to have it, and of all that have it from there
   std::uint64_t from_ns = 0;
   std::uint64_t until_ns = UINT64_MAX;
   std::uint64_t attached_ns = UINT64_MAX;  // for all processes
@@ -52,7 +52,7 @@ class Heirs {
   // It runs another program, or its number is that of another process.
   void end(std::uint32_t pid, std::uint64_t time_ns);
 
-  // A copy has lost nothing after all, nor have its heirs.
+  // An instance has lost nothing after all, nor have its heirs.
   void forget(std::uint64_t id);
 
  private:

@@ -71,7 +71,7 @@ Series to_series(const wp_series_info& info) {
 template <class Key, class Value, class IsIt>
 void put_at_first(const bpf_map* map, Key key, const Value& value, const IsIt& is_it) {
   const int fd = bpf_map__fd(map);
-  for (; key.index < WP_THREAD_COPIES; key.index++) {
+  for (; key.index < WP_THREAD_INSTANCES; key.index++) {
     if (bpf_map_update_elem(fd, &key, &value, BPF_NOEXIST) == 0 || errno != EEXIST) return;
     Value known = {};
     if (bpf_map_lookup_elem(fd, &key, &known) == 0 && is_it(known)) return;
@@ -109,7 +109,7 @@ Result<HistProgram> HistProgram::load(const wp_config& config, Transport transpo
   if (const int failed = hist_bpf__load(skeleton); failed != 0) return load_error(-failed, log.text());
   if (auto attached = attach_to_kernel(*skeleton->skeleton, log); !attached) return attached.error();
 
-  auto processes = ProcessFilter::open(skeleton->maps.targets, skeleton->maps.sightings, config.filter_targets != 0);
+  auto processes = ProcessFilter::open(skeleton->maps.targets, skeleton->maps.discoveries, config.filter_targets != 0);
   if (!processes) return processes.error();
   auto rings = map_rings(skeleton->maps.rings);
   if (!rings) return rings.error();

@@ -57,9 +57,9 @@ class HistProgram {
   // Says whose last records a block will hold when its thread dies: for blocks that were taken before we listened. `tid` is
   // ours for the thread that the block names in its own pid namespace.
   void remember_owner(std::uint32_t tid, const wp_owned_block& owned);
-  // Says that a process has this copy of the library: for those that had waited before we listened.
+  // Says that a process has this instance of the library: for those that had waited before we listened.
   void remember_arena(std::uint32_t pid, const wp_known_arena& arena);
-  // What copies of the library had counted when one of their threads ended, of those where that was anything, since this was
+  // What instances of the library had counted when one of their threads ended, of those where that was anything, since this was
   // called last.
   std::vector<wp_arena> take_last_arenas();
 

@@ -25,7 +25,7 @@ void sleep_until(std::uint64_t ns) {
 }  // namespace
 
 HistSession::HistSession(HistProgram program, Transport transport)
-    : program_(std::move(program)), copies_(program_, transport == Transport::batches) {}
+    : program_(std::move(program)), instances_(program_, transport == Transport::batches) {}
 
 Result<std::unique_ptr<HistSession>> HistSession::open(const TargetChoice& choice, Transport transport, int stop_signals,
                                                        const std::string& group_by) {
@@ -70,13 +70,13 @@ void HistSession::check_rate() {
   program_.set_rate(rate_);
 }
 
-void HistSession::on_copy(const Copy& copy, bool is_new) {
-  copies_.add(copy, is_new);
-  if (environments_) environments_->add(copy.pid, is_new, now_ns());
+void HistSession::on_instance(const LibraryInstance& instance, bool is_new) {
+  instances_.add(instance, is_new);
+  if (environments_) environments_->add(instance.pid, is_new, now_ns());
 }
 
 bool HistSession::serve() {
-  copies_.make_room();
+  instances_.make_room();
   if (environments_) {
     environments_->look(now_ns());
     if (environments_->is_crowded()) environments_->forget_all_but(program_.series());
@@ -87,9 +87,9 @@ bool HistSession::serve() {
 // Everything that has stopped before this moment is on its way, or in the memory of its process.
 void HistSession::bring_all() {
   const std::uint64_t deadline_ns = now_ns() + patience_ns;
-  while (!copies_.look()) {
+  while (!instances_.look()) {
     if (now_ns() >= deadline_ns) {
-      copies_.look(true);
+      instances_.look(true);
       return;
     }
     sleep_until(now_ns() + 1'000'000);
@@ -105,12 +105,12 @@ void HistSession::detach() {
   targets_->stop_counting();
   bring_all();
   targets_->detach();
-  copies_.look();  // what those who died meanwhile have lost
+  instances_.look();  // what those who died meanwhile have lost
   doubt_crowded();
 }
 
 void HistSession::doubt_crowded() {
-  for (const auto& [pid, comm] : copies_.crowded_processes()) {
+  for (const auto& [pid, comm] : instances_.crowded_processes()) {
     targets_->doubt({pid, comm, "", unverified::too_many_blocks.name});
   }
 }
@@ -118,7 +118,7 @@ void HistSession::doubt_crowded() {
 Snapshot HistSession::snapshot() {
   if (targets_->ended_ns() == 0) {
     check_rate();
-    copies_.look();
+    instances_.look();
     doubt_crowded();
     targets_->verify();
   }
@@ -132,7 +132,7 @@ Snapshot HistSession::snapshot() {
     for (Series& s : snapshot.series) s.group = environments_->value_of(s);
   }
   snapshot.losses = program_.losses();
-  copies_.add_to(snapshot);
+  instances_.add_to(snapshot);
   snapshot.caveats = targets_->caveats();
   snapshot.has_pytorch = targets_->has_pytorch();
   return snapshot;

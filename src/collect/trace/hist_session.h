@@ -13,7 +13,7 @@
 #include "src/collect/trace/hist_program.h"
 #include "src/collect/trace/target_session.h"
 #include "src/collect/machine/tick_rate.h"
-#include "src/collect/trace/traced_copies.h"
+#include "src/collect/trace/traced_instances.h"
 #include "src/model/result.h"
 #include "src/model/snapshot.h"
 
@@ -43,10 +43,10 @@ class HistSession : private Tracer {
 
   std::vector<ProbeProgram> probe_programs() const override { return program_.probe_programs(); }
   ProcessFilter& processes() override { return program_.processes(); }
-  void on_copy(const Copy& copy, bool is_new) override;
-  bool knows(std::uint64_t incarnation) const override { return copies_.knows(incarnation); }
+  void on_instance(const LibraryInstance& instance, bool is_new) override;
+  bool knows(std::uint64_t incarnation) const override { return instances_.knows(incarnation); }
   std::uint64_t untold_cnt() const override { return program_.untold_cnt(); }
-  void on_lost_sight(std::uint64_t incarnation) override { copies_.forget(incarnation); }
+  void on_lost_sight(std::uint64_t incarnation) override { instances_.forget(incarnation); }
   std::uint64_t next_ns() const override { return environments_ ? environments_->next_ns() : UINT64_MAX; }
   bool serve() override;
 
@@ -56,7 +56,7 @@ class HistSession : private Tracer {
   void doubt_crowded();
 
   HistProgram program_;
-  TracedCopies copies_;
+  TracedInstances instances_;
   std::optional<EnvironmentReader> environments_;  // where processes are put in groups
   ClockPair clocks_;                               // when the rate was measured last
   TickRate rate_;                                  // of the cycle counter; all zero where it may not be read

@@ -18,13 +18,13 @@ wp_config config_of(const TargetChoice& choice) {
   return config;
 }
 
-Result<ProcessFilter> ProcessFilter::open(const bpf_map* targets, const bpf_map* sightings, bool filters) {
+Result<ProcessFilter> ProcessFilter::open(const bpf_map* targets, const bpf_map* discoveries, bool filters) {
   ProcessFilter filter;
   filter.targets_fd_ = bpf_map__fd(targets);
   filter.filters_ = filters;
-  if (sightings == nullptr) return filter;
-  filter.sightings_.reset(ring_buffer__new(bpf_map__fd(sightings), on_sighting, filter.taker_.get(), nullptr));
-  if (filter.sightings_ == nullptr) return Error{"map", "memory of the BPF programs", errno_text(errno), ""};
+  if (discoveries == nullptr) return filter;
+  filter.discoveries_.reset(ring_buffer__new(bpf_map__fd(discoveries), on_discovery, filter.taker_.get(), nullptr));
+  if (filter.discoveries_ == nullptr) return Error{"map", "memory of the BPF programs", errno_text(errno), ""};
   return filter;
 }
 
@@ -50,17 +50,17 @@ std::vector<std::uint32_t> ProcessFilter::targets() const {
   return pids;
 }
 
-int ProcessFilter::sightings_fd() const { return sightings_ ? ring_buffer__epoll_fd(sightings_.get()) : -1; }
+int ProcessFilter::discoveries_fd() const { return discoveries_ ? ring_buffer__epoll_fd(discoveries_.get()) : -1; }
 
-int ProcessFilter::on_sighting(void* taker, void* data, std::size_t size) {
-  if (size >= sizeof(wp_sighting)) (*static_cast<Taker*>(taker))(*static_cast<wp_sighting*>(data));
+int ProcessFilter::on_discovery(void* taker, void* data, std::size_t size) {
+  if (size >= sizeof(wp_discovery)) (*static_cast<Taker*>(taker))(*static_cast<wp_discovery*>(data));
   return 0;
 }
 
-void ProcessFilter::take_sightings(const std::function<void(const wp_sighting&)>& look) {
-  if (!sightings_) return;
+void ProcessFilter::take_discoveries(const std::function<void(const wp_discovery&)>& look) {
+  if (!discoveries_) return;
   *taker_ = look;
-  ring_buffer__consume(sightings_.get());
+  ring_buffer__consume(discoveries_.get());
 }
 
 }  // namespace waitprobe

@@ -23,8 +23,8 @@ wp_config config_of(const TargetChoice& choice);
 // Threads: one at a time. Lifetime: the maps must outlive it.
 class ProcessFilter {
  public:
-  // `sightings`: null where there are none. `filters`: only targets count; otherwise every process does.
-  static Result<ProcessFilter> open(const bpf_map* targets, const bpf_map* sightings, bool filters);
+  // `discoveries`: null where there are none. `filters`: only targets count; otherwise every process does.
+  static Result<ProcessFilter> open(const bpf_map* targets, const bpf_map* discoveries, bool filters);
 
   // REQUIRES: it filters.
   Result<void> add_target(std::uint32_t pid);
@@ -34,22 +34,22 @@ class ProcessFilter {
 
   bool filters() const { return filters_; }
 
-  // Readable when there are processes to look at, which take_sightings() hands over; -1: never.
-  int sightings_fd() const;
-  void take_sightings(const std::function<void(const wp_sighting&)>& look);
+  // Readable when there are processes to look at, which take_discoveries() hands over; -1: never.
+  int discoveries_fd() const;
+  void take_discoveries(const std::function<void(const wp_discovery&)>& look);
 
  private:
   struct FreeRing {
     void operator()(ring_buffer* ring) const;
   };
 
-  using Taker = std::function<void(const wp_sighting&)>;
+  using Taker = std::function<void(const wp_discovery&)>;
 
-  static int on_sighting(void* taker, void* data, std::size_t size);
+  static int on_discovery(void* taker, void* data, std::size_t size);
 
   int targets_fd_ = -1;
   bool filters_ = false;
-  std::unique_ptr<ring_buffer, FreeRing> sightings_;
+  std::unique_ptr<ring_buffer, FreeRing> discoveries_;
   std::unique_ptr<Taker> taker_ = std::make_unique<Taker>();  // owned, so that its address survives a move
 };
 

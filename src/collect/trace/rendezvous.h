@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// The tool's end of the meeting with a program that it started: each copy of the library there says, before the first wait,
+// The tool's end of the meeting with a program that it started: each instance of the library there says, before the first wait,
 // where its root is, and waits until the tool has attached (src/runtime/rendezvous.h is the other end).
 #pragma once
 
@@ -31,8 +31,8 @@ class Rendezvous {
   // `waits` tells whether it still does: that it has not given up.
   using Arrived = std::function<void(std::uint32_t pid, std::uint64_t root_address, const std::function<bool()>& waits)>;
 
-  // Takes what has arrived, without waiting. Whoever is not `wanted` is sent away. `arrived` is called for each copy, and its
-  // program goes on when it returns. The pid comes from the kernel; the address is what the program says.
+  // Takes what has arrived, without waiting. Whoever is not `wanted` is sent away. `arrived` is called for each instance, and
+  // its program goes on when it returns. The pid comes from the kernel; the address is what the program says.
   void serve(const std::function<bool(std::uint32_t pid)>& wanted, const Arrived& arrived);
 
  private:

@@ -37,9 +37,9 @@ Result<std::unique_ptr<SlowSession>> SlowSession::open(const TargetChoice& choic
 }
 
 // The process may end before its first slow wait comes here.
-void SlowSession::on_copy(const Copy& copy, bool is_new) {
-  copies_.add(copy, is_new);
-  if (stacks_) symbolizer_.look_at(copy.pid);
+void SlowSession::on_instance(const LibraryInstance& instance, bool is_new) {
+  instances_.add(instance, is_new);
+  if (stacks_) symbolizer_.look_at(instance.pid);
 }
 
 bool SlowSession::serve() {
@@ -81,12 +81,12 @@ void SlowSession::add(const wp_slow_wait& wait, const std::uint8_t* stack) {
 Losses SlowSession::losses() {
   if (targets_->ended_ns() == 0 && now_ns() >= next_look_ns_) {
     next_look_ns_ = now_ns() + look_ns;
-    copies_.look();
-    copies_.make_room();
+    instances_.look();
+    instances_.make_room();
   }
   Snapshot sum;
   sum.losses = program_.losses();
-  copies_.add_to(sum);
+  instances_.add_to(sum);
   return sum.losses;
 }
 
@@ -94,7 +94,7 @@ std::vector<SlowWait> SlowSession::take_waits() { return std::exchange(waits_, {
 
 void SlowSession::detach() {
   targets_->verify();
-  copies_.look();
+  instances_.look();
   targets_->stop_counting();
   targets_->detach();
   while (serve()) {

@@ -11,7 +11,7 @@
 #include "src/collect/trace/slow_program.h"
 #include "src/collect/stacks/symbolizer.h"
 #include "src/collect/trace/target_session.h"
-#include "src/collect/trace/traced_copies.h"
+#include "src/collect/trace/traced_instances.h"
 #include "src/model/result.h"
 #include "src/model/slow_wait.h"
 
@@ -43,7 +43,7 @@ class SlowSession : private Tracer {
 
   std::vector<ProbeProgram> probe_programs() const override { return program_.probe_programs(); }
   ProcessFilter& processes() override { return program_.processes(); }
-  void on_copy(const Copy& copy, bool is_new) override;
+  void on_instance(const LibraryInstance& instance, bool is_new) override;
   int fd() const override { return program_.fd(); }
   bool serve() override;
 
@@ -57,7 +57,7 @@ class SlowSession : private Tracer {
 
   SlowProgram program_;
   bool stacks_;
-  TracedCopies copies_;
+  TracedInstances instances_;
   std::uint64_t next_look_ns_ = 0;
   std::uint64_t offset_ns_ = 0;  // of our CLOCK_MONOTONIC from the machine's
   Symbolizer symbolizer_;

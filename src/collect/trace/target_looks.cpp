@@ -17,19 +17,19 @@ constexpr std::size_t most_late = 4096;     // more are dropped: that there are 
 
 }  // namespace
 
-// Attaches to one copy, unless its file is attached to already.
-Result<void> TargetSession::meet(const Copy& copy, bool is_new) {
+// Attaches to one instance, unless its file is attached to already.
+Result<void> TargetSession::meet(const LibraryInstance& instance, bool is_new) {
   if (ended_ns_ != 0) return {};
-  if (only_file_ && copy.probes->on_disk != only_file_->on_disk) return {};
-  if (copy.probes->notes != Notes::whole) return untraceable_error(*copy.probes, copy.path);
-  if (!attachments_.has(*copy.probes)) {
-    if (auto safe = before_.check(*copy.probes, copy.path, warnings_); !safe) return safe;
-    if (auto attached = attachments_.attach(copy); !attached) return attached;
-    tell_if_late(copy, true);
+  if (only_file_ && instance.probes->on_disk != only_file_->on_disk) return {};
+  if (instance.probes->notes != Notes::whole) return untraceable_error(*instance.probes, instance.path);
+  if (!attachments_.has(*instance.probes)) {
+    if (auto safe = before_.check(*instance.probes, instance.path, warnings_); !safe) return safe;
+    if (auto attached = attachments_.attach(instance); !attached) return attached;
+    tell_if_late(instance, true);
   } else {
-    tell_if_late(copy, false);
+    tell_if_late(instance, false);
   }
-  tracer_->on_copy(copy, is_new);
+  tracer_->on_instance(instance, is_new);
   return {};
 }
 
@@ -41,39 +41,39 @@ std::string TargetSession::name_of(std::uint32_t pid) const {
 void TargetSession::tell_of_unheard() { verification_.add({0, "", "", unverified::not_told.name, elapsed_ns()}); }
 
 // Whether the process had the file before it was attached to, for this process or for another.
-void TargetSession::tell_if_late(const Copy& copy, bool is_just_attached) {
-  const auto mapped = opened_.found(copy);
+void TargetSession::tell_if_late(const LibraryInstance& instance, bool is_just_attached) {
+  const auto mapped = opened_.found(instance);
   if (counting_ns_ == 0) return;
-  const std::uint64_t since_ns = attachments_.since_ns(*copy.probes);
+  const std::uint64_t since_ns = attachments_.since_ns(*instance.probes);
   const std::uint64_t had_ns = std::max(mapped ? mapped->time_ns : 0, counting_ns_);
-  if (mapped) settle_earlier(copy, mapped->time_ns);
+  if (mapped) settle_earlier(instance, mapped->time_ns);
   if (mapped ? since_ns <= had_ns : !is_just_attached) return;
   const bool is_first = !mapped || (!mapped->is_second && !mapped->is_again);
   const std::uint64_t id = ++late_cnt_;
-  add_late({{copy.pid, name_of(copy.pid), copy.path, since_ns - counting_ns_},
+  add_late({{instance.pid, name_of(instance.pid), instance.path, since_ns - counting_ns_},
             id,
-            is_first ? copy.root_address : 0,
+            is_first ? instance.root_address : 0,
             mapped ? mapped->time_ns : 0});
-  if (!heirs_.add({copy.pid, copy.path, id, had_ns, since_ns, since_ns, nullptr})) tell_of_unheard();
+  if (!heirs_.add({instance.pid, instance.path, id, had_ns, since_ns, since_ns, nullptr})) tell_of_unheard();
 }
 
-// Of a copy that was at the place before this was mapped there, nothing will be forgiven. One may have been found before it was
-// heard when it was mapped.
-void TargetSession::settle_earlier(const Copy& copy, std::uint64_t mapped_ns) {
-  for (LateCopy& known : late_copies_) {
-    if (known.late.pid != copy.pid || known.root_address != copy.root_address) continue;
+// Of an instance that was at the place before this was mapped there, nothing will be forgiven. One may have been found before
+// it was heard when it was mapped.
+void TargetSession::settle_earlier(const LibraryInstance& instance, std::uint64_t mapped_ns) {
+  for (LateInstance& known : late_instances_) {
+    if (known.late.pid != instance.pid || known.root_address != instance.root_address) continue;
     const bool is_it = known.mapped_ns == 0 && mapped_ns < known.late.elapsed_ns + counting_ns_;
     if (is_it) known.mapped_ns = mapped_ns;
     if (known.mapped_ns < mapped_ns) known.root_address = 0;
   }
 }
 
-void TargetSession::add_late(LateCopy copy) {
-  const auto is_it = [&](const LateCopy& known) {
-    return known.late.pid == copy.late.pid && known.late.file == copy.late.file && known.id == copy.id;
+void TargetSession::add_late(LateInstance instance) {
+  const auto is_it = [&](const LateInstance& known) {
+    return known.late.pid == instance.late.pid && known.late.file == instance.late.file && known.id == instance.id;
   };
-  if (late_copies_.size() >= most_late || std::any_of(late_copies_.begin(), late_copies_.end(), is_it)) return;
-  late_copies_.push_back(std::move(copy));
+  if (late_instances_.size() >= most_late || std::any_of(late_instances_.begin(), late_instances_.end(), is_it)) return;
+  late_instances_.push_back(std::move(instance));
 }
 
 void TargetSession::tell_of_heir(const Fork& heir, const Unattached& of) {
@@ -83,36 +83,36 @@ void TargetSession::tell_of_heir(const Fork& heir, const Unattached& of) {
 }
 
 // Of a command, a look may have attached to the file while its loader was still at work: that nothing was lost is known when
-// the copy greets, so as long as it may, it is not said to be late.
+// the instance greets, so as long as it may, it is not said to be late.
 std::vector<AttachedLate> TargetSession::attached_late() const {
   const bool may_greet = rendezvous_ && ended_ns_ == 0;
   std::vector<AttachedLate> all;
   std::set<std::pair<std::uint32_t, std::string>> listed;
-  for (const LateCopy& copy : late_copies_) {
-    if (may_greet && copy.late.elapsed_ns + WP_PATIENCE_NS > elapsed_ns()) continue;
-    if (listed.insert({copy.late.pid, copy.late.file}).second) all.push_back(copy.late);
+  for (const LateInstance& instance : late_instances_) {
+    if (may_greet && instance.late.elapsed_ns + WP_PATIENCE_NS > elapsed_ns()) continue;
+    if (listed.insert({instance.late.pid, instance.late.file}).second) all.push_back(instance.late);
   }
   return all;
 }
 
 // It waits at its beginning: what was attached since its program started was in time for it, and for its forks until now.
-void TargetSession::forgive(const Copy& copy) {
-  const std::uint64_t began_ns = opened_.program_of(copy.pid).since_ns;
+void TargetSession::forgive(const LibraryInstance& instance) {
+  const std::uint64_t began_ns = opened_.program_of(instance.pid).since_ns;
   std::set<std::uint64_t> ids;
-  for (const LateCopy& one : late_copies_) {
-    const bool is_it = one.late.pid == copy.pid && one.root_address == copy.root_address;
+  for (const LateInstance& one : late_instances_) {
+    const bool is_it = one.late.pid == instance.pid && one.root_address == instance.root_address;
     if (is_it && one.late.elapsed_ns + counting_ns_ >= began_ns) ids.insert(one.id);
   }
   for (const std::uint64_t id : ids) heirs_.forget(id);
-  std::erase_if(late_copies_, [&](const LateCopy& one) { return ids.contains(one.id); });
+  std::erase_if(late_instances_, [&](const LateInstance& one) { return ids.contains(one.id); });
 }
 
-void TargetSession::verify(std::uint32_t pid, const std::vector<Copy>& copies) {
+void TargetSession::verify(std::uint32_t pid, const std::vector<LibraryInstance>& instances) {
   if (ended_ns_ != 0) return;
-  std::vector<Copy> attached;
-  std::copy_if(copies.begin(), copies.end(), std::back_inserter(attached), [&](const Copy& copy) {
-    return copy.code != Code::moved && attachments_.has(*copy.probes) &&
-           (!only_file_ || copy.probes->on_disk == only_file_->on_disk);
+  std::vector<LibraryInstance> attached;
+  std::copy_if(instances.begin(), instances.end(), std::back_inserter(attached), [&](const LibraryInstance& instance) {
+    return instance.code != Code::moved && attachments_.has(*instance.probes) &&
+           (!only_file_ || instance.probes->on_disk == only_file_->on_disk);
   });
   const bool is_late = verification_.look(pid, name_of(pid), attached, elapsed_ns());
   if (is_late && counting_ns_ != 0) add_late({{pid, name_of(pid), attached.front().path, elapsed_ns()}, 0, 0, 0});
@@ -138,19 +138,19 @@ void TargetSession::refuse(const ProbeFile& file, Error why) {
 }
 
 // A process of such a file.
-void TargetSession::tell_of_refused(const Copy& copy) {
-  opened_.found(copy);
-  if (ended_ns_ != 0 || (only_file_ && copy.probes->on_disk != only_file_->on_disk)) return;
-  const UnverifiedReason& why = copy.probes->notes == Notes::whole ? unverified::not_attached : unverified::no_notes;
-  verification_.add({copy.pid, name_of(copy.pid), copy.path, why.name});
+void TargetSession::tell_of_refused(const LibraryInstance& instance) {
+  opened_.found(instance);
+  if (ended_ns_ != 0 || (only_file_ && instance.probes->on_disk != only_file_->on_disk)) return;
+  const UnverifiedReason& why = instance.probes->notes == Notes::whole ? unverified::not_attached : unverified::no_notes;
+  verification_.add({instance.pid, name_of(instance.pid), instance.path, why.name});
 }
 
 // Its waits are not counted, and nothing else comes to harm.
-void TargetSession::tell_of_moved(const Copy& copy) {
-  if (ended_ns_ != 0 || (only_file_ && copy.probes->on_disk != only_file_->on_disk)) return;
-  if (!moved_.insert({copy.pid, copy.root_address}).second) return;
-  warnings_.push_back(moved_code_error(copy));
-  verification_.add({copy.pid, name_of(copy.pid), copy.path, unverified::moved_code.name});
+void TargetSession::tell_of_moved(const LibraryInstance& instance) {
+  if (ended_ns_ != 0 || (only_file_ && instance.probes->on_disk != only_file_->on_disk)) return;
+  if (!moved_.insert({instance.pid, instance.root_address}).second) return;
+  warnings_.push_back(moved_code_error(instance));
+  verification_.add({instance.pid, name_of(instance.pid), instance.path, unverified::moved_code.name});
 }
 
 // Of one file, the kernel arms what maps it, looked into or not, but for the page of another segment.
@@ -162,25 +162,25 @@ void TargetSession::tell_of_unseen_files(std::uint32_t pid, const std::string& f
 Result<void> TargetSession::look_at(std::uint32_t pid, bool is_new) {
   const std::uint64_t began_ns = now_ns();
   std::set<std::string> unopened;
-  const auto copies = finder_.find(pid, unopened);
-  if (!copies && check_exists(pid)) {
+  const auto instances = finder_.find(pid, unopened);
+  if (!instances && check_exists(pid)) {
     tell_of_unseen_files(pid, "", is_new);
-    return copies.error();
+    return instances.error();
   }
-  if (!copies || (copies->empty() && !has_memory(pid))) {
+  if (!instances || (instances->empty() && !has_memory(pid))) {
     opened_.is_gone(pid);
     if (ended_ns_ == 0) verification_.end(pid, elapsed_ns());
-    return copies ? Result<void>() : copies.error();
+    return instances ? Result<void>() : instances.error();
   }
-  for (const Copy& copy : *copies) {
-    if (copy.code == Code::moved) tell_of_moved(copy);
-    if (!refused_.contains(copy.probes->on_disk)) {
-      if (auto met = meet(copy, is_new); !met && is_still_there(copy)) refuse(*copy.probes, met.error());
+  for (const LibraryInstance& instance : *instances) {
+    if (instance.code == Code::moved) tell_of_moved(instance);
+    if (!refused_.contains(instance.probes->on_disk)) {
+      if (auto met = meet(instance, is_new); !met && is_still_there(instance)) refuse(*instance.probes, met.error());
     }
-    if (refused_.contains(copy.probes->on_disk)) tell_of_refused(copy);
+    if (refused_.contains(instance.probes->on_disk)) tell_of_refused(instance);
   }
   opened_.looked_at(pid, began_ns);
-  verify(pid, *copies);
+  verify(pid, *instances);
   if (!unopened.empty()) {
     tell_of_unseen_files(pid, *unopened.begin(), is_new);
   } else if (ended_ns_ == 0) {
@@ -195,10 +195,10 @@ void TargetSession::look_later(std::uint32_t pid, bool is_new) {
 }
 
 // A process that shows a block that was not known: a fork, if not the process itself.
-void TargetSession::look_at_sighted(const wp_sighting& sighting) {
-  if (tracer_->knows(sighting.incarnation)) return;
-  look_later(sighting.pid, true);
-  if (!tracer_->knows(sighting.incarnation) && !has_memory(sighting.pid)) tracer_->on_lost_sight(sighting.incarnation);
+void TargetSession::look_at_discovered(const wp_discovery& discovery) {
+  if (tracer_->knows(discovery.incarnation)) return;
+  look_later(discovery.pid, true);
+  if (!tracer_->knows(discovery.incarnation) && !has_memory(discovery.pid)) tracer_->on_lost_sight(discovery.incarnation);
 }
 
 // Those that have ended are followed too: what they did may be heard of later.
@@ -246,14 +246,14 @@ void TargetSession::take_events() {
     if (event.kind == Kind::name) opened_.is_named(event.pid, event.comm);
     if (event.kind == Kind::end) opened_.thread_ended(event.pid, event.time_ns);
   }
-  tracer_->processes().take_sightings([this](const wp_sighting& sighting) { look_at_sighted(sighting); });
+  tracer_->processes().take_discoveries([this](const wp_discovery& discovery) { look_at_discovered(discovery); });
   for (const std::uint32_t pid : pids) {
     watches_.add(pid, now_ns());
     look_later(pid, true);
   }
 }
 
-// Files of processes that ended before a look found a copy in them.
+// Files of processes that ended before a look found an instance in them.
 void TargetSession::judge_ended() {
   const std::uint64_t now = now_ns();
   opened_.give_up_before(now > WatchList::last_ns ? now - WatchList::last_ns : 0);
@@ -282,7 +282,8 @@ void TargetSession::tell_of_ended(const OpenedFile& opened) {
 void TargetSession::attach_for_later(const OpenedFile& opened) {
   const ProbeFile* const probes = opened.probes.get();
   if (probes == nullptr || attachments_.has(*probes) || refused_.contains(probes->on_disk)) return;
-  const FileDescriptor file = CopyFinder::open_mapped(opened.pid, opened.mapping, opened_.program_of(opened.pid).parent_pid);
+  const FileDescriptor file =
+      InstanceFinder::open_mapped(opened.pid, opened.mapping, opened_.program_of(opened.pid).parent_pid);
   if (!file.ok()) return;
   auto attached = before_.check(*probes, opened.mapping.path, warnings_);
   if (attached) attached = attachments_.attach(*probes, file, opened.mapping.path);
@@ -294,7 +295,7 @@ void TargetSession::look_at_due(std::uint64_t now) {
   if (now >= next_full_look_ns_) look_at_all();
 }
 
-// A copy that has reported itself, and is in no file that can be seen.
+// An instance that has reported itself, and is in no file that can be seen.
 void TargetSession::tell_of_hidden(std::uint32_t pid) {
   if (ended_ns_ != 0 || !check_exists(pid)) return;
   verification_.add({pid, name_of(pid), "", unverified::no_notes.name});
@@ -304,26 +305,26 @@ void TargetSession::tell_of_hidden(std::uint32_t pid) {
                        "`waitprobe doctor -p` shows what can be seen of a process"});
 }
 
-// A copy of the library in the command, or below it, is about to begin and waits for us.
+// An instance of the library in the command, or below it, is about to begin and waits for us.
 void TargetSession::greet(std::uint32_t pid, std::uint64_t root_address, const std::function<bool()>& waits) {
   take_events();  // that it has mapped the file was told before it came
   std::set<std::string> unopened;
-  auto copies = finder_.find(pid, unopened);
-  const auto greeted = [&](const Copy& copy) { return copy.root_address == root_address; };
-  if (copies && std::none_of(copies->begin(), copies->end(), greeted)) {
+  auto instances = finder_.find(pid, unopened);
+  const auto greeted = [&](const LibraryInstance& instance) { return instance.root_address == root_address; };
+  if (instances && std::none_of(instances->begin(), instances->end(), greeted)) {
     // Known by the number of a file that had it before, and carried no probes.
     finder_.forget_all();
-    copies = finder_.find(pid, unopened);
+    instances = finder_.find(pid, unopened);
   }
-  if (!copies || std::none_of(copies->begin(), copies->end(), greeted)) return tell_of_hidden(pid);
-  for (const Copy& copy : *copies) {
-    if (copy.root_address != root_address) continue;
-    if (!refused_.contains(copy.probes->on_disk)) {
-      if (auto met = meet(copy, true); !met && is_still_there(copy)) refuse(*copy.probes, met.error());
+  if (!instances || std::none_of(instances->begin(), instances->end(), greeted)) return tell_of_hidden(pid);
+  for (const LibraryInstance& instance : *instances) {
+    if (instance.root_address != root_address) continue;
+    if (!refused_.contains(instance.probes->on_disk)) {
+      if (auto met = meet(instance, true); !met && is_still_there(instance)) refuse(*instance.probes, met.error());
     }
-    if (refused_.contains(copy.probes->on_disk)) tell_of_refused(copy);
-    verify(pid, *copies);
-    if (waits()) forgive(copy);
+    if (refused_.contains(instance.probes->on_disk)) tell_of_refused(instance);
+    verify(pid, *instances);
+    if (waits()) forgive(instance);
   }
 }
 

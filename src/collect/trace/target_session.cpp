@@ -87,8 +87,8 @@ void TargetSession::tell_of_descendants() {
   for (const std::uint32_t pid : tracer_->processes().targets()) {
     if (!check_exists(pid)) continue;
     std::set<std::string> unopened;
-    const auto copies = finder_.find(pid, unopened);
-    const std::string file = copies && !copies->empty() ? copies->front().path : "";
+    const auto instances = finder_.find(pid, unopened);
+    const std::string file = instances && !instances->empty() ? instances->front().path : "";
     verification_.add({pid, comm_of(pid), file, unverified::still_running.name, elapsed_ns()});
   }
 }
@@ -105,28 +105,29 @@ Result<void> TargetSession::open_pids(const std::vector<std::uint32_t>& pids) {
     if (auto added = tracer_->processes().add_target(pid); !added) return added;
     remember(pid);
     std::set<std::string> unopened;
-    const auto copies = finder_.find(pid, unopened);
-    if (!copies) return copies.error();
-    if (copies->empty()) return nothing_found_error(pid, unopened);
+    const auto instances = finder_.find(pid, unopened);
+    if (!instances) return instances.error();
+    if (instances->empty()) return nothing_found_error(pid, unopened);
     std::size_t met_cnt = 0;
-    for (const Copy& copy : *copies) {
-      if (copy.probes->notes != Notes::whole) {
-        if (!refused_.contains(copy.probes->on_disk)) refuse(*copy.probes, untraceable_error(*copy.probes, copy.path));
-        tell_of_refused(copy);
+    for (const LibraryInstance& instance : *instances) {
+      if (instance.probes->notes != Notes::whole) {
+        if (!refused_.contains(instance.probes->on_disk))
+          refuse(*instance.probes, untraceable_error(*instance.probes, instance.path));
+        tell_of_refused(instance);
         continue;
       }
-      if (copy.code == Code::moved) {
-        tell_of_moved(copy);
+      if (instance.code == Code::moved) {
+        tell_of_moved(instance);
         continue;
       }
-      if (auto met = meet(copy, false); !met) return met;
+      if (auto met = meet(instance, false); !met) return met;
       met_cnt++;
     }
     if (met_cnt == 0) {
-      const Copy& copy = copies->front();
-      return copy.code == Code::moved ? moved_code_error(copy) : untraceable_error(*copy.probes, copy.path);
+      const LibraryInstance& instance = instances->front();
+      return instance.code == Code::moved ? moved_code_error(instance) : untraceable_error(*instance.probes, instance.path);
     }
-    verify(pid, *copies);
+    verify(pid, *instances);
     if (!unopened.empty()) tell_of_unseen_files(pid, *unopened.begin(), false);
     watches_.add(pid, now_ns());
   }
@@ -183,7 +184,7 @@ void TargetSession::wait_for_something(std::uint64_t until_ns, int wake_fd) {
   std::vector<pollfd> waits = {{stop_signals_, POLLIN, 0},
                                {wake_fd, POLLIN, 0},
                                {tracer_->fd(), POLLIN, 0},
-                               {tracer_->processes().sightings_fd(), POLLIN, 0},
+                               {tracer_->processes().discoveries_fd(), POLLIN, 0},
                                {events_.fd(), POLLIN, 0}};
   if (rendezvous_) rendezvous_->add_to(waits);
   for (const FileDescriptor& end : ends_) {

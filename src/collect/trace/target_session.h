@@ -16,7 +16,7 @@
 #include "src/collect/process/target_choice.h"
 #include "src/collect/safety/before_attaching.h"
 #include "src/collect/trace/command.h"
-#include "src/collect/process/copies.h"
+#include "src/collect/process/library_instances.h"
 #include "src/collect/trace/heirs.h"
 #include "src/collect/process/opened_files.h"
 #include "src/collect/trace/process_events.h"
@@ -38,12 +38,12 @@ class Tracer {
   virtual std::vector<ProbeProgram> probe_programs() const = 0;
   virtual ProcessFilter& processes() = 0;
 
-  // A copy of the library whose file is attached to; the same one may come again. `is_new` says that it has begun since the
-  // session did.
-  virtual void on_copy(const Copy& copy, bool is_new) = 0;
+  // An instance of the library whose file is attached to; the same one may come again. `is_new` says that it has begun since
+  // the session did.
+  virtual void on_instance(const LibraryInstance& instance, bool is_new) = 0;
   // How many processes the session should have looked at, and was not told of for want of room.
   virtual std::uint64_t untold_cnt() const { return 0; }
-  // An incarnation that was sighted: whether it belongs to a copy that has come, and that its process has ended before it
+  // An incarnation that was sighted: whether it belongs to an instance that has come, and that its process has ended before it
   // could.
   virtual bool knows(std::uint64_t /*incarnation*/) const { return true; }
   virtual void on_lost_sight(std::uint64_t /*incarnation*/) {}
@@ -103,9 +103,9 @@ class TargetSession {
   Command* command() { return command_ ? &*command_ : nullptr; }
 
  private:
-  struct LateCopy {
+  struct LateInstance {
     AttachedLate late;
-    std::uint64_t id = 0;            // of the copy that was found late, and of the forks that have it from there
+    std::uint64_t id = 0;            // of the instance that was found late, and of the forks that have it from there
     std::uint64_t root_address = 0;  // 0: whatever greets there, this one was late
     std::uint64_t mapped_ns = 0;     // 0: not heard of yet
   };
@@ -124,22 +124,22 @@ class TargetSession {
   Result<void> watch_end(std::uint32_t pid);
 
   Result<void> look_at(std::uint32_t pid, bool is_new);
-  Result<void> meet(const Copy& copy, bool is_new);
+  Result<void> meet(const LibraryInstance& instance, bool is_new);
   std::string name_of(std::uint32_t pid) const;  // also of one that has ended, if it was heard of
-  void tell_if_late(const Copy& copy, bool is_just_attached);
-  void settle_earlier(const Copy& copy, std::uint64_t mapped_ns);
-  void add_late(LateCopy copy);
+  void tell_if_late(const LibraryInstance& instance, bool is_just_attached);
+  void settle_earlier(const LibraryInstance& instance, std::uint64_t mapped_ns);
+  void add_late(LateInstance instance);
   void tell_of_heir(const Fork& heir, const Unattached& of);
-  void forgive(const Copy& copy);
-  void verify(std::uint32_t pid, const std::vector<Copy>& copies);
+  void forgive(const LibraryInstance& instance);
+  void verify(std::uint32_t pid, const std::vector<LibraryInstance>& instances);
   void tell_of_descendants();
   void refuse(const ProbeFile& file, Error why);
-  void tell_of_refused(const Copy& copy);
-  void tell_of_moved(const Copy& copy);
+  void tell_of_refused(const LibraryInstance& instance);
+  void tell_of_moved(const LibraryInstance& instance);
   void tell_of_unseen_files(std::uint32_t pid, const std::string& file, bool is_new);
   void tell_of_hidden(std::uint32_t pid);
   void look_later(std::uint32_t pid, bool is_new);
-  void look_at_sighted(const wp_sighting& sighting);
+  void look_at_discovered(const wp_discovery& discovery);
   void take_events();
   bool follows(std::uint32_t pid) const;
   void follow_fork(const ProcessEvent& event);
@@ -157,7 +157,7 @@ class TargetSession {
   Tracer* tracer_;
   Attachments attachments_;
   Verification verification_;
-  CopyFinder finder_;
+  InstanceFinder finder_;
   BeforeAttaching before_;
   WatchList watches_;
   ProcessEvents events_;
@@ -172,10 +172,10 @@ class TargetSession {
   std::uint64_t untold_cnt_ = 0;   // of the tracer's, those that have been told of
   std::uint64_t counting_ns_ = 0;  // since when; 0: still attaching
   std::uint64_t ended_ns_ = 0;     // 0: still counting
-  std::vector<LateCopy> late_copies_;
+  std::vector<LateInstance> late_instances_;
   std::uint64_t late_cnt_ = 0;
   std::vector<Error> warnings_;
-  std::set<std::pair<std::uint32_t, std::uint64_t>> moved_;  // pid and root of copies without their code: told once
+  std::set<std::pair<std::uint32_t, std::uint64_t>> moved_;  // pid and root of instances without their code: told once
   bool has_told_hidden_ = false;
   std::set<FileId> refused_;  // files that could not be attached to: told once, and left alone
 };

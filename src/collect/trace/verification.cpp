@@ -35,64 +35,67 @@ Verification::Verification(const std::vector<ProbeProgram>& programs) {
   for (const ProbeProgram& program : programs) probes_.emplace_back(program.probe);
 }
 
-std::vector<std::uint64_t> Verification::words_of(const Copy& copy) const {
+std::vector<std::uint64_t> Verification::words_of(const LibraryInstance& instance) const {
   std::vector<std::uint64_t> words;
   for (const std::string& probe : probes_) {
-    const UsdtSite* site = copy.probes->find(probe);
-    if (site != nullptr) words.push_back(copy.root_address + (site->semaphore_offset - copy.probes->root_offset()));
+    const UsdtSite* site = instance.probes->find(probe);
+    if (site != nullptr) words.push_back(instance.root_address + (site->semaphore_offset - instance.probes->root_offset()));
   }
   return words;
 }
 
 // Null: its memory says that it is armed.
-const UnverifiedReason* Verification::doubt_of(const Copy& copy, const std::vector<std::uint64_t>& words) {
-  const ProcessMemory memory(copy.pid);
+const UnverifiedReason* Verification::doubt_of(const LibraryInstance& instance, const std::vector<std::uint64_t>& words) {
+  const ProcessMemory memory(instance.pid);
   RootHead root;
-  if (!memory.read(copy.root_address, &root, sizeof root)) return &unverified::not_readable;
+  if (!memory.read(instance.root_address, &root, sizeof root)) return &unverified::not_readable;
   if (root.magic != WP_ROOT_MAGIC || root.version != WP_ABI_VERSION || root.size != sizeof(wp_root)) {
     return &unverified::other_abi;
   }
   if (are_raised(memory, words)) return nullptr;
-  return copy.probes->shares_semaphore_page ? &unverified::shared_page : &unverified::word_is_zero;
+  return instance.probes->shares_semaphore_page ? &unverified::shared_page : &unverified::word_is_zero;
 }
 
 // Of one that has ended: the kernel arms what maps the file, but for the page of another segment, and of a file that is there
 // several times.
-const UnverifiedReason* Verification::doubt_unread(const Copy& copy, const std::vector<Copy>& copies) {
-  if (copy.probes->shares_semaphore_page) return &unverified::shared_page;
-  const auto cnt = std::count_if(copies.begin(), copies.end(),
-                                 [&](const Copy& other) { return other.probes->on_disk == copy.probes->on_disk; });
+const UnverifiedReason* Verification::doubt_unread(const LibraryInstance& instance,
+                                                   const std::vector<LibraryInstance>& instances) {
+  if (instance.probes->shares_semaphore_page) return &unverified::shared_page;
+  const auto cnt = std::count_if(instances.begin(), instances.end(), [&](const LibraryInstance& other) {
+    return other.probes->on_disk == instance.probes->on_disk;
+  });
   return cnt > 1 ? &unverified::word_is_zero : nullptr;
 }
 
-bool Verification::look(std::uint32_t pid, const std::string& comm, const std::vector<Copy>& copies, std::uint64_t now_ns) {
+bool Verification::look(std::uint32_t pid, const std::string& comm, const std::vector<LibraryInstance>& instances,
+                        std::uint64_t now_ns) {
   for (auto entry = known_.lower_bound({pid, 0}); entry != known_.end() && entry->first.first == pid;) {
-    const auto is_it = [&](const Copy& copy) { return copy.root_address == entry->first.second; };
+    const auto is_it = [&](const LibraryInstance& instance) { return instance.root_address == entry->first.second; };
     const auto next = std::next(entry);
-    if (std::none_of(copies.begin(), copies.end(), is_it)) end(entry, now_ns);
+    if (std::none_of(instances.begin(), instances.end(), is_it)) end(entry, now_ns);
     entry = next;
   }
   bool is_late = false;
-  for (const Copy& copy : copies) {
-    const auto [entry, is_new] = known_.try_emplace({pid, copy.root_address});
+  for (const LibraryInstance& instance : instances) {
+    const auto [entry, is_new] = known_.try_emplace({pid, instance.root_address});
     Known& known = entry->second;
     const UnverifiedReason* const before = known.why;
-    known.words = words_of(copy);
+    known.words = words_of(instance);
     if (known.found_ns == 0) known.found_ns = waitprobe::now_ns();
-    known.why = doubt_of(copy, known.words);
+    known.why = doubt_of(instance, known.words);
     for (int i = 1; before == nullptr && known.why != nullptr && i < reads_of_doubt; i++) {
       nanosleep(&pause_between_reads, nullptr);
-      known.why = doubt_of(copy, known.words);
+      known.why = doubt_of(instance, known.words);
     }
     // What was read is of nobody, or of another program: this one has ended as it was known before.
-    if (known.why != nullptr && !is_still_there(copy)) {
+    if (known.why != nullptr && !is_still_there(instance)) {
       known.why = before;
-      if (is_new) known = {doubt_unread(copy, copies), {}, 0, comm, copy.path};
+      if (is_new) known = {doubt_unread(instance, instances), {}, 0, comm, instance.path};
       end(entry, now_ns);
       continue;
     }
     known.comm = comm;
-    known.file = copy.path;
+    known.file = instance.path;
     is_late |= before != nullptr && known.why == nullptr;
   }
   return is_late;

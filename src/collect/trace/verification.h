@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Which copies of the library are known to be armed: of each, the semaphores that the kernel should have raised are read from
-// its memory. That a program is attached to a file does not tell: where two segments map the page of the semaphore, or a
+// Which instances of the library are known to be armed: of each, the semaphores that the kernel should have raised are read
+// from its memory. That a program is attached to a file does not tell: where two segments map the page of the semaphore, or a
 // process has the file twice, the kernel raises another word.
 #pragma once
 
@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "src/collect/trace/attachments.h"
-#include "src/collect/process/copies.h"
+#include "src/collect/process/library_instances.h"
 #include "src/model/snapshot.h"
 
 namespace waitprobe {
@@ -24,11 +24,11 @@ class Verification {
   // `programs`: whose probes' semaphores are to be raised.
   explicit Verification(const std::vector<ProbeProgram>& programs);
 
-  // All copies that a process of this name carries now of files that were attached to; others that it had are gone. Reads what
-  // of them is armed. True when one is armed that was not when it was looked at before.
-  bool look(std::uint32_t pid, const std::string& comm, const std::vector<Copy>& copies, std::uint64_t now_ns);
+  // All instances that a process of this name carries now of files that were attached to; others that it had are gone. Reads
+  // what of them is armed. True when one is armed that was not when it was looked at before.
+  bool look(std::uint32_t pid, const std::string& comm, const std::vector<LibraryInstance>& instances, std::uint64_t now_ns);
 
-  // Whether it first found a copy in this file between these moments (CLOCK_MONOTONIC).
+  // Whether it first found an instance in this file between these moments (CLOCK_MONOTONIC).
   bool has_found(std::uint32_t pid, const std::string& file, std::uint64_t since_ns, std::uint64_t until_ns) const;
 
   // A process that cannot be vouched for, whatever its memory says.
@@ -42,7 +42,7 @@ class Verification {
   // A process that has ended.
   void end(std::uint32_t pid, std::uint64_t now_ns);
 
-  // Processes to be looked at again: one of their copies is not armed, or not any more, or a file could not be seen.
+  // Processes to be looked at again: one of their instances is not armed, or not any more, or a file could not be seen.
   std::vector<std::uint32_t> doubtful() const;
 
   std::vector<Unverified> unverified() const;
@@ -57,9 +57,9 @@ class Verification {
   };
   using Place = std::pair<std::uint32_t, std::uint64_t>;  // pid, address of the root
 
-  std::vector<std::uint64_t> words_of(const Copy& copy) const;
-  static const UnverifiedReason* doubt_of(const Copy& copy, const std::vector<std::uint64_t>& words);
-  static const UnverifiedReason* doubt_unread(const Copy& copy, const std::vector<Copy>& copies);
+  std::vector<std::uint64_t> words_of(const LibraryInstance& instance) const;
+  static const UnverifiedReason* doubt_of(const LibraryInstance& instance, const std::vector<std::uint64_t>& words);
+  static const UnverifiedReason* doubt_unread(const LibraryInstance& instance, const std::vector<LibraryInstance>& instances);
   void end(std::map<Place, Known>::iterator entry, std::uint64_t now_ns);
 
   std::vector<std::string> probes_;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "src/collect/trace/traced_copies.h"
+#include "src/collect/trace/traced_instances.h"
 
 #include <algorithm>
 #include <iterator>
@@ -13,33 +13,33 @@ namespace {
 
 constexpr std::size_t most_introduced = 4 * WP_POOL_SIZE;  // remembered; then forgotten, and introduced again
 // A process that gives itself another incarnation, or shows the root at other places, at each look.
-constexpr std::size_t most_ended = 4 * WP_BLOCKS_MAX, most_copies = 512, most_counts = 4 * WP_LAST_ARENAS;
+constexpr std::size_t most_ended = 4 * WP_BLOCKS_MAX, most_instances = 512, most_counts = 4 * WP_LAST_ARENAS;
 
 }  // namespace
 
-void TracedCopies::add(const Copy& copy, bool is_new) {
-  const Place place{copy.pid, copy.root_address};
-  const ProcessMemory memory(copy.pid);
-  const auto root = read_root(memory, copy.root_address);
-  if (!root || (!copies_.contains(place) && is_full(copy.pid))) return;
-  const auto [entry, is_fresh] = copies_.try_emplace(place);
+void TracedInstances::add(const LibraryInstance& instance, bool is_new) {
+  const Place place{instance.pid, instance.root_address};
+  const ProcessMemory memory(instance.pid);
+  const auto root = read_root(memory, instance.root_address);
+  if (!root || (!instances_.contains(place) && is_full(instance.pid))) return;
+  const auto [entry, is_fresh] = instances_.try_emplace(place);
   Traced& traced = entry->second;
   if (is_fresh) traced.no_memory = is_new ? 0 : root->lost_memory;
   const auto arena = read_arena(memory, *root);
   if (!arena || arena->incarnation == traced.incarnation) return;
-  // What a copy that we know has lost since it became another is ours as well.
+  // What an instance that we know has lost since it became another is ours as well.
   become(traced, place, *root, *arena, is_new || !is_fresh ? Counts{} : counts_of(*arena));
   if (by_batches_) remember_owners(memory, place.first, *root, *arena);
 }
 
-// Whether a process has shown more copies than there can be.
-bool TracedCopies::is_full(std::uint32_t pid) const {
-  const auto first = copies_.lower_bound({pid, 0}), last = copies_.upper_bound({pid, UINT64_MAX});
-  return std::distance(first, last) >= static_cast<std::ptrdiff_t>(most_copies);
+// Whether a process has shown more instances than there can be.
+bool TracedInstances::is_full(std::uint32_t pid) const {
+  const auto first = instances_.lower_bound({pid, 0}), last = instances_.upper_bound({pid, UINT64_MAX});
+  return std::distance(first, last) >= static_cast<std::ptrdiff_t>(most_instances);
 }
 
 // Threads that have taken their blocks before we listened would die unnoticed.
-void TracedCopies::remember_owners(const Memory& memory, std::uint32_t pid, const wp_root& root, const wp_arena& arena) {
+void TracedInstances::remember_owners(const Memory& memory, std::uint32_t pid, const wp_root& root, const wp_arena& arena) {
   const auto threads = threads_of(pid);
   read_owners(memory, root, arena, [&](std::uint64_t block, std::uint32_t tid) {
     const auto thread = threads.find(tid);
@@ -48,25 +48,26 @@ void TracedCopies::remember_owners(const Memory& memory, std::uint32_t pid, cons
 }
 
 // From now on it is another program, or a fork, or has waited for the first time.
-void TracedCopies::become(Traced& copy, const Place& place, const wp_root& root, const wp_arena& arena, const Counts& base) {
-  end(copy);
-  copy.incarnation = arena.incarnation;
+void TracedInstances::become(Traced& instance, const Place& place, const wp_root& root, const wp_arena& arena,
+                             const Counts& base) {
+  end(instance);
+  instance.incarnation = arena.incarnation;
   counts_.try_emplace(arena.incarnation, base);
   if (program_ != nullptr) program_->remember_arena(place.first, {arena.incarnation, root.arena});
-  copy.comm = comm_of(place.first);
-  copy.process_start_ticks = start_ticks_of(place.first);
-  copy.blocks = BlockReader();
+  instance.comm = comm_of(place.first);
+  instance.process_start_ticks = start_ticks_of(place.first);
+  instance.blocks = BlockReader();
   incarnations_.insert(arena.incarnation);
   ended_.erase(arena.incarnation);
 }
 
-void TracedCopies::end(const Traced& copy) {
-  if (copy.incarnation == 0) return;
-  incarnations_.erase(copy.incarnation);
-  ended_.insert(copy.incarnation);
+void TracedInstances::end(const Traced& instance) {
+  if (instance.incarnation == 0) return;
+  incarnations_.erase(instance.incarnation);
+  ended_.insert(instance.incarnation);
 }
 
-void TracedCopies::count(const wp_arena& arena) {
+void TracedInstances::count(const wp_arena& arena) {
   Counts& known = counts_[arena.incarnation];
   const Counts now = counts_of(arena);
   for (const CountRow& row : all_counts) {
@@ -77,8 +78,8 @@ void TracedCopies::count(const wp_arena& arena) {
   }
 }
 
-// What a copy had counted when its last thread ended is known to the kernel alone.
-void TracedCopies::count_last() {
+// What an instance had counted when its last thread ended is known to the kernel alone.
+void TracedInstances::count_last() {
   if (program_ != nullptr) {
     for (const wp_arena& arena : program_->take_last_arenas()) count(arena);
   }
@@ -86,86 +87,87 @@ void TracedCopies::count_last() {
   std::erase_if(counts_, [&](const auto& known) { return !incarnations_.contains(known.first); });
 }
 
-bool TracedCopies::look(bool last) {
+bool TracedInstances::look(bool last) {
   bool all_brought = true;
   std::uint32_t pid = 0;
   std::uint64_t blocks_left = 0;  // of a process: one that lies must not take all our time
-  for (auto entry = copies_.begin(); entry != copies_.end();) {
+  for (auto entry = instances_.begin(); entry != instances_.end();) {
     if (std::exchange(pid, entry->first.first) != entry->first.first) blocks_left = most_blocks;
     if (look_at(entry->first, entry->second, last, blocks_left, all_brought)) {
       ++entry;
     } else {
       end(entry->second);
-      entry = copies_.erase(entry);
+      entry = instances_.erase(entry);
     }
   }
   count_last();
   return all_brought;
 }
 
-// False when the process has ended, or has become one without this copy.
-bool TracedCopies::look_at(const Place& place, Traced& copy, bool last, std::uint64_t& blocks_left, bool& all_brought) {
+// False when the process has ended, or has become one without this instance.
+bool TracedInstances::look_at(const Place& place, Traced& instance, bool last, std::uint64_t& blocks_left, bool& all_brought) {
   const ProcessMemory memory(place.first);
   const auto root = read_root(memory, place.second);
   if (!root) return false;
-  if (root->lost_memory > copy.no_memory) sum_.no_memory += root->lost_memory - copy.no_memory;
-  copy.no_memory = root->lost_memory;
+  if (root->lost_memory > instance.no_memory) sum_.no_memory += root->lost_memory - instance.no_memory;
+  instance.no_memory = root->lost_memory;
   const auto arena = read_arena(memory, *root);
   if (!arena) return true;
-  if (arena->incarnation != copy.incarnation) become(copy, place, *root, *arena, {});
+  if (arena->incarnation != instance.incarnation) become(instance, place, *root, *arena, {});
   count(*arena);
-  if (by_batches_) read_blocks(memory, *root, *arena, place, copy, last, blocks_left, all_brought);
+  if (by_batches_) read_blocks(memory, *root, *arena, place, instance, last, blocks_left, all_brought);
   return true;
 }
 
-void TracedCopies::read_blocks(const Memory& memory, const wp_root& root, const wp_arena& arena, const Place& place,
-                               Traced& copy, bool last, std::uint64_t& blocks_left, bool& all_brought) {
-  const BlockLook look = copy.blocks.read(memory, root, arena, blocks_left, [&](const BlockRecords& records) {
-    const bool brought = bring(memory, place, copy, records);
+void TracedInstances::read_blocks(const Memory& memory, const wp_root& root, const wp_arena& arena, const Place& place,
+                                  Traced& instance, bool last, std::uint64_t& blocks_left, bool& all_brought) {
+  const BlockLook look = instance.blocks.read(memory, root, arena, blocks_left, [&](const BlockRecords& records) {
+    const bool brought = bring(memory, place, instance, records);
     if (!brought && last) gap_ += records.cnt;
     return brought;
   });
   blocks_left -= look.read_cnt;
   all_brought &= look.all_taken;
   if (last) gap_ += look.left;
-  if (!look.all_read) crowded_processes_.insert_or_assign(place.first, copy.comm);
+  if (!look.all_read) crowded_processes_.insert_or_assign(place.first, instance.comm);
 }
 
-bool TracedCopies::bring(const Memory& memory, const Place& place, const Traced& copy, const BlockRecords& records) {
+bool TracedInstances::bring(const Memory& memory, const Place& place, const Traced& instance, const BlockRecords& records) {
   const auto shard = static_cast<std::uint32_t>(records.block / sizeof(wp_block) % WP_SHARDS);
   std::uint64_t last = 0;
   for (std::uint64_t n = records.first; n < records.first + records.cnt; n++) {
     const std::uint64_t counter = records.ring[n % WP_RING_RECORDS].counter & WP_REF_ADDRESS;
     if (counter == last) continue;
     last = counter;
-    if (!introduced_.contains({copy.incarnation, counter, shard})) {
-      introduce(memory, place, copy, {copy.incarnation, counter, shard, 0});
+    if (!introduced_.contains({instance.incarnation, counter, shard})) {
+      introduce(memory, place, instance, {instance.incarnation, counter, shard, 0});
     }
   }
   // Read after the records: what was written before a move to another namespace is brought at the move.
   const auto offsets = time_offsets_of(place.first);
   if (!offsets) return false;
-  return program_->claim({copy.incarnation, records.block}, records.first, records.cnt, offsets->monotonic_ns, records.ring);
+  return program_->claim({instance.incarnation, records.block}, records.first, records.cnt, offsets->monotonic_ns,
+                         records.ring);
 }
 
-void TracedCopies::introduce(const Memory& memory, const Place& place, const Traced& copy, const wp_series_key& key) {
+void TracedInstances::introduce(const Memory& memory, const Place& place, const Traced& instance, const wp_series_key& key) {
   const auto name = read_counter(memory, key.counter);
   if (!name) return;
   wp_introduction introduction = {};
   introduction.key = key;
   wp_series_info& info = introduction.info;
-  info.process_start_ticks = copy.process_start_ticks;
+  info.process_start_ticks = instance.process_start_ticks;
   info.distinct = wp_distinct(key.incarnation, name->id);
   info.pid = place.first;
   info.key_len = name->key_len;
-  std::copy_n(copy.comm.data(), std::min<std::size_t>(copy.comm.size(), sizeof info.comm - 1), info.comm);
+  std::copy_n(instance.comm.data(), std::min<std::size_t>(instance.comm.size(), sizeof info.comm - 1), info.comm);
   std::copy_n(name->key.data(), name->key.size(), info.key);
   if (!program_->introduce(introduction)) return;
   if (introduced_.size() >= most_introduced) introduced_.clear();
   introduced_.insert({key.incarnation, key.counter, key.shard});
 }
 
-void TracedCopies::make_room() {
+void TracedInstances::make_room() {
   count_last();
   if (program_ == nullptr) return ended_.clear();
   if (program_->block_cnt() < crowded_ && ended_.size() < most_ended) return;
@@ -175,7 +177,7 @@ void TracedCopies::make_room() {
   crowded_ = std::max<std::uint64_t>(WP_BLOCKS_MAX / 4, program_->block_cnt() + WP_BLOCKS_MAX / 16);
 }
 
-void TracedCopies::add_to(Snapshot& snapshot) const {
+void TracedInstances::add_to(Snapshot& snapshot) const {
   for (const CountRow& row : all_counts) {
     (row.loss != nullptr ? snapshot.losses.*row.loss : snapshot.*row.note) += sum_.*row.count;
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "src/collect/process/copies.h"
+#include "src/collect/process/library_instances.h"
 #include "src/model/rights.h"
 
 #include <fcntl.h>
@@ -13,8 +13,8 @@
 namespace waitprobe {
 namespace {
 
-constexpr std::size_t most_known = 65'536;  // files that are remembered; then they are forgotten, and read again
-constexpr std::size_t most_copies = 256;    // in a process; thread-local storage has room for about a hundred
+constexpr std::size_t most_known = 65'536;   // files that are remembered; then they are forgotten, and read again
+constexpr std::size_t most_instances = 256;  // in a process; thread-local storage has room for about a hundred
 
 // By the place of any one probe: they stand side by side. Nothing where the file is only looked at: its code and its data are
 // one mapping, or none may be executed and it is not known where the probes are.
@@ -62,10 +62,10 @@ bool is_special(std::uint32_t pid, const Mapping& mapping) {
 
 }  // namespace
 
-bool is_still_there(const Copy& copy) {
-  const auto mappings = file_mappings(copy.pid);
+bool is_still_there(const LibraryInstance& instance) {
+  const auto mappings = file_mappings(instance.pid);
   return mappings && std::any_of(mappings->begin(), mappings->end(), [&](const Mapping& mapping) {
-           return mapping.file == copy.file && mapping.holds(copy.root_address);
+           return mapping.file == instance.file && mapping.holds(instance.root_address);
          });
 }
 
@@ -91,7 +91,7 @@ Error nothing_found_error(std::uint32_t pid, const std::set<std::string>& unopen
   return unopened.empty() ? no_probes_error(pid) : unopened_error(pid, *unopened.begin());
 }
 
-FileDescriptor CopyFinder::open_mapped(std::uint32_t pid, const Mapping& mapping, std::uint32_t parent_pid) {
+FileDescriptor InstanceFinder::open_mapped(std::uint32_t pid, const Mapping& mapping, std::uint32_t parent_pid) {
   std::vector<std::string> ways = ways_to_open(pid, mapping);
   if (parent_pid != 0) ways.push_back("/proc/" + std::to_string(parent_pid) + "/root" + mapping.path);
   if (!has_memory(pid)) ways.push_back(mapping.path);
@@ -108,17 +108,17 @@ FileDescriptor CopyFinder::open_mapped(std::uint32_t pid, const Mapping& mapping
   return FileDescriptor();
 }
 
-FileDescriptor CopyFinder::open_copy(const Copy& copy) {
-  const auto mappings = file_mappings(copy.pid);
+FileDescriptor InstanceFinder::open_instance(const LibraryInstance& instance) {
+  const auto mappings = file_mappings(instance.pid);
   if (!mappings) return FileDescriptor();
   for (const Mapping& mapping : *mappings) {
-    if (mapping.file == copy.file) return open_mapped(copy.pid, mapping);
+    if (mapping.file == instance.file) return open_mapped(instance.pid, mapping);
   }
   return FileDescriptor();
 }
 
-std::optional<std::shared_ptr<const ProbeFile>> CopyFinder::look_up(std::uint32_t pid, const Mapping& mapping,
-                                                                    std::uint32_t parent_pid) {
+std::optional<std::shared_ptr<const ProbeFile>> InstanceFinder::look_up(std::uint32_t pid, const Mapping& mapping,
+                                                                        std::uint32_t parent_pid) {
   const auto known = known_.find(mapping.file);
   if (known != known_.end()) {
     known->second.seen = true;
@@ -134,7 +134,7 @@ std::optional<std::shared_ptr<const ProbeFile>> CopyFinder::look_up(std::uint32_
   return known_[mapping.file].probes = std::move(probes);
 }
 
-Result<CopyFinder::Found> CopyFinder::find_all(const std::vector<std::uint32_t>& pids) {
+Result<InstanceFinder::Found> InstanceFinder::find_all(const std::vector<std::uint32_t>& pids) {
   Found found;
   found.unseen.may_be_more = pids.empty() && hides_processes();
   for (const std::uint32_t pid : pids.empty() ? all_pids() : pids) {
@@ -142,26 +142,26 @@ Result<CopyFinder::Found> CopyFinder::find_all(const std::vector<std::uint32_t>&
       if (const auto exists = check_exists(pid); !exists) return exists.error();
     }
     std::set<std::string> unopened;
-    auto copies = find(pid, unopened);
-    if (!copies && !pids.empty()) return copies.error();
+    auto instances = find(pid, unopened);
+    if (!instances && !pids.empty()) return instances.error();
     // Whoever has ended meanwhile is not missing, nor is what is left of it until its parent notices.
-    if ((!copies || !unopened.empty()) && check_exists(pid)) found.unseen.process_cnt++;
-    if (!copies) continue;
-    if (copies->empty() && !pids.empty()) return nothing_found_error(pid, unopened);
-    std::move(copies->begin(), copies->end(), std::back_inserter(found.copies));
+    if ((!instances || !unopened.empty()) && check_exists(pid)) found.unseen.process_cnt++;
+    if (!instances) continue;
+    if (instances->empty() && !pids.empty()) return nothing_found_error(pid, unopened);
+    std::move(instances->begin(), instances->end(), std::back_inserter(found.instances));
   }
   return found;
 }
 
-void CopyFinder::forget_unseen() {
+void InstanceFinder::forget_unseen() {
   std::erase_if(known_, [](const auto& entry) { return !entry.second.seen; });
   for (auto& [file, known] : known_) known.seen = false;
 }
 
 // Two segments may show the same page of the file, both writable; the root lives where the code looks for it. A file that a
-// process has mapped several times (dlmopen) is several copies.
+// process has mapped several times (dlmopen) is several instances.
 // Files that a process has still mapped.
-std::set<std::string> CopyFinder::still_mapped(std::uint32_t pid, const std::map<FileId, std::string>& files) {
+std::set<std::string> InstanceFinder::still_mapped(std::uint32_t pid, const std::map<FileId, std::string>& files) {
   std::set<std::string> paths;
   if (files.empty()) return paths;
   const auto mappings = file_mappings(pid);
@@ -172,7 +172,7 @@ std::set<std::string> CopyFinder::still_mapped(std::uint32_t pid, const std::map
   return paths;
 }
 
-Result<std::vector<Copy>> CopyFinder::find(std::uint32_t pid, std::set<std::string>& unopened) {
+Result<std::vector<LibraryInstance>> InstanceFinder::find(std::uint32_t pid, std::set<std::string>& unopened) {
   auto mappings = file_mappings(pid);
   if (!mappings) return mappings.error();
   // Code may have been moved away; its data stays.
@@ -180,7 +180,7 @@ Result<std::vector<Copy>> CopyFinder::find(std::uint32_t pid, std::set<std::stri
   for (const Mapping& mapping : *mappings) {
     if (mapping.executable || (mapping.writable && !mapping.shared)) with_code.insert(mapping.file);
   }
-  std::vector<Copy> copies;
+  std::vector<LibraryInstance> instances;
   std::set<std::uint64_t> roots;
   std::map<FileId, std::string> not_opened;
   for (const Mapping& mapping : *mappings) {
@@ -198,15 +198,16 @@ Result<std::vector<Copy>> CopyFinder::find(std::uint32_t pid, std::set<std::stri
       const std::uint64_t root = mapping.start + (offset - mapping.offset);
       const auto address = probes->segments.to_address(offset, PF_W);
       if (!biases.empty() && (!address || !biases.contains(root - *address))) continue;
-      if (copies.size() < most_copies && roots.insert(root).second) {
-        copies.push_back({pid, mapping.file, mapping.path, probes, root, *code, code_address_of(*probes, address, root)});
+      if (instances.size() < most_instances && roots.insert(root).second) {
+        instances.push_back({pid, mapping.file, mapping.path, probes, root, *code, code_address_of(*probes, address, root)});
       }
     }
   }
   unopened = still_mapped(pid, not_opened);  // the others have gone with their process, or were closed
-  has_seen_pytorch_ |= !copies.empty() && pytorch_in(*mappings) != nullptr;
-  std::sort(copies.begin(), copies.end(), [](const Copy& a, const Copy& b) { return a.root_address < b.root_address; });
-  return copies;
+  has_seen_pytorch_ |= !instances.empty() && pytorch_in(*mappings) != nullptr;
+  std::sort(instances.begin(), instances.end(),
+            [](const LibraryInstance& a, const LibraryInstance& b) { return a.root_address < b.root_address; });
+  return instances;
 }
 
 }  // namespace waitprobe

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// The copies of the library in the processes that are traced: what their blocks hold is brought to the kernel, and what they
+// The instances of the library in the processes that are traced: what their blocks hold is brought to the kernel, and what they
 // say they had to give up is added up.
 #pragma once
 
@@ -13,31 +13,32 @@
 #include <vector>
 
 #include "src/collect/process/block_reader.h"
-#include "src/collect/process/copies.h"
+#include "src/collect/process/library_instances.h"
 #include "src/collect/trace/hist_program.h"
 #include "src/model/snapshot.h"
 
 namespace waitprobe {
 
 // Threads: one at a time. Lifetime: the program must outlive it.
-class TracedCopies {
+class TracedInstances {
  public:
   // `by_batches`: the blocks are read; otherwise losses alone.
-  TracedCopies(HistProgram& program, bool by_batches) : program_(&program), by_batches_(by_batches) {}
+  TracedInstances(HistProgram& program, bool by_batches) : program_(&program), by_batches_(by_batches) {}
   // Losses alone, of one that has ended those of the last look.
-  TracedCopies() : program_(nullptr), by_batches_(false) {}
+  TracedInstances() : program_(nullptr), by_batches_(false) {}
 
-  // Adds a copy, unless it is known. `is_new` says that it has begun since the session did, so that all it has lost is ours.
-  void add(const Copy& copy, bool is_new);
+  // Adds an instance, unless it is known. `is_new` says that it has begun since the session did, so that all it has lost is
+  // ours.
+  void add(const LibraryInstance& instance, bool is_new);
 
-  // Whether the copy that calls itself so is known.
+  // Whether the instance that calls itself so is known.
   bool knows(std::uint64_t incarnation) const { return incarnations_.contains(incarnation); }
 
   // A process that has ended before it could be looked at.
   void forget(std::uint64_t incarnation) { ended_.insert(incarnation); }
 
-  // Looks at all copies, and drops those of processes that have ended. Returns whether all records were brought that their
-  // threads had not handed over. In the last look, those that cannot be brought are counted as lost.
+  // Looks at all instances, and drops those of processes that have ended. Returns whether all records were brought that their
+  // threads had not flushed. In the last look, those that cannot be brought are counted as lost.
   bool look(bool last = false);
 
   // Takes what the kernel keeps of ended processes out of its tables: counts, and blocks if those are many. To be called now
@@ -47,7 +48,7 @@ class TracedCopies {
   // Processes of which not all blocks were looked at: pid, name.
   const std::map<std::uint32_t, std::string>& crowded_processes() const { return crowded_processes_; }
 
-  // Losses, and what else the copies count.
+  // Losses, and what else the instances count.
   void add_to(Snapshot& snapshot) const;
 
  private:
@@ -94,19 +95,19 @@ class TracedCopies {
   }
   bool is_full(std::uint32_t pid) const;
   void remember_owners(const Memory& memory, std::uint32_t pid, const wp_root& root, const wp_arena& arena);
-  bool look_at(const Place& place, Traced& copy, bool last, std::uint64_t& blocks_left, bool& all_brought);
-  void read_blocks(const Memory& memory, const wp_root& root, const wp_arena& arena, const Place& place, Traced& copy,
+  bool look_at(const Place& place, Traced& instance, bool last, std::uint64_t& blocks_left, bool& all_brought);
+  void read_blocks(const Memory& memory, const wp_root& root, const wp_arena& arena, const Place& place, Traced& instance,
                    bool last, std::uint64_t& blocks_left, bool& all_brought);
-  void become(Traced& copy, const Place& place, const wp_root& root, const wp_arena& arena, const Counts& base);
-  void end(const Traced& copy);
+  void become(Traced& instance, const Place& place, const wp_root& root, const wp_arena& arena, const Counts& base);
+  void end(const Traced& instance);
   void count(const wp_arena& arena);
   void count_last();
-  bool bring(const Memory& memory, const Place& place, const Traced& copy, const BlockRecords& records);
-  void introduce(const Memory& memory, const Place& place, const Traced& copy, const wp_series_key& key);
+  bool bring(const Memory& memory, const Place& place, const Traced& instance, const BlockRecords& records);
+  void introduce(const Memory& memory, const Place& place, const Traced& instance, const wp_series_key& key);
 
   HistProgram* program_;  // null: nobody keeps what ended processes have counted
   bool by_batches_;
-  std::map<Place, Traced> copies_;
+  std::map<Place, Traced> instances_;
   std::set<std::uint64_t> incarnations_;
   std::set<std::uint64_t> ended_;  // whose blocks may still be known to the kernel
   std::set<std::tuple<std::uint64_t, std::uint64_t, std::uint32_t>> introduced_;  // incarnation, counter, shard
