@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// What programs read: one object a line, as docs/design.md says. It is ASCII: control characters and all beyond ASCII stand as
+// What programs read: one object a line, as docs/json.md describes. It is ASCII: control characters and all beyond ASCII stand as
 // JSON's \uXXXX, which a parser gives back as they were. Bytes that are not valid UTF-8 become the text \xNN;
 // where they matter, a member NAME_hex holds all bytes.
 #pragma once

@@ -143,7 +143,7 @@ class Tracked(TestCase):
         self.assertEqual(ptrace(seize, tid, 0, 0), 0)
         try:
             found, _ = stuck("-p", self.target.pid, "--older", "0", "--stack", "-k", "stack.wait")
-            self.assertIn("a debugger has it", of_key(found, "stack.wait")["no_stack"])
+            self.assertIn("a debugger holds it", of_key(found, "stack.wait")["no_stack"])
         finally:
             ptrace(interrupt, tid, 0, 0)
             os.waitpid(tid, 0x40000000)
