@@ -113,6 +113,19 @@ class Parser {
   std::vector<std::shared_ptr<void>> kept_;
 };
 
+// What a command line says. `declare` adds the options of a command, which are written to as they are parsed; `finish` fills in
+// what follows from several of them. Errors: throws what parse() throws, and what `finish` does.
+template <class Options>
+Options parsed(const CommandRow& row, const Arguments& arguments, void (*declare)(Parser&, Options&),
+               void (*finish)(Options&, const Parser&, const Arguments&)) {
+  Parser parser(row);
+  Options options;
+  declare(parser, options);
+  parser.parse(arguments);
+  finish(options, parser, arguments);
+  return options;
+}
+
 // -p PID... and --comm GLOB, repeatable, of processes that run now. Errors: parsing throws NothingFound where none has such a name.
 void add_pids(Parser& parser, std::vector<std::uint32_t>& pids);
 

@@ -80,11 +80,7 @@ void declare(Parser& parser, Options& options) {
   add_color(parser, options.color);
 }
 
-Options parse(const CommandRow& row, const Arguments& arguments) {
-  Parser parser(row);
-  Options options;
-  declare(parser, options);
-  parser.parse(arguments);
+void finish(Options& options, const Parser& parser, const Arguments& /*arguments*/) {
   if (parser.was_given("--gate-on") && !options.gate_percent) {
     throw UsageError{"--gate-on needs --gate PERCENT"};
   }
@@ -92,7 +88,6 @@ Options parse(const CommandRow& row, const Arguments& arguments) {
   if (options.files.size() == 1 && (options.a.is_all() || options.b.is_all())) {
     throw UsageError{"nothing to compare with; give a second recording, or two parts of this one with --a and --b"};
   }
-  return options;
 }
 
 // In how many pieces a span is cut: as many as were recorded if there are few, and of several each if there are many.
@@ -201,7 +196,7 @@ Result<int> pass_gate(const Comparison& comparison, double percent, const Compar
 void declare_diff(Parser& parser) { declare(parser, parser.keep<Options>()); }
 
 Result<int> run_diff(const CommandRow& row, const Arguments& arguments) {
-  const Options options = parse(row, arguments);
+  const Options options = parsed<Options>(row, arguments, declare, finish);
   const auto sides = sides_of(options);
   if (!sides) return sides.error();
   const Side &a = sides->front(), &b = sides->back();

@@ -33,14 +33,9 @@ void declare(Parser& parser, Options& options) {
   add_color(parser, options.color);
 }
 
-Options parse(const CommandRow& row, const Arguments& arguments) {
-  Parser parser(row);
-  Options options;
-  declare(parser, options);
-  parser.parse(arguments);
+void finish(Options& options, const Parser& /*parser*/, const Arguments& arguments) {
   options.has_targets = options.target_options->has_any() || arguments.has_command;
   if (options.has_targets) options.targets = options.target_options->choice(arguments);
-  return options;
 }
 
 Findings examine_machine() {
@@ -91,7 +86,7 @@ Result<void> examine_targets(const TargetChoice& targets, Diagnosis& diagnosis) 
 void declare_doctor(Parser& parser) { declare(parser, parser.keep<Options>()); }
 
 Result<int> run_doctor(const CommandRow& row, const Arguments& arguments) {
-  const Options options = parse(row, arguments);
+  const Options options = parsed<Options>(row, arguments, declare, finish);
   Diagnosis diagnosis;
   diagnosis.findings.push_back(examine_machine());
   if (options.has_targets) {

@@ -32,16 +32,11 @@ void declare(Parser& parser, Options& options) {
   add_color(parser, options.color);
 }
 
-Options parse(const CommandRow& row, const Arguments& arguments) {
-  Parser parser(row);
-  Options options;
-  declare(parser, options);
-  parser.parse(arguments);
+void finish(Options& options, const Parser& /*parser*/, const Arguments& arguments) {
   options.live.targets = options.target_options->choice(arguments);
   check_table_options(options.print.table, options.group_by);
   options.print.table.width = output_width();
   options.print.table.colours = wanted_colours(options.color);
-  return options;
 }
 
 }  // namespace
@@ -49,7 +44,7 @@ Options parse(const CommandRow& row, const Arguments& arguments) {
 void declare_hist(Parser& parser) { declare(parser, parser.keep<Options>()); }
 
 Result<int> run_hist(const CommandRow& row, const Arguments& arguments) {
-  const Options options = parse(row, arguments);
+  const Options options = parsed<Options>(row, arguments, declare, finish);
   const StopSignals signals;
   auto opened = HistSession::open(options.live.targets, options.per_event ? Transport::events : Transport::batches,
                                   signals.fd(), options.group_by);

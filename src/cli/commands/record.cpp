@@ -41,13 +41,8 @@ void declare(Parser& parser, Options& options) {
   options.ready.emplace(parser);
 }
 
-Options parse(const CommandRow& row, const Arguments& arguments) {
-  Parser parser(row);
-  Options options;
-  declare(parser, options);
-  parser.parse(arguments);
+void finish(Options& options, const Parser& /*parser*/, const Arguments& arguments) {
   options.live.targets = options.target_options->choice(arguments);
-  return options;
 }
 
 // As they stand on the command line.
@@ -112,7 +107,7 @@ Result<void> record(HistSession& session, SessionEnd& end, const Options& option
 void declare_record(Parser& parser) { declare(parser, parser.keep<Options>()); }
 
 Result<int> run_record(const CommandRow& row, const Arguments& arguments) {
-  const Options options = parse(row, arguments);
+  const Options options = parsed<Options>(row, arguments, declare, finish);
   const StopSignals signals;
   // The file first: it would be a pity to have started a command for nothing.
   auto file = RecordingFile::create(options.file, options.overwrite);

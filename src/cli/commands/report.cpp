@@ -45,11 +45,7 @@ void declare(Parser& parser, Options& options) {
   add_color(parser, options.color);
 }
 
-Options parse(const CommandRow& row, const Arguments& arguments) {
-  Parser parser(row);
-  Options options;
-  declare(parser, options);
-  parser.parse(arguments);
+void finish(Options& options, const Parser& /*parser*/, const Arguments& /*arguments*/) {
   if (!options.page.empty() && (options.print.json || options.print.table.bars || options.by_key)) {
     throw UsageError{"--html cannot be combined with --json, --bars or --by-key"};
   }
@@ -59,7 +55,6 @@ Options parse(const CommandRow& row, const Arguments& arguments) {
   check_table_options(options.print.table, options.group_by);
   options.print.table.width = output_width();
   options.print.table.colours = wanted_colours(options.color);
-  return options;
 }
 
 Result<bool> print_heading(const Recordings& recordings) {
@@ -125,7 +120,7 @@ Result<void> write_report_page(Recordings& recordings, Span span, const Options&
 void declare_report(Parser& parser) { declare(parser, parser.keep<Options>()); }
 
 Result<int> run_report(const CommandRow& row, const Arguments& arguments) {
-  const Options options = parse(row, arguments);
+  const Options options = parsed<Options>(row, arguments, declare, finish);
   auto recordings = read_recordings(options.files);
   if (!recordings) return recordings.error();
   if (!options.group_by.empty()) {

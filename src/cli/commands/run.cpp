@@ -28,14 +28,9 @@ void declare(Parser& parser, Options& options) {
   parser.set_target_usage("-- CMD ARGS...");
 }
 
-Options parse(const CommandRow& row, const Arguments& arguments) {
-  Parser parser(row);
-  Options options;
-  declare(parser, options);
-  parser.parse(arguments);
+void finish(Options& options, const Parser& /*parser*/, const Arguments& arguments) {
   if (arguments.command.empty()) throw UsageError{"no command; use 'waitprobe run --torch -- CMD ARGS...'"};
   if (!options.torch && !options.track) throw UsageError{"nothing to prepare; use --torch, --track or both"};
-  return options;
 }
 
 // Where it is built, and where it is installed.
@@ -58,7 +53,7 @@ Result<void> preload(const std::string& library) {
   if (library.find_first_of(" :$") != std::string::npos) {
     return Error{"preload", library,
                  "the dynamic linker splits such a list at blanks and colons, and replaces words behind a dollar",
-                 "instance it to a path without them"};
+                 "copy it to a path without them"};
   }
   const char* before = std::getenv("LD_PRELOAD");
   std::string all = before != nullptr ? before : "";
@@ -75,7 +70,7 @@ void declare_run(Parser& parser) { declare(parser, parser.keep<Options>()); }
 
 // In the place of the tool: signals, exit status and process number are those of the command.
 Result<int> run_run(const CommandRow& row, const Arguments& arguments) {
-  const Options options = parse(row, arguments);
+  const Options options = parsed<Options>(row, arguments, declare, finish);
   if (options.torch) {
     const auto library = find_library();
     if (!library) return library.error();

@@ -140,14 +140,9 @@ void declare(Parser& parser, Options& options) {
   add_color(parser, options.color);
 }
 
-Options parse(const CommandRow& row, const Arguments& arguments) {
-  Parser parser(row);
-  Options options;
-  declare(parser, options);
-  parser.parse(arguments);
+void finish(Options& options, const Parser& /*parser*/, const Arguments& arguments) {
   options.targets = options.target_options->choice(arguments);
   options.view = {output_width(), wanted_colours(options.color)};
-  return options;
 }
 
 }  // namespace
@@ -155,7 +150,7 @@ Options parse(const CommandRow& row, const Arguments& arguments) {
 void declare_slow(Parser& parser) { declare(parser, parser.keep<Options>()); }
 
 Result<int> run_slow(const CommandRow& row, const Arguments& arguments) {
-  const Options options = parse(row, arguments);
+  const Options options = parsed<Options>(row, arguments, declare, finish);
   const StopSignals signals;
   auto opened = SlowSession::open(options.targets, options.min_ns, options.stacks, signals.fd());
   if (!opened) return opened.error();

@@ -52,11 +52,7 @@ void declare(Parser& parser, Options& options) {
   add_color(parser, options.color);
 }
 
-Options parse(const CommandRow& row, const Arguments& arguments) {
-  Parser parser(row);
-  Options options;
-  declare(parser, options);
-  parser.parse(arguments);
+void finish(Options& options, const Parser& parser, const Arguments& arguments) {
   if (parser.was_given("--force") && !options.watch) throw UsageError{"--force needs --watch"};
   if (parser.was_given("-i") && !options.watch) throw UsageError{"--interval needs --watch"};
   if (options.watch && !options.core_file.empty()) throw UsageError{"--watch cannot be combined with --core"};
@@ -69,7 +65,6 @@ Options parse(const CommandRow& row, const Arguments& arguments) {
     throw UsageError{"more than one kind of target; use --core FILE alone"};
   }
   options.table = {output_width(), wanted_colours(options.color)};
-  return options;
 }
 
 int status_of(const OpenWaits& found) {
@@ -137,7 +132,7 @@ Result<int> watch(StuckSession& session, const Options& options, const ReadyFd& 
 void declare_stuck(Parser& parser) { declare(parser, parser.keep<Options>()); }
 
 Result<int> run_stuck(const CommandRow& row, const Arguments& arguments) {
-  const Options options = parse(row, arguments);
+  const Options options = parsed<Options>(row, arguments, declare, finish);
   if (!options.core_file.empty()) return once(read_open_waits(options.core_file, options.stuck), options);
   auto session = StuckSession::open(options.targets, options.stuck);
   if (!session) return session.error();

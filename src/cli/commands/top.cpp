@@ -154,14 +154,9 @@ void declare(Parser& parser, Options& options) {
   add_color(parser, options.color);
 }
 
-Options parse(const CommandRow& row, const Arguments& arguments) {
-  Parser parser(row);
-  Options options;
-  declare(parser, options);
-  parser.parse(arguments);
+void finish(Options& options, const Parser& /*parser*/, const Arguments& arguments) {
   options.live.targets = options.target_options->choice(arguments);
   options.live.targets.command_is_off_terminal = true;
-  return options;
 }
 
 }  // namespace
@@ -169,7 +164,7 @@ Options parse(const CommandRow& row, const Arguments& arguments) {
 void declare_top(Parser& parser) { declare(parser, parser.keep<Options>()); }
 
 Result<int> run_top(const CommandRow& row, const Arguments& arguments) {
-  const Options options = parse(row, arguments);
+  const Options options = parsed<Options>(row, arguments, declare, finish);
   const StopSignals signals;
   auto opened = HistSession::open(options.live.targets, Transport::batches, signals.fd());
   if (!opened) return opened.error();

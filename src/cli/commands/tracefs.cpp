@@ -33,18 +33,13 @@ void declare(Parser& parser, Options& options) {
   parser.set_target_usage("(-p PID | -a | -f FILE | --remove)");
 }
 
-Options parse(const CommandRow& row, const Arguments& arguments) {
-  Parser parser(row);
-  Options options;
-  declare(parser, options);
-  parser.parse(arguments);
+void finish(Options& options, const Parser& /*parser*/, const Arguments& arguments) {
   if (options.removes && options.target_options->has_any())
     throw UsageError{"--remove takes no target: it removes all events of the group"};
   if (!options.removes) options.targets = options.target_options->choice(arguments);
   if (!is_name(options.group)) {
     throw UsageError{"--group takes letters, digits and underscores, no digit first, fewer than 64; not " + options.group};
   }
-  return options;
 }
 
 }  // namespace
@@ -52,7 +47,7 @@ Options parse(const CommandRow& row, const Arguments& arguments) {
 void declare_tracefs(Parser& parser) { declare(parser, parser.keep<Options>()); }
 
 Result<int> run_tracefs(const CommandRow& row, const Arguments& arguments) {
-  const Options options = parse(row, arguments);
+  const Options options = parsed<Options>(row, arguments, declare, finish);
   std::ostringstream out;
   if (options.removes) {
     print_removals(out, options.group);
