@@ -7,7 +7,7 @@ namespace {
 constexpr const char* not_verified_text = "done, but a target is not verified or was attached late";
 
 constexpr CommandRow table[] = {
-    {"list", "processes that carry probes, whether they are traced, and their keys",
+    {"list", "processes that carry the probes, and the keys of their waits",
      "  waitprobe list                 every process on the machine\n"
      "  waitprobe list -p 1234 --json  one process, for a program to read\n",
      "Lists every process that carries the probes of waitprobe: its file, whether a tracer is attached to it, the clock that "
@@ -114,7 +114,7 @@ constexpr CommandRow table[] = {
      "to a file: it fires in every process that runs the file. Append to uprobe_events (>>); writing over it removes other "
      "people's events.",
      nullptr, nullptr, declare_tracefs, run_tracefs},
-    {"run", "start a program so that its waits are visible (PyTorch, unchanged)",
+    {"run", "start a program with its waits visible (PyTorch, unchanged)",
      "  waitprobe run --torch -- python train.py    then: waitprobe hist -p PID\n"
      "  waitprobe run --torch --track -- torchrun --nproc-per-node 8 train.py\n"
      "  waitprobe hist --by-env RANK -- waitprobe run --torch -- torchrun train.py\n",

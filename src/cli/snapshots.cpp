@@ -28,7 +28,7 @@ Result<void> for_each_interval(SnapshotSource& source, const Span& span, const s
 
 void add_print_options(Parser& parser, PrintOptions& options) {
   add_key_globs(parser, options.key_globs);
-  parser.add_choice("--sort", options.table.sort, "COLUMN", "Sort by this column, e.g. p99 (default: total)", sort_names(),
+  parser.add_choice("--sort", options.table.sort, "COLUMN", joined(sort_names(), "|") + " (default: total)", sort_names(),
                     "column");
   parser.add_flag("--json", options.json, "Print one JSON object per line");
 }

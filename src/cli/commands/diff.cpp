@@ -69,7 +69,7 @@ void add_gate_on(Parser& parser, ComparedFigures& to) {
 }
 
 void declare(Parser& parser, Options& options) {
-  parser.set_target_usage("A [B]");
+  parser.set_target_usage("FILE [FILE]");
   parser.add_texts("FILE", options.files, "", "One recording or two; - is the standard input", Parser::Need::required);
   add_moment_span(parser, "--a", options.a, "Part of the first recording: 14:00..14:05, 0..60s");
   add_moment_span(parser, "--b", options.b, "Part of the second, or only, recording");
