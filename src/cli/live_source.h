@@ -2,6 +2,7 @@
 #pragma once
 
 #include "src/cli/parser.h"
+#include "src/cli/shared_options.h"
 #include "src/cli/snapshots.h"
 #include "src/cli/stop_signals.h"
 #include "src/cli/tracing.h"

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <ctime>
 
+#include "src/cli/shared_options.h"
+
 namespace waitprobe::cli {
 namespace {
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "src/cli/output.h"
+#include "src/cli/shared_options.h"
 #include "src/cli/tracing.h"
 #include "src/view/columns.h"
 #include "src/view/json.h"

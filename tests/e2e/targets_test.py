@@ -37,10 +37,10 @@ class Names(TestCase):
 
     def setUp(self):
         super().setUp()
-        folder = self.enterContext(tempfile.TemporaryDirectory())
+        self.folder = self.enterContext(tempfile.TemporaryDirectory())
         self.programs = []
         for name in ("named-one", "named-two", "other"):
-            program = shutil.copy(harness.built("waitprobe-workload"), os.path.join(folder, name))
+            program = shutil.copy(harness.built("waitprobe-workload"), os.path.join(self.folder, name))
             self.programs.append(self.started(Workload("--threads", 1, "--waits", 10, "--keys", 1, program=program)))
 
     def test_those_of_the_name_are_counted_and_nobody_else(self):
@@ -62,10 +62,11 @@ class Names(TestCase):
         self.assertEqual(json.loads(stuck.out)["untracked"], [other.pid])
 
     def test_a_name_that_nobody_has(self):
-        for words, text in ((("hist", "--comm", "no-such-name"), "waitprobe: cannot find a process named no-such-name: "),
-                            (("list", "--comm", "waitprobe"), "cannot find a process named waitprobe: "),
-                            (("slow", "--comm", "named-one-and-many-more"), "\n  the kernel keeps 15 bytes of a name")):
-            ran = run(TOOL, *words)
+        itself = shutil.copy(TOOL, os.path.join(self.folder, "only-itself"))
+        for words, text in (((TOOL, "hist", "--comm", "no-such-name"), "waitprobe: cannot find a process named no-such-name: "),
+                            ((itself, "list", "--comm", "only-itself"), "cannot find a process named only-itself: "),
+                            ((TOOL, "slow", "--comm", "named-one-and-many-more"), "\n  the kernel keeps 15 bytes of a name")):
+            ran = run(*words)
             self.assertEqual((ran.process.returncode, ran.out), (1, ""), ran)
             self.assertIn(text, ran.err)
 

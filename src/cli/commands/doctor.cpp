@@ -6,6 +6,7 @@
 #include "src/cli/exit_status.h"
 #include "src/cli/output.h"
 #include "src/cli/parser.h"
+#include "src/cli/shared_options.h"
 #include "src/cli/terminal.h"
 #include "src/collect/process/library_instances.h"
 #include "src/collect/machine/machine_checks.h"

@@ -2,6 +2,7 @@
 #include "src/cli/command_table.h"
 #include "src/cli/live_source.h"
 #include "src/cli/parser.h"
+#include "src/cli/shared_options.h"
 #include "src/cli/snapshots.h"
 #include "src/cli/stop_signals.h"
 #include "src/cli/terminal.h"

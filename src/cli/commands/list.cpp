@@ -3,6 +3,7 @@
 
 #include "src/cli/command_table.h"
 #include "src/cli/parser.h"
+#include "src/cli/shared_options.h"
 #include "src/cli/output.h"
 #include "src/cli/terminal.h"
 #include "src/collect/process/inventory.h"

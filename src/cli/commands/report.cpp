@@ -7,6 +7,7 @@
 #include "src/cli/moment.h"
 #include "src/cli/output.h"
 #include "src/cli/parser.h"
+#include "src/cli/shared_options.h"
 #include "src/cli/recordings.h"
 #include "src/cli/snapshots.h"
 #include "src/cli/terminal.h"

@@ -8,6 +8,7 @@
 #include "src/cli/command_table.h"
 #include "src/cli/exit_status.h"
 #include "src/cli/parser.h"
+#include "src/cli/shared_options.h"
 #include "src/cli/output.h"
 #include "src/cli/stop_signals.h"
 #include "src/cli/terminal.h"

@@ -8,6 +8,7 @@
 #include "src/cli/command_table.h"
 #include "src/cli/live_source.h"
 #include "src/cli/parser.h"
+#include "src/cli/shared_options.h"
 #include "src/cli/output.h"
 #include "src/cli/screen.h"
 #include "src/cli/snapshots.h"

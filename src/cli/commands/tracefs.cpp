@@ -6,6 +6,7 @@
 #include "src/cli/command_table.h"
 #include "src/cli/output.h"
 #include "src/cli/parser.h"
+#include "src/cli/shared_options.h"
 #include "src/collect/process/tracefs_events.h"
 #include "src/view/tracefs_lines.h"
 
