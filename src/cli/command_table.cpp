@@ -102,7 +102,7 @@ constexpr CommandRow table[] = {
      "the probes, the version of the library, its namespaces, who traces it, what is in the way, which processes of the same "
      "file would die if traced, and whether the wait counters of its PyTorch are visible. It warns of USDT probes, of any "
      "provider, that this kernel would turn into calls which overwrite the red zone: tracing these corrupts the program. It "
-     "attaches to nothing else and changes nothing. Exit status 0: no check found an obstacle.",
+     "attaches to nothing else and changes nothing. Exit status 0: no check found an obstacle; 1: one did.",
      nullptr, nullptr, declare_doctor, run_doctor},
     {"tracefs", "print the probes as events for perf, trace-cmd and tracefs",
      "  waitprobe tracefs -f ./server >> /sys/kernel/tracing/uprobe_events\n"

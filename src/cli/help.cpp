@@ -10,6 +10,7 @@ std::string overview() {
       "waitprobe: what does a C++ program wait for, and for how long?\n\n"
       "Usage: waitprobe COMMAND [TARGET] [OPTIONS]\n\nCommands:\n";
   for (const CommandRow& row : commands()) text += "  " + pad(row.name, 12) + row.summary + "\n";
+  text += "\nOptions:\n  -h, --help      Print this help\n  -V, --version   Print the version\n";
   return text + "\nRun 'waitprobe help COMMAND' for details and examples.\n";
 }
 

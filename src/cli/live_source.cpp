@@ -50,9 +50,10 @@ Result<int> print_live(HistSession& session, const LiveOptions& live, const Prin
   const auto printed = for_each_interval(source, {0, UINT64_MAX, live.interval_ns}, [&](Snapshot snapshot) -> Result<bool> {
     to_unix_ns = snapshot.time_unix_ns;
     const std::uint64_t begin_unix_ns = to_unix_ns - snapshot.elapsed_ns;
-    if (from_unix_ns == 0) from_unix_ns = begin_unix_ns;
+    const bool is_first = from_unix_ns == 0;
+    if (is_first) from_unix_ns = begin_unix_ns;
     if (live.interval_ns != UINT64_MAX && !print.json) {
-      const auto told = write_output(format_time_of_day(begin_unix_ns) + " to " + format_time_of_day(to_unix_ns) + "\n");
+      const auto told = write_output(std::string(is_first ? "" : "\n") + format_interval(begin_unix_ns, to_unix_ns) + "\n");
       if (!told || !*told) return told;
     }
     auto shown = print_snapshot(print, std::move(snapshot));

@@ -18,8 +18,10 @@ void print_title(std::ostream& out, std::string name, const std::string& summary
       << name << " \\- " << roff(summary) << "\n";
 }
 
-void print_status(std::ostream& out, const char* status_3, const char* status_4) {
-  out << ".SH EXIT STATUS\n.TP\n.B 0\nDone. With \\-\\- CMD, that of CMD.\n.TP\n.B 1\nFailed.\n.TP\n.B 2\nWrong usage.\n";
+void print_status(std::ostream& out, bool starts_commands, const char* status_3, const char* status_4) {
+  out << ".SH EXIT STATUS\n.TP\n.B 0\n"
+      << (starts_commands ? "Done. Where a command was started: its status.\n" : "Done.\n")
+      << ".TP\n.B 1\nFailed.\n.TP\n.B 2\nWrong usage.\n";
   if (status_3 != nullptr) out << ".TP\n.B 3\n" << roff(status_3) << ".\n";
   if (status_4 != nullptr) out << ".TP\n.B 4\n" << roff(status_4) << ".\n";
 }
@@ -82,7 +84,7 @@ void print_man_page(std::ostream& out) {
   out << ".SH ENVIRONMENT\nOf the programs that are traced:\n.TP\n.B WAITPROBE_TRACK=1\nKeep track of open waits from the "
          "start, for stuck.\n.TP\n.B WAITPROBE_CLOCK=monotonic\nRead the clock instead of the cycle counter.\n"
          ".PP\nOf waitprobe itself:\n.TP\n.B NO_COLOR\nNo colours.\n";
-  print_status(out, nullptr, nullptr);
+  print_status(out, true, "Some commands; see their pages", "Some commands; see their pages");
 }
 
 void print_man_page(std::ostream& out, const CommandRow& row, const Description& description) {
@@ -96,7 +98,7 @@ void print_man_page(std::ostream& out, const CommandRow& row, const Description&
                                      [](const OptionDescription& option) { return option.value == "TIME"; });
   if (has_times) out << ".PP\n" << roff(time_units) << "\n";
   out << ".SH EXAMPLES\n.nf\n" << roff(row.examples) << ".fi\n";
-  print_status(out, row.status_3, row.status_4);
+  print_status(out, description.starts_commands(), row.status_3, row.status_4);
   out << ".SH SEE ALSO\n.BR waitprobe (1)\n";
 }
 

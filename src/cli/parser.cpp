@@ -29,6 +29,10 @@ std::string usage_problem(const CLI::ParseError& error) {
   const std::string text = error.what();
   const std::string name = text.substr(0, text.find_first_of(": "));
   if (dynamic_cast<const CLI::RequiredError*>(&error) != nullptr) return name + " is missing";
+  // In our words, behind the name: of a positional that says nothing.
+  if (dynamic_cast<const CLI::ValidationError*>(&error) != nullptr) {
+    return text.starts_with('-') && !text.ends_with("empty value") ? text : text.substr(text.find(": ") + 2);
+  }
   if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) == nullptr) return text;
   if (text.find("missing") != std::string::npos) return "option '" + name + "' needs a value";
   if (text.find("t Most") != std::string::npos) return "option '" + name + "' may be given only once";
@@ -98,7 +102,9 @@ void Parser::explain_times() {
 void Parser::add_flag(const std::string& name, bool& to, const std::string& text) { app_->cli.add_flag(name, to, text); }
 
 void Parser::add_text(const std::string& name, std::string& to, const std::string& value, const std::string& text, Need need) {
-  app_->finish(app_->cli.add_option(name, to, text), value, need);
+  app_->finish(app_->cli.add_option(name, to, text), value, need)->check([name](const std::string& word) {
+    return word.empty() ? shown_name(name) + " has an empty value" : "";
+  });
 }
 
 void Parser::add_texts(const std::string& name, std::vector<std::string>& to, const std::string& value, const std::string& text,
@@ -166,9 +172,10 @@ std::string Parser::unexpected() const {
   const std::vector<std::string> words = app_->cli.remaining();
   if (words.empty()) return "";
   const Description description = describe();
-  const auto is_option = [](const std::string& word) { return word.size() > 1 && word.starts_with('-'); };
+  const auto is_option = [](const std::string& word) { return word.size() > 1 && word.starts_with('-') && word != "--"; };
+  // What follows a word belongs to the command that was meant: "hist ls -la".
   const auto option = std::find_if(words.begin(), words.end(), is_option);
-  if (option != words.end()) {
+  if (option != words.end() && (option == words.begin() || !description.starts_commands())) {
     std::vector<std::string> names;
     for (const OptionDescription& one : description.options) names.insert(names.end(), one.names.begin(), one.names.end());
     const std::string name = option->substr(0, option->find('='));
@@ -186,17 +193,28 @@ std::string Parser::unexpected() const {
 }
 
 void Parser::parse(const Arguments& arguments) {
-  std::vector<std::string> reversed(arguments.options.rbegin(), arguments.options.rend());
+  std::vector<std::string> words = arguments.options;
+  for (const std::string& word : words) {
+    if (word == "--help" || word == "-h") throw HelpRequested{help()};
+    // The library would take the next word.
+    if (word.starts_with("--") && word.ends_with('='))
+      throw UsageError{word.substr(0, word.size() - 1) + " has an empty value"};
+  }
+  const Description description = describe();
+  if (!description.starts_commands()) {
+    // "--" only ends the options.
+    if (arguments.has_command && description.positionals.empty()) {
+      throw UsageError{"this command starts no program; leave out '--' and what follows it"};
+    }
+    if (arguments.has_command) words.emplace_back("--");
+    words.insert(words.end(), arguments.command.begin(), arguments.command.end());
+  }
+  std::vector<std::string> reversed(words.rbegin(), words.rend());
   try {
     app_->cli.parse(std::move(reversed));
-  } catch (const CLI::CallForHelp&) {
-    throw HelpRequested{help()};
   } catch (const CLI::ParseError& error) {
     const std::string problem = unexpected();
     throw UsageError{problem.empty() ? usage_problem(error) : problem};
-  }
-  if (arguments.has_command && !describe().starts_commands()) {
-    throw UsageError{"this command starts no program; leave out '--' and what follows it"};
   }
 }
 

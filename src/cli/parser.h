@@ -70,6 +70,7 @@ class Parser {
 
   // Names with a dash are options, others stand for words without one. `value` is what the option takes, such as "FILE".
   void add_flag(const std::string& name, bool& to, const std::string& text);
+  // Not empty.
   void add_text(const std::string& name, std::string& to, const std::string& value, const std::string& text,
                 Need need = Need::optional);
   // Repeatable.

@@ -8,7 +8,7 @@
 #include <charconv>
 #include <utility>
 
-#include "src/collect/process/process.h"
+#include "src/collect/process/library_instances.h"
 
 namespace waitprobe::cli {
 namespace {
@@ -26,29 +26,33 @@ std::optional<T> whole_number(const std::string& text) {
 
 }  // namespace
 
-void add_pids(Parser& parser, std::vector<std::uint32_t>& pids) {
-  const auto add = [&pids](std::uint32_t pid) {
-    if (std::find(pids.begin(), pids.end(), pid) == pids.end()) pids.push_back(pid);
-  };
-  parser.add_lists("-p,--pid", "PID", "Only these processes: -p 1,2 or -p 1 2; repeatable", [add](const std::string& text) {
+ProcessOptions::ProcessOptions(Parser& parser) {
+  parser.add_lists("-p,--pid", "PID", "Only these processes: -p 1,2 or -p 1 2; repeatable", [this](const std::string& text) {
     const auto pid = whole_number<std::uint32_t>(text);
+    if (text.starts_with('-')) throw UsageError{"option '--pid' needs a value"};  // and not the next option
     if (!pid || *pid == 0) throw UsageError{"'" + text + "' is not a process ID"};
-    add(*pid);
+    pids_.push_back(*pid);
   });
-  const auto take_named = [add](const std::string& glob) {
-    const auto named = pids_named(glob);
-    if (named.empty()) {
-      constexpr std::size_t most_bytes = 15;
-      throw NothingFound{{"find a process named", glob, "none that runs now has such a name",
-                          glob.size() > most_bytes ? "the kernel keeps 15 bytes of a name: end the pattern with *" : ""}};
-    }
-    std::for_each(named.begin(), named.end(), add);
-  };
-  parser.add_values("--comm", "GLOB", "Only processes of this name, e.g. 'redis*'; repeatable", take_named);
+  parser.add_values("--comm", "GLOB", "Only processes of this name, e.g. 'redis*'; repeatable",
+                    [this](const std::string& glob) {
+                      if (glob.empty()) throw UsageError{"--comm has an empty value"};
+                      globs_.push_back(glob);
+                    });
 }
 
-TargetOptions::TargetOptions(Parser& parser) {
-  add_pids(parser, choice_.pids);
+std::vector<std::uint32_t> ProcessOptions::pids() const {
+  std::vector<std::uint32_t> pids = pids_;
+  for (const std::string& glob : globs_) {
+    const auto named = carriers_named(glob);
+    if (!named) throw NothingFound{named.error()};
+    pids.insert(pids.end(), named->begin(), named->end());
+  }
+  std::sort(pids.begin(), pids.end());
+  pids.erase(std::unique(pids.begin(), pids.end()), pids.end());
+  return pids;
+}
+
+TargetOptions::TargetOptions(Parser& parser) : processes_(parser) {
   parser.add_flag("-a,--all", choice_.all, "All processes, also those that start later");
   parser.add_text("-f,--file", choice_.file, "FILE", "All processes that map this file, now or later");
   parser.set_target_usage("(-p PID | -a | -f FILE | -- CMD ARGS...)");
@@ -58,30 +62,40 @@ void TargetOptions::add_force(Parser& parser) {
   parser.add_flag("--force", choice_.is_forced, "Attach even if that kills a process of the same file");
 }
 
-TargetChoice TargetOptions::choice(const Arguments& arguments) const {
-  const int kinds =
-      (choice_.pids.empty() ? 0 : 1) + (choice_.all ? 1 : 0) + (choice_.file.empty() ? 0 : 1) + (arguments.has_command ? 1 : 0);
-  if (kinds == 0) throw UsageError{"no target; use -p PID, --comm GLOB, -a, -f FILE or -- CMD ARGS..."};
-  if (kinds > 1)
-    throw UsageError{"more than one kind of target; use only one of -p PID (or --comm GLOB), -a, -f FILE and -- CMD ARGS..."};
+TargetChoice TargetOptions::choice(const Parser& parser, const Arguments& arguments) const {
+  const std::string usage = parser.describe().targets, kinds = usage.substr(1, usage.size() - 2);
+  const int cnt =
+      (processes_.has_any() ? 1 : 0) + (choice_.all ? 1 : 0) + (choice_.file.empty() ? 0 : 1) + (arguments.has_command ? 1 : 0);
+  if (cnt == 0) throw UsageError{"no target; use " + kinds};
+  if (cnt > 1) throw UsageError{"more than one kind of target; use only one of " + kinds};
   if (arguments.has_command && arguments.command.empty()) throw UsageError{"no command after '--'"};
   TargetChoice choice = choice_;
+  choice.pids = processes_.pids();
   choice.command = arguments.command;
-  std::sort(choice.pids.begin(), choice.pids.end());
   return choice;
 }
 
+// One after the other: "1h30m".
 std::optional<std::uint64_t> parse_duration(const std::string& text) {
-  constexpr std::pair<const char*, double> units[] = {{"", 1e9},  {"ns", 1},   {"us", 1e3},  {"ms", 1e6},
+  constexpr std::pair<const char*, double> units[] = {{"ns", 1},  {"us", 1e3}, {"ms", 1e6},
                                                       {"s", 1e9}, {"m", 60e9}, {"h", 3600e9}};
-  double number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  const auto unit = std::find_if(std::begin(units), std::end(units), [&, &rest = end](const auto& known) {
-    return std::string_view(rest, text.data() + text.size()) == known.first;
-  });
-  if (error != std::errc() || unit == std::end(units)) return std::nullopt;
-  if (!(number >= 0) || number * unit->second > most_seconds * 1e9) return std::nullopt;
-  return static_cast<std::uint64_t>(number * unit->second);
+  const char* at = text.data();
+  const char* const end = text.data() + text.size();
+  double sum_ns = 0;
+  do {
+    double number = 0;
+    const auto parsed = std::from_chars(at, end, number);
+    if (parsed.ec != std::errc() || !(number >= 0)) return std::nullopt;
+    const char* const unit_end = std::find_if(parsed.ptr, end, [](char c) { return c < 'a' || c > 'z'; });
+    const std::string_view name(parsed.ptr, unit_end);
+    const auto unit = std::find_if(std::begin(units), std::end(units), [&](const auto& known) { return name == known.first; });
+    const bool is_bare = name.empty() && at == text.data() && unit_end == end;
+    if (unit == std::end(units) && !is_bare) return std::nullopt;
+    sum_ns += number * (is_bare ? 1e9 : unit->second);
+    at = unit_end;
+  } while (at != end);
+  if (sum_ns > most_seconds * 1e9) return std::nullopt;
+  return static_cast<std::uint64_t>(sum_ns);
 }
 
 void add_duration(Parser& parser, const std::string& name, std::uint64_t& to, const std::string& description, Zero zero) {

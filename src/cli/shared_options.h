@@ -14,8 +14,20 @@
 
 namespace waitprobe::cli {
 
-// -p PID... and --comm GLOB, repeatable, of processes that run now. Errors: parsing throws NothingFound where none has such a name.
-void add_pids(Parser& parser, std::vector<std::uint32_t>& pids);
+// -p PID... and --comm GLOB, repeatable: processes that run now.
+class ProcessOptions {
+ public:
+  explicit ProcessOptions(Parser& parser);
+
+  // What follows: REQUIRES: the parser has parsed.
+  bool has_any() const { return !pids_.empty() || !globs_.empty(); }
+  // Each once, in order; those of a name that carry probes. Errors: throws NothingFound where a name has none.
+  std::vector<std::uint32_t> pids() const;
+
+ private:
+  std::vector<std::uint32_t> pids_;
+  std::vector<std::string> globs_;
+};
 
 // -p, -a, -f and the words after "--".
 class TargetOptions {
@@ -24,12 +36,13 @@ class TargetOptions {
   // --force, of commands that attach.
   void add_force(Parser& parser);
 
-  // REQUIRES: the parser has parsed. Errors: throws UsageError unless exactly one kind of target was given.
-  TargetChoice choice(const Arguments& arguments) const;
-  // Whether one of -p, -a and -f was given.
-  bool has_any() const { return !choice_.pids.empty() || choice_.all || !choice_.file.empty(); }
+  // REQUIRES: the parser has parsed. Errors: throws UsageError unless exactly one kind of target was given, and NothingFound.
+  TargetChoice choice(const Parser& parser, const Arguments& arguments) const;
+  // Whether a target was given that is no command.
+  bool has_any() const { return processes_.has_any() || choice_.all || !choice_.file.empty(); }
 
  private:
+  ProcessOptions processes_;
   TargetChoice choice_;
 };
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "src/cli/suggestion.h"
 
+#include <strings.h>
+
 #include <algorithm>
 #include <iterator>
 
@@ -27,6 +29,9 @@ std::string suggestion(std::string_view word, const std::vector<std::string>& ca
   constexpr std::size_t longest = 64;  // no name of ours is longer
   if (word.size() > longest) return "";
   std::vector<std::string> longer;
+  for (const std::string& candidate : candidates) {
+    if (strcasecmp(std::string(word).c_str(), candidate.c_str()) == 0) return "; did you mean '" + candidate + "'?";
+  }
   std::copy_if(candidates.begin(), candidates.end(), std::back_inserter(longer),
                [&](const std::string& candidate) { return word.size() > 2 && candidate.starts_with(word); });
   if (longer.size() == 1) return "; did you mean '" + longer.front() + "'?";

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "src/model/result.h"
+#include "src/model/unseen.h"
 
 namespace waitprobe {
 
@@ -28,6 +29,7 @@ struct TracefsEvent {
 struct TracefsEvents {
   std::vector<TracefsEvent> events;
   std::vector<Error> left_out;  // files of running processes that have no path
+  Unseen unseen;                // processes that may run more files
 };
 
 }  // namespace waitprobe

@@ -152,6 +152,10 @@ void print_comparison(std::ostream& out, const Comparison& comparison, const Com
   print_side(out, "B", options.b, comparison.b, options.width);
   const std::string too_few = too_few_text(comparison);
   if (!too_few.empty()) out << emphasised(too_few, Emphasis::alert, options.colours);
+  if (comparison.keys.empty()) {
+    out << "\nNeither side has waits to compare\n";
+    return;
+  }
   out << '\n'
       << std::string(10, ' ') << align_right("A", value_width) << align_right("B", value_width)
       << align_right("change", change_width) << align_right("99 % interval", 2 * bound_width) << "\n";

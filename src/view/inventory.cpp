@@ -49,10 +49,10 @@ std::string clock_name(const std::optional<wp_clock>& clock) {
 }
 
 void print_carrier(std::ostream& out, const Carrier& carrier, std::size_t name_width, std::size_t width) {
-  const std::string armed = carrier.armed ? (*carrier.armed ? "yes" : "no") : "?";
+  const std::string traced = carrier.traced ? (*carrier.traced ? "yes" : "no") : "?";
   const std::string keys = !carrier.keys ? "?" : carrier.keys->empty() ? "-" : std::to_string(carrier.keys->size());
   out << align_right(std::to_string(carrier.pid), 7) << ' ' << pad_in(escape(carrier.comm), name_width, width) << ' '
-      << pad(armed, 6) << ' ' << pad(clock_name(carrier.clock), 6) << ' ' << align_right(keys, 6) << ' '
+      << pad(traced, 6) << ' ' << pad(clock_name(carrier.clock), 6) << ' ' << align_right(keys, 6) << ' '
       << shorten(escape(carrier.file), width - 31 - name_width) << '\n';
   if (!carrier.untraceable.empty()) out << std::string(indent, ' ') << "cannot be traced: " << carrier.untraceable << '\n';
   if (carrier.keys) print_keys(out, *carrier.keys, width);
@@ -60,13 +60,14 @@ void print_carrier(std::ostream& out, const Carrier& carrier, std::size_t name_w
 
 }  // namespace
 
-void print_inventory(std::ostream& out, const Inventory& inventory, std::size_t width) {
+void print_inventory(std::ostream& out, const Inventory& inventory, std::size_t width, Colours colours) {
   const std::size_t name_width = 5 + name_columns(width);
   if (inventory.carriers.empty()) {
     out << (!inventory.unseen.any() ? "No process carries the probes of waitprobe.\n"
                                     : "None of the processes that could be read carries the probes of waitprobe.\n");
   } else {
-    out << align_right("pid", 7) << ' ' << pad("name", name_width) << " traced clock    keys file\n";
+    const std::string heading = align_right("pid", 7) + ' ' + pad("name", name_width) + " traced clock    keys file";
+    out << emphasised(heading, Emphasis::bold, colours) << '\n';
   }
   for (const Carrier& carrier : inventory.carriers) print_carrier(out, carrier, name_width, width);
   if (std::any_of(inventory.carriers.begin(), inventory.carriers.end(),

@@ -48,7 +48,7 @@ void print_slow(std::ostream& out, const SlowWait& wait, const SlowOptions& opti
 void print_slow_summary(std::ostream& out, const SlowSummary& summary) {
   out << (summary.shown_cnt != 0 ? std::to_string(summary.shown_cnt) : "No") << (summary.shown_cnt == 1 ? " wait" : " waits");
   if (summary.min_ns != 0) out << " of " << format_duration(summary.min_ns) << " or more";
-  if (summary.shown_cnt == 0) out << " were seen";
+  if (summary.shown_cnt == 0) out << (summary.left_out_cnt != 0 ? " of these keys were seen" : " were seen");
   out << " in " << format_duration(summary.elapsed_ns);
   if (!summary.caveats.empty()) out << "; " << caveat_text(summary.caveats);
   out << '\n';

@@ -81,9 +81,15 @@ std::string format_time_zone(std::uint64_t unix_ns) {
   return "UTC" + offset.substr(0, 3) + ":" + offset.substr(3);
 }
 
+std::string format_interval(std::uint64_t from_unix_ns, std::uint64_t to_unix_ns) {
+  constexpr std::uint64_t long_enough_ns = 990'000'000;  // for whole seconds: intervals are as long as the machine lets them be
+  const auto time = to_unix_ns - from_unix_ns < long_enough_ns ? format_time_of_day_ms : format_time_of_day;
+  return time(from_unix_ns) + " to " + time(to_unix_ns);
+}
+
 std::string format_span(std::uint64_t from_unix_ns, std::uint64_t to_unix_ns) {
-  return "Times: " + format_time_of_day(from_unix_ns) + " to " + format_time_of_day(to_unix_ns) + " (" +
-         format_duration(to_unix_ns - from_unix_ns) + "), " + format_time_zone(to_unix_ns);
+  return "Times: " + format_interval(from_unix_ns, to_unix_ns) + " (" + format_duration(to_unix_ns - from_unix_ns) + "), " +
+         format_time_zone(to_unix_ns);
 }
 
 std::string format_date_and_time(std::uint64_t unix_ns) { return local_time(unix_ns, "%Y-%m-%d %H:%M:%S"); }

@@ -28,6 +28,9 @@ std::string format_time_of_day_ms(std::uint64_t unix_ns);
 std::string format_date(std::uint64_t unix_ns);
 std::string format_time_zone(std::uint64_t unix_ns);
 
+// "14:05:00 to 14:05:05"; with milliseconds where it is shorter than a second.
+std::string format_interval(std::uint64_t from_unix_ns, std::uint64_t to_unix_ns);
+
 // "Times: 14:05:00 to 14:05:05 (5.00s), UTC+01:00"
 std::string format_span(std::uint64_t from_unix_ns, std::uint64_t to_unix_ns);
 

@@ -51,7 +51,17 @@ class Usage(TestCase):
             "--pid has an empty value": ["hist", "-p", ""],
             "unexpected argument '1234'; to select a process, use 'hist -p 1234'": ["hist", "1234"],
             "unexpected argument 'ls'; to start a command, use 'hist -- ls'": ["hist", "ls"],
+            "unexpected argument 'ls'; to start a command, use 'hist -- ls -la /'": ["hist", "ls", "-la", "/"],
             "unexpected argument 'x'": ["list", "x"],
+            "option '--pid' needs a value": ["hist", "-p", "-d", "5"],
+            "(--pid) has an empty value": ["hist", "--pid=", "-d", "5"],
+            "--key has an empty value": ["hist", "--key=", "-a"],
+            "--file has an empty value": ["hist", "-f", ""],
+            "--comm has an empty value": ["list", "--comm", ""],
+            "this command starts no program; leave out '--' and what follows it": ["stuck", "--", "ls"],
+            r"no target; use .*--core FILE": ["stuck"],
+            "unknown option '(--bogus)'": ["hist", "--comm", "no-such-name", "--bogus"],
+            "unknown command 'Hist'; did you mean 'hist'\\?": ["help", "Hist"],
             "'77' is not an open file descriptor": ["hist", "-a", "--ready-fd", "77"],
             "no command after '--'": ["hist", "--"],
             "--sort: unknown column 'totl'; did you mean 'total'\\?": ["hist", "-a", "--sort", "totl"],
@@ -144,6 +154,9 @@ class Rights(TestCase):
                 self.assertRegex(ran.err, r"^waitprobe: cannot .*: (this user lacks CAP_|Permission denied)")
                 self.assertTrue(ran.err.endswith(hint), ran.err)
         self.assertIn(hint, self.as_nobody("stuck", "-a").out)
+        events = self.as_nobody("tracefs", "-a")
+        self.assertIn("could not be read", events.err)
+        self.assertIn(hint, events.err)
 
     def test_an_ordinary_user_may_list(self):
         workload = self.started(Workload("--threads", 1, "--waits", 1, "--keys", 1))
@@ -243,6 +256,12 @@ class Status(TestCase):
         workload = self.started(Workload("--linger"))
         shown = run_on_terminal([TOOL, "hist", "-d", "2.5", "-p", str(workload.pid)])
         self.assertRegex(shown, r"^\r\033\[Kcounting for 2\.\d+s; Ctrl-C stops and prints the result\r\033\[KNo waits were seen in 2\.5\ds\r\nTimes: .*\r\n$")
+
+    def test_help_beside_what_is_wrong(self):
+        for words in (["--bogus"], ["-d", "abc"], ["--comm", "no-such-name"], ["1234"]):
+            program = run(TOOL, "hist", *words, "--help")
+            self.assertEqual((program.process.returncode, program.err), (0, ""), program)
+            self.assertIn("Usage: waitprobe hist", program.out)
 
     def test_help_and_version(self):
         commands = re.findall(r"(?m)^  ([a-z]+)  ", run(TOOL, "help").out)

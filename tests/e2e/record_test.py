@@ -352,7 +352,7 @@ class Reports(Recordings):
                 (1, "cannot read /proc: Is a directory", ["report", "/proc"]),
                 (2, "FILE", ["report"]),
                 (2, "--from takes a time such as .* not '25:00'", ["report", "/nowhere", "--from", "25:00"]),
-                (2, "starts no program", ["report", "/nowhere", "--", "true"]),
+                (1, "cannot open /nowhere: No such file", ["report", "--", "/nowhere"]),
                 (2, "--output is missing", ["record", "-a"]),
                 (1, "cannot write /nowhere/x: No such file", ["record", "-a", "-o", "/nowhere/x"])):
             with self.subTest(words=words):

@@ -170,6 +170,11 @@ class Ends(TestCase):
         self.assertEqual(tool.wait(), 0, tool)
         self.assertGreater(len(tool.lines()), 0)
         self.assertGreater(tool.summary()["elapsed_ns"], 200_000_000)
+        end_ns = tool.summary()["time_unix_ns"]
+        times = [wait["time_unix_ns"] for wait in tool.lines()]
+        read_clock_ns = 1_000_000  # two clocks are read one after the other, to tell one time by the other
+        self.assertLessEqual(max(times), end_ns + read_clock_ns, "to detach takes its time, which is not that of the waits")
+        self.assertGreaterEqual(min(times), end_ns - tool.summary()["elapsed_ns"] - read_clock_ns)
 
     def test_when_nobody_reads_any_more(self):
         workload = self.started(Workload("--loop", 30, *self.BUSY))

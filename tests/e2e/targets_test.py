@@ -61,6 +61,14 @@ class Names(TestCase):
         stuck = run(TOOL, "stuck", "--json", "--comm", "other")
         self.assertEqual(json.loads(stuck.out)["untracked"], [other.pid])
 
+    def test_those_of_the_name_without_probes_are_left_out(self):
+        sleeper = self.started(harness.Program([shutil.copy("/bin/sleep", os.path.join(self.folder, "named-too")), "600"]))
+        carriers = json.loads(run(TOOL, "list", "--json", "--comm", "named-*").out)["carriers"]
+        self.assertEqual([carrier["pid"] for carrier in carriers], sorted(program.pid for program in self.programs[:2]))
+        alone = run(TOOL, "hist", "--comm", "named-too")
+        self.assertEqual(alone.process.returncode, 1, alone)
+        self.assertIn(f"cannot trace process {sleeper.pid} (named-too): ", alone.err)
+
     def test_a_name_that_nobody_has(self):
         itself = shutil.copy(TOOL, os.path.join(self.folder, "only-itself"))
         for words, text in (((TOOL, "hist", "--comm", "no-such-name"), "waitprobe: cannot find a process named no-such-name: "),

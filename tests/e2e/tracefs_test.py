@@ -134,7 +134,7 @@ class Tracefs(TestCase):
     def test_errors(self):
         for words, status, text in ((("-f", "/bin/true"), 1, "it carries no probes of waitprobe"), (("-f", "/nowhere"), 1, "No such file"),
                                     (("-p", "4194305"), 1, "process 4194305"), ((), 2, ""), (("-f", FILE, "--group", "a-b"), 2, "--group takes"),
-                                    (("-f", FILE, "--group", ""), 2, "--group takes"), (("-f", FILE, "--", "true"), 2, "starts no program"), (("-f", FILE, "--remove"), 2, "--remove takes no target"),
+                                    (("-f", FILE, "--group", ""), 2, "--group has an empty value"), (("-f", FILE, "--group", "1"), 2, "--group takes"), (("-f", FILE, "--", "true"), 2, "starts no program"), (("-f", FILE, "--remove"), 2, "--remove takes no target"),
                                     (("-a",), 1, "no process carries the probes")):
             ran = tracefs(*words)
             self.assertEqual((ran.process.returncode, ran.out), (status, ""), ran)

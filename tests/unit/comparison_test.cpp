@@ -368,6 +368,7 @@ TEST(Comparison, WaitsThatNeverEndedAreToldOf) {
   b.total.losses.stale = 2;
   std::ostringstream out;
   print_comparison(out, compare(b, b), {"a", "b", 80, Colours::no});
+  EXPECT_TRUE(out.str().ends_with("\n\nNeither side has waits to compare\n")) << "there are no keys: " << out.str();
   print_json(out, compare(b, b));
   EXPECT_NE(out.str().find("\n   7 waits abandoned: left by longjmp, they never ended\n"), std::string::npos) << out.str();
   EXPECT_NE(out.str().find("\"abandoned\":7"), std::string::npos);

@@ -111,6 +111,8 @@ inline Inventory inventory() {
                 {18, "\x1b[1mworker", "/opt/" + std::string(100, 'x'), false, WP_CLOCK_UNDECIDED, std::vector<std::string>()},
                 {19, "other", "/usr/bin/other", std::nullopt, std::nullopt, std::nullopt},
                 {20, "astray", "/bin/astray", false, WP_CLOCK_DISAGREED, std::vector<std::string>()}};
+  for (Carrier& carrier : i.carriers) carrier.traced = carrier.armed;
+  i.carriers[3].armed = true;  // by itself
   i.unseen.process_cnt = 3;
   return i;
 }

@@ -88,8 +88,10 @@ TEST_F(Slow, SummaryTellsOfEveryLoss) {
   summary.elapsed_ns = 12'300'000'000;
   summary.min_ns = 5'000'000;
   EXPECT_EQ(summary_text(summary), "No waits of 5.00ms or more were seen in 12.3s\n");
-  summary.shown_cnt = 1;
   summary.left_out_cnt = 7;
+  EXPECT_EQ(summary_text(summary),
+            "No waits of 5.00ms or more of these keys were seen in 12.3s\n  not shown: 7 of other keys\n");
+  summary.shown_cnt = 1;
   summary.losses = with_losses().losses;
   summary.caveats.attached_late = with_losses().caveats.attached_late;
   expect_golden("slow_summary.txt", summary_text(summary));

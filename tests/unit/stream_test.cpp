@@ -52,7 +52,7 @@ TEST(Stream, IsLeftAsItWasByEveryView) {
   i.carriers[0].keys->resize(1'250, "key");
   expect_same_on_any_stream([&](std::ostream& out) { print_hist(out, s, {.bars = true}); });
   expect_same_on_any_stream([&](std::ostream& out) { print_json(out, s); });
-  expect_same_on_any_stream([&](std::ostream& out) { print_inventory(out, i, 80); });
+  expect_same_on_any_stream([&](std::ostream& out) { print_inventory(out, i, 80, Colours::no); });
   expect_same_on_any_stream([&](std::ostream& out) { print_json(out, i); });
 
   SlowWait wait = slow_wait("k", 1'234'567'890);

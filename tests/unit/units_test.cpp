@@ -27,6 +27,14 @@ TEST(Duration, ChangesItsUnitAtTheRightPlaces) {
   EXPECT_EQ(format_duration(86'400'000'000'000), "1d00h");
 }
 
+TEST(TimeOfDay, OfAnIntervalHasMillisecondsWhereSecondsWouldNotTell) {
+  const std::uint64_t from_ns = 1'700'000'000'123'456'789;
+  const std::string seconds = format_interval(from_ns, from_ns + 1'001'000'000);
+  EXPECT_EQ(seconds.size(), std::string("14:05:00 to 14:05:01").size()) << seconds;
+  const std::string shorter = format_interval(from_ns, from_ns + 100'000'000);
+  EXPECT_TRUE(shorter.ends_with(".223") && shorter.find(".123 to ") != std::string::npos) << shorter;
+}
+
 TEST(Duration, GoesOnToTheLastNanosecond) {
   EXPECT_EQ(format_duration(99'999 * std::uint64_t{86'400'000'000'000}), "99999d");
   EXPECT_EQ(format_duration(100'000 * std::uint64_t{86'400'000'000'000}), "273y");

@@ -30,7 +30,7 @@ std::string bars(const Histogram& histogram) {
 
 std::string list(const Inventory& inventory) {
   std::ostringstream out;
-  print_inventory(out, inventory, 80);
+  print_inventory(out, inventory, 80, Colours::no);
   return out.str();
 }
 

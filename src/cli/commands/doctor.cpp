@@ -34,9 +34,9 @@ void declare(Parser& parser, Options& options) {
   add_color(parser, options.color);
 }
 
-void finish(Options& options, const Parser& /*parser*/, const Arguments& arguments) {
+void finish(Options& options, const Parser& parser, const Arguments& arguments) {
   options.has_targets = options.target_options->has_any() || arguments.has_command;
-  if (options.has_targets) options.targets = options.target_options->choice(arguments);
+  if (options.has_targets) options.targets = options.target_options->choice(parser, arguments);
 }
 
 Findings examine_machine() {

@@ -33,8 +33,8 @@ void declare(Parser& parser, Options& options) {
   add_color(parser, options.color);
 }
 
-void finish(Options& options, const Parser& /*parser*/, const Arguments& arguments) {
-  options.live.targets = options.target_options->choice(arguments);
+void finish(Options& options, const Parser& parser, const Arguments& arguments) {
+  options.live.targets = options.target_options->choice(parser, arguments);
   check_table_options(options.print.table, options.group_by);
   options.print.table.width = output_width();
   options.print.table.colours = wanted_colours(options.color);

@@ -15,13 +15,15 @@ namespace waitprobe::cli {
 namespace {
 
 struct Options {
-  std::vector<std::uint32_t> pids;
+  std::optional<ProcessOptions> processes;
   bool json = false;
+  std::string color = "auto";
 };
 
 void declare(Parser& parser, Options& options) {
-  add_pids(parser, options.pids);
+  options.processes.emplace(parser);
   parser.add_flag("--json", options.json, "Print one JSON object per line");
+  add_color(parser, options.color);
 }
 
 }  // namespace
@@ -34,13 +36,13 @@ Result<int> run_list(const CommandRow& row, const Arguments& arguments) {
   declare(parser, options);
   parser.parse(arguments);
 
-  auto inventory = take_inventory(options.pids);
+  auto inventory = take_inventory(options.processes->pids());
   if (!inventory) return inventory.error();
   std::ostringstream out;
   if (options.json) {
     print_json(out, *inventory);
   } else {
-    print_inventory(out, *inventory, output_width());
+    print_inventory(out, *inventory, output_width(), wanted_colours(options.color));
   }
   const auto printed = write_output(out.str());
   return printed ? Result<int>(0) : printed.error();

@@ -42,8 +42,8 @@ void declare(Parser& parser, Options& options) {
   options.ready.emplace(parser);
 }
 
-void finish(Options& options, const Parser& /*parser*/, const Arguments& arguments) {
-  options.live.targets = options.target_options->choice(arguments);
+void finish(Options& options, const Parser& parser, const Arguments& arguments) {
+  options.live.targets = options.target_options->choice(parser, arguments);
 }
 
 // As they stand on the command line.

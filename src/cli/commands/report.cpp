@@ -47,8 +47,9 @@ void declare(Parser& parser, Options& options) {
 }
 
 void finish(Options& options, const Parser& /*parser*/, const Arguments& /*arguments*/) {
-  if (!options.page.empty() && (options.print.json || options.print.table.bars || options.by_key)) {
-    throw UsageError{"--html cannot be combined with --json, --bars or --by-key"};
+  if (!options.page.empty() &&
+      (options.print.json || options.print.table.bars || options.print.table.top != 0 || options.by_key)) {
+    throw UsageError{"--html cannot be combined with --json, --bars, --top or --by-key"};
   }
   if (!options.group_by.empty() && (options.by_key || !options.page.empty())) {
     throw UsageError{"--by-env cannot be combined with --by-key or --html"};
@@ -72,11 +73,14 @@ Result<void> print_report(Recordings& recordings, const Span& span, const Option
     if (!told) return told.error();
     if (!*told) return {};
   }
+  bool is_first = true;
   return for_each_interval(recordings, span, [&](Snapshot snapshot) -> Result<bool> {
     if (snapshot.elapsed_ns == 0) return true;  // finer than what was recorded
     if (!is_all && !options.print.json) {
-      const auto told = write_output(format_time_of_day(snapshot.time_unix_ns - snapshot.elapsed_ns) + " to " +
-                                     format_time_of_day(snapshot.time_unix_ns) + "\n");
+      const std::uint64_t begin_unix_ns = snapshot.time_unix_ns - snapshot.elapsed_ns;
+      const auto told =
+          write_output(std::string(is_first ? "" : "\n") + format_interval(begin_unix_ns, snapshot.time_unix_ns) + "\n");
+      is_first = false;
       if (!told || !*told) return told;
     }
     if (options.by_key) add_up_processes(snapshot.series);

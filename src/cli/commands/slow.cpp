@@ -57,7 +57,8 @@ class Printer {
 
   // The lines are for whoever reads stdout; what they leave open goes beside them, if it is not JSON.
   Result<bool> print_end(SlowSession& session, const TargetSession& targets) {
-    summary_.time_unix_ns = clock_ns(CLOCK_REALTIME);
+    const std::uint64_t ago_ns = targets.ended_ns() != 0 ? now_ns() - targets.ended_ns() : 0;  // to detach takes its time
+    summary_.time_unix_ns = clock_ns(CLOCK_REALTIME) - ago_ns;
     summary_.elapsed_ns = targets.elapsed_ns();
     summary_.losses = session.losses();
     summary_.caveats = targets.caveats();
@@ -141,8 +142,8 @@ void declare(Parser& parser, Options& options) {
   add_color(parser, options.color);
 }
 
-void finish(Options& options, const Parser& /*parser*/, const Arguments& arguments) {
-  options.targets = options.target_options->choice(arguments);
+void finish(Options& options, const Parser& parser, const Arguments& arguments) {
+  options.targets = options.target_options->choice(parser, arguments);
   options.view = {output_width(), wanted_colours(options.color)};
 }
 

@@ -61,7 +61,7 @@ void finish(Options& options, const Parser& parser, const Arguments& arguments) 
     throw UsageError{"--by-env cannot be combined with --core"};
   }
   if (options.core_file.empty()) {
-    options.targets = options.target_options->choice(arguments);
+    options.targets = options.target_options->choice(parser, arguments);
   } else if (options.target_options->has_any()) {
     throw UsageError{"more than one kind of target; use --core FILE alone"};
   }

@@ -155,9 +155,11 @@ void declare(Parser& parser, Options& options) {
   add_color(parser, options.color);
 }
 
-void finish(Options& options, const Parser& /*parser*/, const Arguments& arguments) {
-  options.live.targets = options.target_options->choice(arguments);
+void finish(Options& options, const Parser& parser, const Arguments& arguments) {
+  options.live.targets = options.target_options->choice(parser, arguments);
   options.live.targets.command_is_off_terminal = true;
+  options.print.table.width = output_width();
+  options.print.table.colours = wanted_colours(options.color);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "src/cli/parser.h"
 #include "src/cli/shared_options.h"
 #include "src/collect/process/tracefs_events.h"
+#include "src/view/note_lines.h"
 #include "src/view/tracefs_lines.h"
 
 namespace waitprobe::cli {
@@ -34,10 +35,10 @@ void declare(Parser& parser, Options& options) {
   parser.set_target_usage("(-p PID | -a | -f FILE | --remove)");
 }
 
-void finish(Options& options, const Parser& /*parser*/, const Arguments& arguments) {
+void finish(Options& options, const Parser& parser, const Arguments& arguments) {
   if (options.removes && options.target_options->has_any())
     throw UsageError{"--remove takes no target: it removes all events of the group"};
-  if (!options.removes) options.targets = options.target_options->choice(arguments);
+  if (!options.removes) options.targets = options.target_options->choice(parser, arguments);
   if (!is_name(options.group)) {
     throw UsageError{"--group takes letters, digits and underscores, no digit first, fewer than 64; not " + options.group};
   }
@@ -56,6 +57,7 @@ Result<int> run_tracefs(const CommandRow& row, const Arguments& arguments) {
     const auto found = tracefs_events(options.targets);
     if (!found) return found.error();
     for (const Error& error : found->left_out) report(std::cerr, error, "warning: cannot");
+    print_unseen(std::cerr, found->unseen);
     if (found->events.empty()) {
       return Error{"define events for", "this machine", "no process carries the probes of waitprobe",
                    "start the program, or name its file: -f FILE"};

@@ -153,6 +153,26 @@ Result<InstanceFinder::Found> InstanceFinder::find_all(const std::vector<std::ui
   return found;
 }
 
+Result<std::vector<std::uint32_t>> carriers_named(const std::string& glob) {
+  constexpr std::size_t most_bytes = 15;
+  const std::vector<std::uint32_t> named = pids_named(glob);
+  if (named.empty()) {
+    return Error{
+        "find a process named", glob, "none that runs now has such a name",
+        glob.size() > most_bytes ? "the kernel keeps 15 bytes of a name: try '" + glob.substr(0, most_bytes) + "*'" : ""};
+  }
+  InstanceFinder finder;
+  std::vector<std::uint32_t> carriers;
+  std::set<std::string> unopened;
+  for (const std::uint32_t pid : named) {
+    const auto instances = finder.find(pid, unopened);
+    const bool is_unreadable = !instances && check_exists(pid);
+    if (is_unreadable || (instances && !instances->empty())) carriers.push_back(pid);
+  }
+  if (carriers.empty()) return nothing_found_error(named.front(), unopened);
+  return carriers;
+}
+
 void InstanceFinder::forget_unseen() {
   std::erase_if(known_, [](const auto& entry) { return !entry.second.seen; });
   for (auto& [file, known] : known_) known.seen = false;

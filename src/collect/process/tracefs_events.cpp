@@ -113,6 +113,7 @@ Result<TracefsEvents> tracefs_events(const TargetChoice& targets) {
   const auto instances = InstanceFinder().find_all(targets.pids);
   if (!instances) return instances.error();
   TracefsEvents found;
+  found.unseen = instances->unseen;
   std::map<FileId, std::optional<Error>> files;  // why there are no events of one yet
   for (const LibraryInstance& instance : instances->instances) {
     const auto [file, is_new] = files.try_emplace(instance.probes->on_disk);

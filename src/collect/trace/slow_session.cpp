@@ -56,6 +56,8 @@ bool SlowSession::is_repeated(const wp_slow_wait& wait) {
 
 void SlowSession::add(const wp_slow_wait& wait, const std::uint8_t* stack) {
   if (is_repeated(wait)) return;
+  // Until the last probe is detached, waits go on to be told of.
+  if (targets_->ended_ns() != 0 && wait.stop_ns + offset_ns_ > targets_->ended_ns()) return;
   SlowWait slow;
   slow.time_unix_ns = clock_ns(CLOCK_REALTIME) - ((now_ns() - offset_ns_) - wait.stop_ns);
   slow.pid = wait.pid;
