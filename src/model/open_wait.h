@@ -49,6 +49,7 @@ struct OpenWaits {
   std::uint64_t older_ns = 0;   // younger ones are only counted
   std::vector<OpenWait> waits;  // oldest first
   std::uint64_t younger_cnt = 0;
+  bool is_of_some_keys = false;    // waits of others are not here
   std::vector<Process> untracked;  // waits that began there while nobody listened are not known
   std::vector<Process> crowded;    // have more open waits than were read
   std::vector<Process> other_abi;  // carry a library of another version, whose waits cannot be read

@@ -92,6 +92,8 @@ void append_hex(std::string& out, std::string_view bytes) {
   }
 }
 
+constexpr std::size_t least_name = 10, most_name = 16;  // a comm has 15 bytes
+
 }  // namespace
 
 std::string escape(std::string_view bytes) {
@@ -195,8 +197,12 @@ std::string align_right(std::string_view text, std::size_t width) {
 }
 
 std::size_t name_columns(std::size_t width) {
-  constexpr std::size_t least = 10, most = 16, of_terminal = 80;  // a comm has 15 bytes
-  return width < of_terminal ? least : std::min(least + (width - of_terminal) / 2, most);
+  constexpr std::size_t of_terminal = 80;
+  return width < of_terminal ? least_name : std::min(least_name + (width - of_terminal) / 2, most_name);
+}
+
+std::size_t name_columns(std::size_t width, std::size_t used) {
+  return std::clamp(width > used ? (width - used) / 2 : 0, least_name, most_name);
 }
 
 std::size_t key_columns(std::size_t width, std::size_t used, std::size_t longest) {

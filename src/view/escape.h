@@ -45,6 +45,9 @@ inline constexpr std::size_t unlimited_width = std::size_t{1} << 20;
 // The columns of a name of a process or a thread, of which a table of `width` has several: more where there is room.
 std::size_t name_columns(std::size_t width);
 
+// The columns of each of two names in a table of which all else takes `used`: what is to spare goes to them first.
+std::size_t name_columns(std::size_t width, std::size_t used);
+
 // The columns for keys in a table: as many as the longest of them takes, at most those that are left beside `used` ones and
 // at least those that a terminal of 80 has.
 std::size_t key_columns(std::size_t width, std::size_t used, std::size_t longest);

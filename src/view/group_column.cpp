@@ -8,9 +8,11 @@
 namespace waitprobe {
 namespace {
 
-constexpr std::size_t most_columns = 8;
-
-std::size_t columns_in(std::size_t width) { return width == unlimited_width ? width : most_columns; }
+// The most that a value takes; a third of what a wide terminal has to spare is for them.
+std::size_t columns_in(std::size_t width) {
+  constexpr std::size_t least = 8, of_terminal = 80;
+  return width == unlimited_width ? width : least + (std::max(width, of_terminal) - of_terminal) / 3;
+}
 
 }  // namespace
 

@@ -20,12 +20,13 @@ constexpr std::size_t most_lasting = 10, most_untracked = 5, most_groups = 3;
 // Rows of one width.
 class Rows {
  public:
-  Rows(const OpenWaits& found, const StuckTableOptions& options)
-      : groups_(found.group_by, options.width), options_(options), name_width_(name_columns(options.width)) {
+  Rows(const OpenWaits& found, const StuckTableOptions& options) : groups_(found.group_by, options.width), options_(options) {
     for (const OpenWait& wait : found.waits) groups_.add(wait.group);
     std::size_t longest = 0;
     for (const OpenWait& wait : found.waits) longest = std::max(longest, display_width(shown_key(wait.key, wait.key_len)));
-    key_width_ = key_columns(options.width, age_width + 2 * (name_width_ + number_width) + 5 + groups_.width(), longest);
+    const std::size_t beside = age_width + 2 * number_width + 5 + groups_.width();
+    name_width_ = name_columns(options.width, beside + longest);
+    key_width_ = key_columns(options.width, beside + 2 * name_width_, longest);
   }
 
   void print_header(std::ostream& out) const {
@@ -94,9 +95,10 @@ void print_wait(std::ostream& out, const OpenWait& wait, const Rows& rows, const
   print_frames(out, wait.stack, indent + 2, options.width, options.colours);
 }
 
-void print_lasting(std::ostream& out, const std::vector<const OpenWait*>& lasting, const Rows& rows) {
+void print_lasting(std::ostream& out, const std::vector<const OpenWait*>& lasting, const Rows& rows, bool is_first) {
   if (lasting.empty()) return;
-  out << "\nprobably idle (* since the thread started):\n";
+  out << "probably idle (* since the thread started):\n";
+  if (is_first) rows.print_header(out);
   for (std::size_t i = 0; i < std::min(lasting.size(), most_lasting); i++) {
     OpenWait marked = *lasting[i];
     if (marked.lasting == Lasting::thread) marked.thread = "*" + marked.thread;
@@ -111,7 +113,10 @@ void print_summary(std::ostream& out, const OpenWaits& found, std::size_t stuck_
   if (!found.ages_are_known) {
     out << waits(stuck_cnt) << " open; ages are not known, as the time of the dump is not: oldest first\n";
   } else {
-    out << (stuck_cnt != 0 ? waits(stuck_cnt) : "No wait") << (stuck_cnt != 0 || found.is_certain() ? "" : " was seen")
+    out << (stuck_cnt != 0        ? waits(stuck_cnt)
+            : found.waits.empty() ? "No wait"
+                                  : "No other wait")
+        << (found.is_of_some_keys ? " of these keys" : "") << (stuck_cnt != 0 || found.is_certain() ? "" : " was seen")
         << (stuck_cnt == 0 && found.is_certain() ? " is open" : " open");
     if (found.older_ns != 0) out << " for " << format_duration(found.older_ns) << " or more";
     if (found.younger_cnt != 0) out << "; " << std::to_string(found.younger_cnt) << " open for less";
@@ -176,9 +181,10 @@ void print_stuck(std::ostream& out, const OpenWaits& found, const StuckTableOpti
   std::vector<const OpenWait*> stuck, lasting;
   for (const OpenWait& wait : found.waits) (wait.lasting == Lasting::no ? stuck : lasting).push_back(&wait);
   const Rows rows(found, options);
-  if (!found.waits.empty()) rows.print_header(out);
+  if (!stuck.empty()) rows.print_header(out);
   for (const OpenWait* wait : stuck) print_wait(out, *wait, rows, options);
-  print_lasting(out, lasting, rows);
+  if (!stuck.empty() && !lasting.empty()) out << '\n';
+  print_lasting(out, lasting, rows, stuck.empty());
   if (!found.waits.empty()) out << '\n';
   print_summary(out, found, stuck.size());
   print_groups_without(out, found, options.width);

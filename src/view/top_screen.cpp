@@ -149,16 +149,21 @@ Layout layout_of(const TopState& state, const TopData& data, std::size_t columns
   Layout layout;
   layout.with_process = has_several_processes(*data.total);
   for (const Column& column : columns()) layout.columns.push_back(&column);
+  std::size_t longest_key = 0;
+  for (const Series& s : data.total->series) longest_key = std::max(longest_key, display_width(shown_key(s.key, s.key_len)));
+  const std::size_t least_key = std::clamp<std::size_t>(longest_key, std::string("key").size(), least_key_width);
   for (const std::string name : dispensable) {
-    if (width_beside_key(layout) + least_key_width <= columns_of_screen) break;
+    if (width_beside_key(layout) + least_key <= columns_of_screen) break;
     if (name != state.sort) std::erase_if(layout.columns, [&](const Column* column) { return column->name == name; });
   }
-  // Half of what is to spare goes to the name of the process.
-  const std::size_t used = width_beside_key(layout) + least_key_width;
-  if (columns_of_screen > used) {
-    layout.process_width = std::min(least_process_width + (columns_of_screen - used) / 2, most_process_width);
-  }
-  layout.key_width = std::max(columns_of_screen, width_beside_key(layout) + least_key_width) - width_beside_key(layout);
+  // The name of the process gets what no key needs, and at least half of what is to spare.
+  const auto beyond = [&](std::size_t key_width) {
+    const std::size_t used = width_beside_key(layout) + key_width;
+    return columns_of_screen > used ? columns_of_screen - used : 0;
+  };
+  const std::size_t more = std::max(beyond(least_key) / 2, beyond(std::max(longest_key, least_key)));
+  layout.process_width = std::min(least_process_width + more, most_process_width);
+  layout.key_width = std::max(columns_of_screen, width_beside_key(layout) + least_key) - width_beside_key(layout);
   return layout;
 }
 

@@ -103,7 +103,7 @@ class Tracked(TestCase):
         self.assertEqual(status, 0)
         self.assertEqual(of_key(found, "many.wait")["meant_to_last"], "ignored")
         ran = run(TOOL, "stuck", "-p", self.target.pid, "--older", "0", "--ignore", "*.wait")
-        self.assertRegex(ran.out, r"(?s)^   age key.*\n\nprobably idle.*\nNo wait is open\n$")
+        self.assertRegex(ran.out, r"(?s)^probably idle.*\n   age key.*\n\nNo other wait is open\n$")
 
     def test_groups_and_which_of_them_waits_for_nothing(self):
         idle = self.started(Workload(env={**TRACKED, "RANK": "1"}))

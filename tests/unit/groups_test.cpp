@@ -96,6 +96,10 @@ TEST(GroupTable, Ranks) { expect_golden("table_groups.txt", table(of_ranks())); 
 TEST(GroupTable, SortedByKey) { expect_golden("table_groups_by_key.txt", table(of_ranks(), {.sort = "key"})); }
 TEST(GroupTable, KeyStandsInItsColumnWhereThatIsWideEnough) {
   EXPECT_NE(table(of_ranks(), {.width = 120}).find("\npytorch.wait_counter.TCPStore__waitForWorkers   "), std::string::npos);
+  Snapshot zones = of_ranks();
+  for (Series& s : zones.series) s.group = "europe-west1-b/node-17";
+  EXPECT_EQ(table(zones).find("europe-west1-b/node-17"), std::string::npos) << "80 columns have no room";
+  EXPECT_NE(table(zones, {.width = 132}).find(" europe-west1-b/node-17 "), std::string::npos);
 }
 TEST(GroupTable, Bars) { expect_golden("table_groups_bars.txt", table(of_ranks(), {.bars = true})); }
 TEST(GroupTable, Nasty) { expect_golden("table_groups_nasty.txt", table(of_nasty_groups())); }

@@ -40,6 +40,16 @@ TEST(Stuck, Nothing) {
   OpenWaits nothing;
   nothing.older_ns = 1'000'000'000;
   EXPECT_EQ(table(nothing), "No wait is open for 1.00s or more\n");
+  nothing.is_of_some_keys = true;
+  EXPECT_EQ(table(nothing), "No wait of these keys is open for 1.00s or more\n");
+}
+
+TEST(Stuck, NothingButWhatIsIdle) {
+  OpenWaits idle = open_waits();
+  std::erase_if(idle.waits, [](const OpenWait& wait) { return wait.lasting == Lasting::no; });
+  const std::string text = table(idle);
+  EXPECT_TRUE(text.starts_with("probably idle (* since the thread started):\n   age key ")) << text;
+  EXPECT_NE(text.find("\n\nNo other wait"), std::string::npos) << text;
 }
 
 TEST(Stuck, ADumpOfUnknownAge) {
@@ -65,6 +75,15 @@ TEST(Stuck, ManyThatAreMeantToLastAreCutShort) {
   OpenWaits found = open_waits();
   found.waits.resize(100, found.waits[1]);
   EXPECT_NE(table(found).find("and 87 more; --json shows all"), std::string::npos) << table(found);
+}
+
+TEST(Stuck, NamesAreWholeWhereKeysAreShort) {
+  OpenWaits found = open_waits();
+  found.waits.resize(1);
+  found.waits[0].key = "a.key";
+  found.waits[0].key_len = 5;
+  found.waits[0].comm = "waitprobe-story";
+  EXPECT_NE(table(found).find(" waitprobe-story "), std::string::npos) << table(found);
 }
 
 TEST(Stuck, ColoursChangeNothingElse) {

@@ -97,6 +97,7 @@ Result<OpenWaits> read_open_waits(const std::string& core_path, const StuckOptio
   OpenWaits to;
   to.core_file = core_path;
   to.older_ns = options.older_ns;
+  to.is_of_some_keys = !options.key_globs.empty();
   to.time_unix_ns = core->modified_unix_ns();
   const auto all = find_waits(*core, roots, options, to);
   const SlotClock clock = SlotClock::measure();

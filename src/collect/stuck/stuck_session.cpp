@@ -192,6 +192,7 @@ void StuckSession::add_groups(const std::vector<LibraryInstance>& instances, Ope
 Result<OpenWaits> StuckSession::look(Arming* arming) {
   OpenWaits to;
   to.older_ns = options_.older_ns;
+  to.is_of_some_keys = !options_.key_globs.empty();
   auto found = finder_.find_all(choice_.pids);
   if (!found) return found.error();
   finder_.forget_unseen();
