@@ -212,7 +212,7 @@ class Targets(TestCase):
                 file.write(data[:root + 8] + (int(version) + 1).to_bytes(4, "little") + data[root + 12:])
             found = checks(json.loads(doctor("-f", other, "--json", status=1).out))
         self.assertEqual(found["library version"]["status"], "missing")
-        self.assertIn(f"ABI {int(version) + 1}, and this tool knows {int(version)}", found["library version"]["found"])
+        self.assertIn(f"ABI {int(version) + 1}; this tool supports {int(version)}", found["library version"]["found"])
 
     def test_whoever_locks_us_out_is_named(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -267,8 +267,8 @@ class Targets(TestCase):
             pid = int(children.read())
         found = checks(json.loads(doctor("-p", pid, "--json").out))
         self.assertEqual(found["namespaces"]["found"],
-                         "pid of its own (it is shown by the number that it has here), mnt of its own (its files are opened as it sees them), "
-                         "user of its own (its root is not this machine's), time of its own (ages of its open waits may be shifted)")
+                         "pid of its own (shown with its pid here), mnt of its own (files are opened in its mount namespace), "
+                         "user of its own (its root is not root here), time of its own (ages of open waits may be wrong)")
         for name in ("probes", "library version", "armed", "foreign uprobes"):
             self.assertEqual(found[name]["status"], "ok", found[name])
 
