@@ -174,7 +174,7 @@ class Groups(TestCase):
     def test_nobody_has_it(self):
         tool = self.started(Hist("--by-env", "NOBODY_HAS_IT", "--", TOOL, "run", "--torch", "--", HOST, json_output=False))
         tool.wait()
-        self.assertIn("none of these processes is known to have NOBODY_HAS_IT in its environment", tool.out)
+        self.assertIn("no process was found with NOBODY_HAS_IT in its environment", tool.out)
 
     def test_wrong_names(self):
         for name in ("", "RANK=1"):
