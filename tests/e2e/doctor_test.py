@@ -35,7 +35,7 @@ class Machine(TestCase):
     def test_tracing_works_here(self):
         text = doctor()
         self.assertTrue(text.out.endswith("\ntracing will work\n"), text)
-        self.assertRegex(text.out, r"\n  ok +attaching +a\s+program\s+was\s+attached\s+to\s+this\s+tool\s+and\s+saw\s+what\s+it\s+should\n")
+        self.assertRegex(text.out, r"\n  ok +attaching +a\s+BPF\s+program\s+attached\s+to\s+waitprobe\s+itself\s+ran\s+correctly\n")
         diagnosis = json.loads(doctor("--json").out)
         self.assertTrue(diagnosis["will_work"])
         found = checks(diagnosis)
@@ -162,7 +162,7 @@ class Targets(TestCase):
         self.assertEqual((found["status"], found["found"]), ("missing", "it cannot be read: Permission denied"))
         self.assertIn("sudo waitprobe", found["fix"])
         others = checks(json.loads(doctor("-a", "--json", status=1, before=NOBODY).out))["memory map"]
-        self.assertRegex(others["found"], r"^[0-9]+ may not be looked into")
+        self.assertRegex(others["found"], r"^[0-9]+ could not be read and may contain probes")
 
     def test_it_looks_for_tracers_once_for_all_probes(self):
         workload = self.started(Workload("--threads", 1))
