@@ -166,7 +166,7 @@ class Groups(TestCase):
             self.assertNotIn("group_by", plain)
             self.assertNotIn("group", plain["series"][0])
             for words, status, why in ((("--by-env", "LOCAL_RANK"), 1, f"{node}: it was recorded --by-env RANK"),
-                                       (("--by-env", "RANK", "--by-key"), 2, "leave out"), (("--by-env", "RANK", "--html", "-"), 2, "leave out")):
+                                       (("--by-env", "RANK", "--by-key"), 2, "cannot be combined"), (("--by-env", "RANK", "--html", "-"), 2, "cannot be combined")):
                 refused = run(TOOL, "report", *words, node)
                 self.assertEqual((refused.process.returncode, refused.out), (status, ""), refused)
                 self.assertIn(why, refused.err)

@@ -217,7 +217,7 @@ class Stuck(TestCase):
         self.assertEqual(status, 3)
         text = run(TOOL, "stuck", "-p", target.pid, "--older", "1h")
         self.assertIn("No wait was found open", text.out)
-        self.assertIn("more than 65,536 waits that are open", text.out)
+        self.assertIn("more than 65,536 waits are open", text.out)
         self.assertEqual(text.process.returncode, 4)
 
 

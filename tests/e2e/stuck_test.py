@@ -384,7 +384,7 @@ class Options(TestCase):
     def test_a_process_without_probes(self):
         ran = run(TOOL, "stuck", "-p", os.getpid())
         self.assertEqual((ran.process.returncode, ran.out), (1, ""), ran)
-        self.assertIn("carries the probes of waitprobe", ran.err)
+        self.assertIn("contains waitprobe's probes", ran.err)
 
 
 if __name__ == "__main__":
