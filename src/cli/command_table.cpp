@@ -26,7 +26,7 @@ constexpr CommandRow table[] = {
      "after each interval (-i). Every wait that ends while it runs is counted; lost waits are reported with their causes. "
      "Quantiles are at most 6.25 % off; count, total, min and max are exact. ~ marks the upper bound of a bucket.",
      nullptr, not_verified_text, declare_hist, run_hist},
-    {"top", "the same live, sorted, on a terminal",
+    {"top", "live table of waits on a terminal",
      "  waitprobe top -p 1234             every second; press ? for the keys\n"
      "  waitprobe top -a -i 5s            the whole machine\n"
      "  waitprobe top --sort p99 -- ./server   without what the server prints\n"
@@ -50,10 +50,9 @@ constexpr CommandRow table[] = {
      "  waitprobe stuck -f ./server --watch         again every second\n"
      "  waitprobe stuck --core core.1234 --stack    of a process that has died\n"
      "  waitprobe stuck -p 1234 > stuck.txt || mail -s stuck ops < stuck.txt\n",
-     "Reads the waits that have started and not ended from the memory of processes, or from a core dump, and prints the oldest "
-     "first. Waits that started while no tracer was attached are unknown, unless the process runs with WAITPROBE_TRACK=1. "
-     "Waits "
-     "that are probably idle (workers without work, keys of --ignore) are listed apart.",
+     "Reads the waits that have started and not ended from the memory of processes, or from a core dump, and prints the "
+     "oldest first. Waits that started while no tracer was attached are unknown, unless the process runs with "
+     "WAITPROBE_TRACK=1. Waits that are probably idle (workers without work, keys of --ignore) are listed apart.",
      "a wait is stuck", "no stuck wait was found, but not everything could be read", declare_stuck, run_stuck},
     {"record", "record snapshots into a file",
      "  waitprobe record -o waits.jsonl -p 1234          until Ctrl-C, or its end\n"
@@ -62,9 +61,8 @@ constexpr CommandRow table[] = {
      "  waitprobe record -o node1.jsonl -a --by-env RANK with the rank of each\n"
      "  waitprobe record -o - -a | zstd > waits.zst      compressed\n",
      "Writes one line of JSON per interval to a file: what hist -i --json prints, after a line that names the targets and "
-     "before "
-     "one that says why the recording ended. Each line is complete, however the recording ends; when the disk is full, the "
-     "lines before stay. An existing file is replaced only with --overwrite. docs/recording.md describes the format.",
+     "before one that says why the recording ended. Each line is complete, however the recording ends; when the disk is full, "
+     "the lines before stay. An existing file is replaced only with --overwrite. docs/recording.md describes the format.",
      nullptr, not_verified_text, declare_record, run_record},
     {"report", "show recordings as tables, or as a page",
      "  waitprobe report waits.jsonl --bars                  all of it\n"
@@ -75,9 +73,9 @@ constexpr CommandRow table[] = {
      "  waitprobe report waits.jsonl --html waits.html       a page with pictures\n"
      "  zstdcat waits.zst | waitprobe report -\n",
      "Reads recordings and prints the tables that hist prints. Several recordings, of several machines or runs, are added up; "
-     "processes stay apart, unless --by-key or --by-env is given (record needs --by-env too). A recording that was cut off is "
-     "read up to its last complete line. --from and --to are one window: 23:50 to 00:10 spans midnight, and a window in which "
-     "nothing was recorded is an error. --html writes a single page with pictures that loads nothing else.",
+     "processes stay separate, unless --by-key or --by-env is given (record needs --by-env too). A recording that was cut off "
+     "is read up to its last complete line. --from and --to are one window: 23:50 to 00:10 spans midnight, and a window in "
+     "which nothing was recorded is an error. --html writes a single page with pictures that loads nothing else.",
      nullptr, nullptr, declare_report, run_report},
     {"diff", "compare two recordings: what changed by more than noise",
      "  waitprobe diff before.jsonl after.jsonl\n"
@@ -95,7 +93,7 @@ constexpr CommandRow table[] = {
      "  waitprobe doctor               this machine\n"
      "  waitprobe doctor -p 1234       and a process\n"
      "  waitprobe doctor -f ./server   and a file\n"
-     "  waitprobe doctor -- ./start.sh and a command that is not started\n"
+     "  waitprobe doctor -- ./start.sh and a command (not started)\n"
      "  waitprobe doctor && waitprobe record -o waits.jsonl -a\n",
      "Checks everything that tracing needs, one line per check, and prints the command that fixes what is missing. It attaches "
      "a small program to itself to see whether uprobes work, and loads the programs of hist and slow. For a target it checks "
@@ -110,7 +108,7 @@ constexpr CommandRow table[] = {
      "  waitprobe tracefs --remove >> /sys/kernel/tracing/uprobe_events\n"
      "  waitprobe tracefs -p 1234 | grep /wait_stop    all its files, one probe\n",
      "Prints one line per probe of single waits for the file uprobe_events, with the names and types of the arguments and with "
-     "the semaphore, without which a uprobe counts nothing and keeps other tracers out. Attaches to nothing. An event belongs "
+     "the semaphore, without which a uprobe counts nothing and blocks other tracers. Attaches to nothing. An event belongs "
      "to a file: it fires in every process that runs the file. Append to uprobe_events (>>); writing over it removes other "
      "people's events.",
      nullptr, nullptr, declare_tracefs, run_tracefs},

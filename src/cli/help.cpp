@@ -7,7 +7,7 @@ namespace waitprobe::cli {
 
 std::string overview() {
   std::string text =
-      "waitprobe: what does a C++ program wait for, and for how long?\n\n"
+      "waitprobe: show what a C++ program waits for, and how long\n\n"
       "Usage: waitprobe COMMAND [TARGET] [OPTIONS]\n\nCommands:\n";
   for (const CommandRow& row : commands()) text += "  " + pad(row.name, 12) + row.summary + "\n";
   text += "\nOptions:\n  -h, --help      Print this help\n  -V, --version   Print the version\n";

@@ -45,7 +45,7 @@ int run(const CommandRow& row, const Arguments& arguments) {
   } catch (const std::bad_alloc&) {
     return fail_without_memory();
   } catch (const std::exception& error) {
-    return fail({"go on", "", error.what(), "that is an error in waitprobe: please report it"});
+    return fail({"go on", "", error.what(), "internal error in waitprobe; please report it"});
   } catch (const UsageError& error) {
     const std::string command = "waitprobe " + std::string(row.name);
     std::cerr << command << ": " << escape(error.text) << "\nRun '" << command << " --help' for the options.\n";

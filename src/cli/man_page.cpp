@@ -36,7 +36,7 @@ void print_option(std::ostream& out, const OptionDescription& option) {
 
 void print_targets(std::ostream& out) {
   constexpr std::pair<const char*, const char*> targets[] = {
-      {".BR \\-p , \" \\-\\-pid \" \\fIPID\\fR", "The processes with these numbers; repeatable."},
+      {".BR \\-p , \" \\-\\-pid \" \\fIPID\\fR", "The processes with these pids; repeatable."},
       {".B \\-\\-comm \\fIGLOB\\fR", "The processes with such a name that are running now; repeatable."},
       {".BR \\-a , \" \\-\\-all\"", "Every process on the machine, also those that start later."},
       {".BR \\-f , \" \\-\\-file \" \\fIFILE\\fR", "Every process that maps this file, now or later."},
@@ -73,7 +73,7 @@ std::string roff(std::string_view text) {
 }
 
 void print_man_page(std::ostream& out) {
-  print_title(out, "waitprobe", "what does a C++ program wait for, and for how long?");
+  print_title(out, "waitprobe", "show what a C++ program waits for, and how long");
   out << ".SH SYNOPSIS\n.B waitprobe\n.I COMMAND\n.RI [ TARGET ]\n.RI [ OPTIONS ]\n"
          ".SH DESCRIPTION\nA program puts guards around its waits. They cost a few instructions while no tracer is attached. "
          "When one attaches, their start and stop fire USDT probes, and BPF programs add the waits up in the kernel as one "
@@ -81,7 +81,7 @@ void print_man_page(std::ostream& out) {
   for (const CommandRow& row : commands()) out << ".TP\n.BR waitprobe\\-" << row.name << " (1)\n" << roff(row.summary) << ".\n";
   print_targets(out);
   out << ".SH TIMES\n" << roff(time_units) << "\n";
-  out << ".SH ENVIRONMENT\nOf the programs that are traced:\n.TP\n.B WAITPROBE_TRACK=1\nKeep track of open waits from the "
+  out << ".SH ENVIRONMENT\nIn traced programs:\n.TP\n.B WAITPROBE_TRACK=1\nKeep track of open waits from the "
          "start, for stuck.\n.TP\n.B WAITPROBE_CLOCK=monotonic\nRead the clock instead of the cycle counter.\n"
          ".PP\nOf waitprobe itself:\n.TP\n.B NO_COLOR\nNo colours.\n";
   print_status(out, true, "Some commands; see their pages", "Some commands; see their pages");

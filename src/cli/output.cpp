@@ -49,7 +49,7 @@ Result<void> write_page(const std::string& path, std::string_view text) {
     return written ? Result<void>() : written.error();
   }
   if (!may_be_replaced(path)) {
-    return Error{"write", path, "there is a file that is no page", "name another, or remove it"};
+    return Error{"write", path, "the existing file is not a waitprobe page", "name another, or remove it"};
   }
   struct stat status;
   const bool in_place = stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode);

@@ -65,7 +65,7 @@ int SessionEnd::finish() {
   const int status = targets_.command()->wait();
   if (status == 128 + SIGTRAP) {
     const Error died{"trace", "the command",
-                     "it died of SIGTRAP, as programs do that move or translate their code while traced",
+                     "it died of SIGTRAP; programs that move or translate their code do so while traced",
                      "start it without that (BOLT: without --hugify)"};
     report(std::cerr, died, "warning: cannot");
   }

@@ -38,19 +38,16 @@ namespace unverified {
 inline constexpr UnverifiedReason word_is_zero = {"word is zero", "the kernel has not armed its guards"};
 inline constexpr UnverifiedReason shared_page = {"shared semaphore page", "other data shares the page that arms its guards"};
 inline constexpr UnverifiedReason not_readable = {"not readable", "its memory cannot be read"};
-inline constexpr UnverifiedReason hidden = {"not looked into", "the files that it maps cannot be seen"};
+inline constexpr UnverifiedReason hidden = {"not looked into", "its memory map or files cannot be read"};
 inline constexpr UnverifiedReason unlisted = {"not listed", "/proc hides processes of others (hidepid)"};
-inline constexpr UnverifiedReason other_abi = {"another ABI", "its libwaitprobe is of another version"};
+inline constexpr UnverifiedReason other_abi = {"another ABI", "it has another version of libwaitprobe"};
 inline constexpr UnverifiedReason not_attached = {"not attached", "a warning says why"};
-inline constexpr UnverifiedReason no_notes = {"no notes",
-                                              "the notes that tell where its probes are were stripped, or stand there twice"};
+inline constexpr UnverifiedReason no_notes = {"no notes", "its probe notes were stripped, or exist twice"};
 inline constexpr UnverifiedReason moved_code = {"moved code", "it runs a copy of its code, in which there are no probes"};
-inline constexpr UnverifiedReason ended_unseen = {"ended unseen", "it ended, or closed the file, before it could be looked at"};
-inline constexpr UnverifiedReason not_told = {"not told of", "there was no room to tell of all, or a CPU came or went"};
-inline constexpr UnverifiedReason too_many_blocks = {"too many blocks",
-                                                     "its instances of libwaitprobe have more than are looked at"};
-inline constexpr UnverifiedReason still_running = {"still running",
-                                                   "it was counted until the command ended, or was not waited for"};
+inline constexpr UnverifiedReason ended_unseen = {"ended unseen", "it ended or closed the file before it could be read"};
+inline constexpr UnverifiedReason not_told = {"not told of", "an event buffer overflowed, or a CPU was added or offline"};
+inline constexpr UnverifiedReason too_many_blocks = {"too many blocks", "it has more thread blocks than the tool reads"};
+inline constexpr UnverifiedReason still_running = {"still running", "it had not ended when counting stopped"};
 }  // namespace unverified
 
 inline constexpr UnverifiedReason unverified_reasons[] = {

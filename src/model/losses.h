@@ -33,14 +33,14 @@ struct LossRow {
 inline constexpr LossRow all_losses[] = {
     {"series_full", &Losses::series_full, "more keys than there is room for"},
     {"gap", &Losses::gap, "overwritten before they were fetched"},
-    {"late", &Losses::late, "ended after their thread"},
-    {"stale", &Losses::stale, "ended after they were taken for abandoned"},
-    {"reentered", &Losses::reentered, "amid the start or stop of another"},
+    {"late", &Losses::late, "ended after their thread released its block"},
+    {"stale", &Losses::stale, "ended after being counted as abandoned"},
+    {"reentered", &Losses::reentered, "inside the start or stop of another wait"},
     {"unreadable", &Losses::unreadable, "their key could not be read"},
     {"no_memory", &Losses::no_memory, "the process had no memory for them"},
     {"blocks_full", &Losses::blocks_full, "the table of thread blocks was full"},
-    {"missed", &Losses::missed, "ends of threads that were not told of"},
-    {"unfollowed", &Losses::unfollowed, "children for which there was no room"},
+    {"missed", &Losses::missed, "the kernel skipped runs of a BPF program"},
+    {"unfollowed", &Losses::unfollowed, "no room in the table of targets"},
     {"ring_full", &Losses::ring_full, "came faster than they were read"},
 };
 static_assert(sizeof(Losses) == std::size(all_losses) * sizeof(std::uint64_t), "a loss is missing above");

@@ -337,7 +337,7 @@ Result<RecordingHeader> header_of(const std::string& file, const std::optional<L
   header.targets = members.texts("targets");
   header.key_globs = members.texts("keys");
   header.group_by = members.bytes_or_none("group_by");
-  if (!members.ok()) return not_a_recording(file, "its first line lacks something, or holds something else in its place");
+  if (!members.ok()) return not_a_recording(file, "its first line has a missing or invalid member");
   return header;
 }
 

@@ -63,7 +63,7 @@ std::vector<Alike> put_together(const std::vector<Unverified>& unverified) {
 }
 
 std::string who(const Alike& alike) {
-  if (alike.first->pid == 0) return "not verified: that each process and file is known";
+  if (alike.first->pid == 0) return "not verified: some processes or files may be unknown";
   std::string text = "not verified: " + shorten(escape(alike.first->comm), 20) + " (" + std::to_string(alike.first->pid);
   if (alike.pids.size() == 1) return text + ")";
   const std::string more = " and " + std::to_string(alike.pids.size() - 1) + " more";
@@ -81,7 +81,7 @@ std::string caveat_text(const Caveats& caveats) {
     add(cnt == 0 ? counted(caveats.attached_late.size(), "attached late")
                  : std::to_string(caveats.attached_late.size()) + " attached late");
   if (std::any_of(caveats.unverified.begin(), caveats.unverified.end(), [](const Unverified& one) { return one.pid == 0; }))
-    add("not each process is known");
+    add("some processes may be unknown");
   return text;
 }
 

@@ -78,14 +78,19 @@ void print_key(std::ostream& out, const ComparedKey& key, const ComparisonOption
   out << '\n';
 }
 
-void print_side(std::ostream& out, const char* name, const std::string& what, const ComparedSide& side, std::size_t width) {
-  out << name << ": " << shorten(escape(what), width - 3) << '\n';
+void print_side(std::ostream& out, const char* name, const std::vector<std::string>& what, const ComparedSide& side,
+                std::size_t width) {
+  std::string indent = name + std::string(": ");
+  for (const std::string& line : what) {
+    out << indent << shorten(escape(line), width_left(width, indent.size())) << '\n';
+    indent = "   ";
+  }
   const std::uint64_t length_ns = side.batches != 0 ? side.elapsed_ns / side.batches : 0;
   out << "   " << side.batches << (side.batches == 1 ? " sample of " : " samples of ") << format_duration(length_ns);
   if (side.coverage.lost != 0) out << ", " << side.coverage.lost << " waits were lost: count/s and total/s are too low";
   out << '\n';
   if (!side.caveats.empty()) {
-    out << "   " << caveat_text(side.caveats) << ": what was lost is unknown; report says more\n";
+    out << "   " << caveat_text(side.caveats) << ": lost waits are unknown; see waitprobe report\n";
   }
   if (side.never_ended_cnt != 0) out << "   " << abandoned_text(side.never_ended_cnt) << '\n';
 }
@@ -161,9 +166,9 @@ void print_comparison(std::ostream& out, const Comparison& comparison, const Com
       << align_right("change", change_width) << align_right("99 % interval", 2 * bound_width) << "\n";
   for (const ComparedKey& key : comparison.keys) print_key(out, key, options);
   print_summary(out, comparison);
-  out << "The keys whose total/s has changed most come first. Significant: the interval\n"
-         "excludes 0 %, and the change is at least 2 % (6.25 % for p50 and p99, as wide as\n"
-         "a bucket). Without any real change, 1 comparison in 100 still shows one.\n"
+  out << "Sorted by the change of total/s. A change is significant if its interval\n"
+         "excludes 0 % and it is at least 2 % (6.25 % for p50 and p99: the width of a\n"
+         "bucket). 1 comparison in 100 without a real change shows one.\n"
          "docs/recording.md describes the method.\n";
 }
 

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <ostream>
 #include <string>
+#include <vector>
 
 #include "src/model/comparison.h"
 #include "src/view/emphasis.h"
@@ -11,8 +12,7 @@
 namespace waitprobe {
 
 struct ComparisonOptions {
-  std::string a;  // what the sides are, a line each; any bytes
-  std::string b;
+  std::vector<std::string> a, b;  // what the sides are, in lines; any bytes
   std::size_t width = 80;
   Colours colours = Colours::no;
 };

@@ -77,7 +77,7 @@ void print_diagnosis(std::ostream& out, const Diagnosis& diagnosis, std::size_t 
     return;
   }
   const std::size_t unknown = diagnosis.unknown_cnt();
-  out << (unknown == 0 ? "tracing will work" : "nothing is in the way of tracing that could be seen; ");
+  out << (unknown == 0 ? "tracing will work" : "no obstacle was found; ");
   if (unknown != 0) out << unknown << (unknown == 1 ? " check is" : " checks are") << " unknown";
   out << '\n';
 }

@@ -100,7 +100,7 @@ void print_groups(std::ostream& out, const Snapshot& snapshot, const TableOption
     for (const KeyInGroups& key : keys) print_bars_of(out, key, column, options);
   }
   print_spread(out, keys, column, options);
-  if (!any) out << "none of these processes is known to have " << escape(snapshot.group_by) << " in its environment\n";
+  if (!any) out << "no process was found with " << escape(snapshot.group_by) << " in its environment\n";
 }
 
 }  // namespace waitprobe

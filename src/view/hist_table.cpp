@@ -97,7 +97,7 @@ std::string coverage_text(const Snapshot& snapshot) {
   if (unverified.empty()) {
     return is_any ? text + ", coverage " + percent(coverage) + (coverage.lost == 0 ? ": none was lost" : "") : text;
   }
-  return is_any ? text + ", " + percent(coverage) + " of what was seen; " + unverified : text + "; " + unverified;
+  return is_any ? text + ", coverage " + percent(coverage) + " of waits seen; " + unverified : text + "; " + unverified;
 }
 
 void print_hist(std::ostream& out, const Snapshot& snapshot, const TableOptions& options) {

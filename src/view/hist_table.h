@@ -20,7 +20,7 @@ struct TableOptions {
 };
 
 // "12 waits in 2.00s, coverage 100 %: none was lost": what share of the waits was seen, rounded down. Where not every process
-// is verified: "12 waits in 2.00s, 100 % of what was seen; 1 process not verified".
+// is verified: "12 waits in 2.00s, coverage 100 % of waits seen; 1 process not verified".
 std::string coverage_text(const Snapshot& snapshot);
 
 // A snapshot as a table for people: a row per series, below the process that they are of (or in their groups), and what

@@ -72,7 +72,7 @@ void print_inventory(std::ostream& out, const Inventory& inventory, std::size_t 
   for (const Carrier& carrier : inventory.carriers) print_carrier(out, carrier, name_width, width);
   if (std::any_of(inventory.carriers.begin(), inventory.carriers.end(),
                   [](const Carrier& carrier) { return carrier.clock == WP_CLOCK_DISAGREED; })) {
-    out << "clock!: the cycle counter ran at another rate; the clock is read for good\n";
+    out << "clock!: the cycle counter and the clock differ; waits are timed by the clock\n";
   }
   print_unseen(out, inventory.unseen);
 }

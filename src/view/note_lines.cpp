@@ -14,10 +14,12 @@ void print_unseen(std::ostream& out, const Unseen& unseen) {
         << " could not be read: permission denied\n";
   }
   if (unseen.may_be_more) out << "processes of others could not be read: /proc hides them (hidepid)\n";
-  if (unseen.any()) out << indented(rights_fix);
+  if (unseen.any() && !unseen.has_all_rights) out << indented(rights_fix);
 }
 
-std::string abandoned_text(std::uint64_t count) { return waits(count) + " abandoned: left by longjmp, they never ended"; }
+std::string abandoned_text(std::uint64_t count) {
+  return waits(count) + " abandoned: a longjmp left " + (count == 1 ? "it" : "them") + " open";
+}
 
 std::vector<std::string> note_lines(const Snapshot& snapshot) {
   std::vector<std::string> lines;

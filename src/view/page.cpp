@@ -124,9 +124,8 @@ void print_overview(std::ostream& out, const History& history, const std::vector
   out << "</tbody>\n</table>\n";
   if (keys.size() > most_drawn)
     out << "<p>Details are below for the first " << most_drawn << " of " << keys.size() << " keys.</p>\n";
-  out << "<p class=\"hint\">total: time waited, by all threads together. waiters: how many threads waited at once, on average. "
-         "p99: 1 wait in 100 took longer. ~: upper bound "
-         "of the bucket."
+  out << "<p class=\"hint\">total: time waited, all threads. waiters: threads waiting on average. "
+         "p99: 1 wait in 100 took longer. ~: upper bound of the bucket."
          "<span class=\"scripted\"> Click a heading to sort.</span></p>\n</section>\n";
 }
 
@@ -160,7 +159,7 @@ void print_table_head(std::ostream& out, const char* first) {
 
 void print_processes(std::ostream& out, const HistoryKey& key, std::uint64_t elapsed_ns) {
   if (key.processes.size() < 2) return;
-  out << "<details><summary>Its " << key.processes.size() << " processes</summary>\n";
+  out << "<details><summary>" << key.processes.size() << " processes</summary>\n";
   print_table_head(out, "process");
   for (const Series& series : key.processes) {
     out << "<tr><th scope=\"row\">" << html(series.comm) << " (" << series.pid << ")"

@@ -8,12 +8,18 @@
 
 namespace waitprobe {
 
+std::vector<std::string> recording_lines(const Recording& recording, std::uint64_t from_unix_ns, std::uint64_t to_unix_ns) {
+  std::string targets;
+  for (const std::string& word : recording.header.targets) targets += (targets.empty() ? "" : " ") + word;
+  return {recording.header.host + ", " + recording.header.kernel,
+          format_date_and_time(from_unix_ns) + " to " + format_time_of_day(to_unix_ns) + " (" +
+              format_duration(to_unix_ns - from_unix_ns) + "), " + format_time_zone(to_unix_ns),
+          targets};
+}
+
 std::string describe_recording(const Recording& recording, std::uint64_t from_unix_ns, std::uint64_t to_unix_ns) {
-  std::string text = recording.header.host + ", " + recording.header.kernel + ", " + format_date_and_time(from_unix_ns) +
-                     " to " + format_time_of_day(to_unix_ns) + " (" + format_duration(to_unix_ns - from_unix_ns) + "), " +
-                     format_time_zone(to_unix_ns) + ":";
-  for (const std::string& word : recording.header.targets) text += " " + word;
-  return text;
+  const std::vector<std::string> lines = recording_lines(recording, from_unix_ns, to_unix_ns);
+  return lines[0] + ", " + lines[1] + ":" + (lines[2].empty() ? "" : " " + lines[2]);
 }
 
 void print_recordings(std::ostream& out, const std::vector<Recording>& recordings) {

@@ -111,12 +111,11 @@ void print_lasting(std::ostream& out, const std::vector<const OpenWait*>& lastin
 
 void print_summary(std::ostream& out, const OpenWaits& found, std::size_t stuck_cnt) {
   if (!found.ages_are_known) {
-    out << waits(stuck_cnt) << " open; ages are not known, as the time of the dump is not: oldest first\n";
+    out << waits(stuck_cnt) << " open; ages unknown (the time of the dump is unknown); oldest first\n";
   } else {
-    out << (stuck_cnt != 0        ? waits(stuck_cnt)
-            : found.waits.empty() ? "No wait"
-                                  : "No other wait")
-        << (found.is_of_some_keys ? " of these keys" : "") << (stuck_cnt != 0 || found.is_certain() ? "" : " was seen")
+    const char* const none = found.waits.empty() ? "No wait" : "No other wait";
+    out << (stuck_cnt != 0 ? waits(stuck_cnt) : none) << (found.is_of_some_keys ? " of these keys" : "")
+        << (stuck_cnt != 0 || found.is_certain() ? "" : " was found")
         << (stuck_cnt == 0 && found.is_certain() ? " is open" : " open");
     if (found.older_ns != 0) out << " for " << format_duration(found.older_ns) << " or more";
     if (found.younger_cnt != 0) out << "; " << std::to_string(found.younger_cnt) << " open for less";
@@ -152,13 +151,13 @@ void print_groups_without(std::ostream& out, const OpenWaits& found, std::size_t
 
 void print_unknown(std::ostream& out, const OpenWaits& found) {
   if (!found.untracked.empty()) {
-    out << "unknown: waits that began while no tracer was attached, of";
+    out << "unknown: waits that began while no tracer was attached, in";
     for (std::size_t i = 0; i < std::min(found.untracked.size(), most_untracked); i++) {
       out << "\n  " << text_of(found.untracked[i]);
     }
     if (found.untracked.size() > most_untracked)
       out << "\n  and " << std::to_string(found.untracked.size() - most_untracked) << " more";
-    out << "\n  start the program with WAITPROBE_TRACK=1 in its environment to see them\n";
+    out << "\n  to see them, start the program with WAITPROBE_TRACK=1\n";
   }
   for (const OpenWaits::Process& process : found.crowded) {
     out << "unknown: more than 65,536 waits are open in " << text_of(process) << '\n';
@@ -170,8 +169,7 @@ void print_unknown(std::ostream& out, const OpenWaits& found) {
   if (found.has_pytorch) out << pytorch_note << '\n';
   const auto ageless = std::count_if(found.waits.begin(), found.waits.end(), [](const OpenWait& wait) { return !wait.age_ns; });
   if (found.ages_are_known && ageless != 0) {
-    out << "age unknown (?): " << std::to_string(ageless)
-        << ", in time namespaces whose offset cannot be read, or timed by a counter that cannot be\n";
+    out << "age unknown (?): " << std::to_string(ageless) << " (time namespace offset or cycle counter not readable)\n";
   }
 }
 

@@ -233,9 +233,8 @@ std::vector<TopLine> help_lines() {
            "enter or b                   the histogram of the selected key, or back",
            "q or Ctrl-C                  quit",
            "",
-           "Sorted by the column in capitals. ~ upper bound of the bucket. The total is",
-           "the time that all threads together have waited; waiters is how many of them",
-           "waited at once, on average.",
+           "Sorted by the column in capitals. ~ upper bound of the bucket.",
+           "total: time waited by all threads; waiters: threads waiting on average",
        }) {
     lines.push_back({text, TopStyle::plain});
   }

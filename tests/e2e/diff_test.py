@@ -103,7 +103,7 @@ class Changes(Diff):
                 for name, lost in (("kept", {}), ("lost", {"coverage": {"observed": 30, "lost": 70}, "losses": {"series_full": 70}})))
         for sides in ((a, b), (b, a)):
             passed = self.diff(*sides, "--gate", "10", status=4)
-            self.assertEqual(passed.err, "waitprobe: gate: waits were lost, and could not be judged\n")
+            self.assertEqual(passed.err, "waitprobe: gate: waits were lost; the result is uncertain\n")
         self.diff(a, a, "--gate", "10")
 
     def test_two_parts_of_one_recording(self):
@@ -227,7 +227,7 @@ class Totals(Diff):
             "partly", members={"attached_late": [late], "unverified": [unseen]}, other=spread(900))
         heading, _ = self.diff(whole, partly).out.split("count/s", 1)
         self.assertEqual(heading.count("not verified"), 1, heading)
-        self.assertRegex(heading, r"\nB: .*\n   20 samples of 1.00s\n   1 process not verified, \d+ attached late: what was lost is unknown")
+        self.assertRegex(heading, r"\nB: .*\n   .*\n   targets: .*\n   20 samples of 1.00s\n   1 process not verified, \d+ attached late: lost waits are unknown; see waitprobe report\n")
         compared = self.compared(whole, partly)
         self.assertNotIn("unverified", compared["a"])
         self.assertEqual([one["comm"] for one in compared["b"]["unverified"]], ["unseen"])
@@ -241,7 +241,7 @@ class Totals(Diff):
         both = self.made("both", other=spread(900), fsync=spread(2_000))
         for words in ((some, both), (both, some)):
             program = self.diff(*words, "--gate", "10")
-            self.assertIn("warning: the recordings are not of the same keys", program.err)
+            self.assertIn("warning: keys selected in only one recording (record -k) are ignored", program.err)
             self.assertEqual([key["key"] for key in self.compared(*words)["keys"]], ["other"])
         self.assertEqual(self.diff(some, some).err, "")
 

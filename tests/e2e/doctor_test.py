@@ -35,7 +35,7 @@ class Machine(TestCase):
     def test_tracing_works_here(self):
         text = doctor()
         self.assertTrue(text.out.endswith("\ntracing will work\n"), text)
-        self.assertRegex(text.out, r"\n  ok +attaching +a\s+program\s+was\s+attached\s+to\s+this\s+tool\s+and\s+saw\s+what\s+it\s+should\n")
+        self.assertRegex(text.out, r"\n  ok +attaching +a\s+BPF\s+program\s+attached\s+to\s+waitprobe\s+itself\s+ran\s+correctly\n")
         diagnosis = json.loads(doctor("--json").out)
         self.assertTrue(diagnosis["will_work"])
         found = checks(diagnosis)
@@ -162,7 +162,7 @@ class Targets(TestCase):
         self.assertEqual((found["status"], found["found"]), ("missing", "it cannot be read: Permission denied"))
         self.assertIn("sudo waitprobe", found["fix"])
         others = checks(json.loads(doctor("-a", "--json", status=1, before=NOBODY).out))["memory map"]
-        self.assertRegex(others["found"], r"^[0-9]+ may not be looked into")
+        self.assertRegex(others["found"], r"^[0-9]+ could not be read and may contain probes")
 
     def test_it_looks_for_tracers_once_for_all_probes(self):
         workload = self.started(Workload("--threads", 1))
@@ -212,7 +212,7 @@ class Targets(TestCase):
                 file.write(data[:root + 8] + (int(version) + 1).to_bytes(4, "little") + data[root + 12:])
             found = checks(json.loads(doctor("-f", other, "--json", status=1).out))
         self.assertEqual(found["library version"]["status"], "missing")
-        self.assertIn(f"ABI {int(version) + 1}, and this tool knows {int(version)}", found["library version"]["found"])
+        self.assertIn(f"ABI {int(version) + 1}; this tool supports {int(version)}", found["library version"]["found"])
 
     def test_whoever_locks_us_out_is_named(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -267,8 +267,8 @@ class Targets(TestCase):
             pid = int(children.read())
         found = checks(json.loads(doctor("-p", pid, "--json").out))
         self.assertEqual(found["namespaces"]["found"],
-                         "pid of its own (it is shown by the number that it has here), mnt of its own (its files are opened as it sees them), "
-                         "user of its own (its root is not this machine's), time of its own (ages of its open waits may be shifted)")
+                         "pid of its own (shown with its pid here), mnt of its own (files are opened in its mount namespace), "
+                         "user of its own (its root is not root here), time of its own (ages of open waits may be wrong)")
         for name in ("probes", "library version", "armed", "foreign uprobes"):
             self.assertEqual(found[name]["status"], "ok", found[name])
 

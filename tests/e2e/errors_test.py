@@ -112,9 +112,9 @@ class Usage(TestCase):
 
     def test_a_process_without_probes(self):
         bystander = self.started(Program(["sleep", "60"]))
-        program = self.fails(1, r"process \d+ \(sleep\): none of the files .* carries the probes", "hist", "-p", bystander.pid)
+        program = self.fails(1, r"process \d+ \(sleep\): none of its mapped files contains waitprobe's probes", "hist", "-p", bystander.pid)
         self.assertIn("link the program with libwaitprobe", program.err)
-        self.assertIn("-f LIBRARY, or -a", program.err)
+        self.assertIn("use -f LIBRARY or -a", program.err)
 
     def test_a_file_that_is_not_an_executable(self):
         self.fails(1, "not an executable or shared library", "hist", "-f", "/etc/passwd")
@@ -181,7 +181,7 @@ class Rights(TestCase):
 
 
 class ForeignUprobe(TestCase):
-    """Another tracer on the same instruction, without the semaphore: the kernel takes only one kind."""
+    """Another tracer on the same instruction, without the semaphore: the kernel does not allow both."""
 
     def offset_of(self, probe, file):
         notes = subprocess.run(["readelf", "-nW", file], capture_output=True, text=True, check=True).stdout.splitlines()
@@ -227,7 +227,7 @@ class ForeignUprobe(TestCase):
             tool = self.started(Hist("-p", workload.pid, *options, ready=False))
             self.assertEqual(tool.wait(), 1, tool)
             self.assertIn(f"{name}/foreign", tool.err)
-            self.assertIn("without the probe's semaphore", tool.err)
+            self.assertIn("on the same instruction without a semaphore", tool.err)
         finally:
             self.try_to_write(switch, "0")
             self.write_events(f"-:{name}/foreign")

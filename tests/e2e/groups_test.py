@@ -166,7 +166,7 @@ class Groups(TestCase):
             self.assertNotIn("group_by", plain)
             self.assertNotIn("group", plain["series"][0])
             for words, status, why in ((("--by-env", "LOCAL_RANK"), 1, f"{node}: it was recorded --by-env RANK"),
-                                       (("--by-env", "RANK", "--by-key"), 2, "leave out"), (("--by-env", "RANK", "--html", "-"), 2, "leave out")):
+                                       (("--by-env", "RANK", "--by-key"), 2, "cannot be combined"), (("--by-env", "RANK", "--html", "-"), 2, "cannot be combined")):
                 refused = run(TOOL, "report", *words, node)
                 self.assertEqual((refused.process.returncode, refused.out), (status, ""), refused)
                 self.assertIn(why, refused.err)
@@ -174,7 +174,7 @@ class Groups(TestCase):
     def test_nobody_has_it(self):
         tool = self.started(Hist("--by-env", "NOBODY_HAS_IT", "--", TOOL, "run", "--torch", "--", HOST, json_output=False))
         tool.wait()
-        self.assertIn("none of these processes is known to have NOBODY_HAS_IT in its environment", tool.out)
+        self.assertIn("no process was found with NOBODY_HAS_IT in its environment", tool.out)
 
     def test_wrong_names(self):
         for name in ("", "RANK=1"):

@@ -152,7 +152,7 @@ class Sandboxes(Harm):
             said = json.loads(run(*NOBODY, tool, "doctor", "--json", "-f", program).out)
         check = [check for check in said["findings"][-1]["checks"] if check["name"] == "safe to attach"][0]
         self.assertEqual(check["status"], "unknown", check)
-        self.assertRegex(check["found"], "sandboxed processes may not be looked into")
+        self.assertRegex(check["found"], "sandboxed processes that may map the same files cannot be read")
         self.assert_unharmed(sibling)
 
 
@@ -169,7 +169,7 @@ class Translators(Harm):
 
     def test_code_that_was_moved_is_told(self):
         moved = self.started(Unusual("move"))
-        why = rf"process {moved.pid} \(.*\): it has moved its code"
+        why = rf"process {moved.pid} \(.*\): it copied its code"
         for words in (["hist", "-p", moved.pid, "-d", "0.1"], ["slow", "-p", moved.pid, "-d", "0.1"]):
             program = run(TOOL, *words)
             self.assertEqual(program.process.returncode, 1, program)
@@ -184,7 +184,7 @@ class Translators(Harm):
     def test_a_command_that_moves_its_code_under_the_tool_is_told_why_it_died(self):
         ran = run(TOOL, "hist", "--", built("waitprobe-unusual"), "move")
         self.assertEqual(ran.process.returncode, 128 + signal.SIGTRAP, ran)
-        self.assertRegex(ran.err, "warning: cannot trace the command: it died of SIGTRAP, as programs do that move")
+        self.assertRegex(ran.err, "warning: cannot trace the command: it died of SIGTRAP; programs that move")
 
     def test_who_only_looks_at_the_file_is_no_reason(self):
         asked = self.started(Unusual("none"))

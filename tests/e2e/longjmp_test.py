@@ -68,7 +68,7 @@ class Counted(TestCase):
     def test_the_text_tells_of_them_and_blames_no_threads(self):
         ran = run(TOOL, "hist", "--", JUMPS, "one-place", "20000")
         self.assertEqual(ran.process.returncode, 0, ran)
-        self.assertIn("19999 waits abandoned: left by longjmp", ran.out)
+        self.assertIn("19999 waits abandoned: a longjmp left them open", ran.out)
         self.assertIn("none was lost", ran.out)
         self.assertNotIn("thread", ran.out)
 
@@ -79,7 +79,7 @@ class Recorded(TestCase):
             file, page = os.path.join(folder, "recording"), os.path.join(folder, "page.html")
             recorded = run(TOOL, "record", "-o", file, "--", JUMPS, "one-place", "20000")
             self.assertEqual(recorded.process.returncode, 0, recorded)
-            line = "19999 waits abandoned: left by longjmp, they never ended"
+            line = "19999 waits abandoned: a longjmp left them open"
             self.assertIn(line, run(TOOL, "report", file).out)
             self.assertEqual(json.loads(run(TOOL, "report", "--json", file).out.splitlines()[-1])["abandoned"], 19_999)
             run(TOOL, "report", "--html", page, file)
@@ -216,8 +216,8 @@ class Stuck(TestCase):
         self.assertEqual(found["crowded"], [target.pid])
         self.assertEqual(status, 3)
         text = run(TOOL, "stuck", "-p", target.pid, "--older", "1h")
-        self.assertIn("No wait was seen open", text.out)
-        self.assertIn("more than 65,536 waits that are open", text.out)
+        self.assertIn("No wait was found open", text.out)
+        self.assertIn("more than 65,536 waits are open", text.out)
         self.assertEqual(text.process.returncode, 4)
 
 

@@ -129,7 +129,7 @@ class Writing(TestCase):
             self.assertEqual(self.report("--html", page).process.returncode, 0)
         refused = self.report("--html", self.recording)
         self.assertEqual(refused.process.returncode, 1)
-        self.assertIn("waits.jsonl: there is a file that is no page\n  name another, or remove it", refused.err)
+        self.assertIn("waits.jsonl: the existing file is not a waitprobe page\n  name another, or remove it", refused.err)
         self.assertEqual(self.report().process.returncode, 0, "it is still there")
         self.assertEqual(sorted(os.listdir(self.folder)), ["page", "waits.jsonl"])
 
@@ -160,7 +160,7 @@ class Writing(TestCase):
         text = self.report("--html", "-", "-k", "nothing").out
         self.assertEqual(len(re.findall("<section class=\"key\"", text)), 0)
         self.assertIn("No waits of these keys were seen in ", text)
-        self.assertIn("leave out --json, --bars and --by-key", self.report("--html", "-", "--json").err)
+        self.assertIn("--html cannot be combined with --json, --bars or --by-key", self.report("--html", "-", "--json").err)
 
 
 if __name__ == "__main__":

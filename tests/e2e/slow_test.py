@@ -143,7 +143,7 @@ class Losses(TestCase):
         workload.go()
         wait_until(lambda: workload.out.endswith("\n"), "the work is done")
         tool.signal(signal.SIGCONT)
-        wait_until(lambda: "slow waits lost so far: they come faster than they are read" in tool.err, "it warns")
+        wait_until(lambda: "slow waits lost so far: waits occur faster than they are read" in tool.err, "it warns")
         tool.signal(signal.SIGINT)
         self.assertEqual(tool.wait(), 0, tool)
         coverage, losses = tool.summary()["coverage"], tool.summary()["losses"]
@@ -208,7 +208,7 @@ class Terminal(TestCase):
     def test_a_line_of_progress_while_nothing_comes(self):
         workload = self.started(Workload("--linger"))
         shown = run_on_terminal([TOOL, "slow", "--min", "1h", "-d", "4", "-p", str(workload.pid)])
-        self.assertRegex(shown, r"listening for 2\.\d+s to waits of 1h00m or more: none so far; Ctrl-C stops")
+        self.assertRegex(shown, r"tracing waits of 1h00m or more for 2\.\d+s: none so far; Ctrl-C stops")
         self.assertRegex(shown.split("\033[K")[-1], r"^No waits of 1h00m or more were seen in 4\.\d+s\r\n$")
 
 

@@ -129,7 +129,7 @@ class Tracked(TestCase):
         self.assertTrue(any("wait_with_a_known_stack (open_waits.cpp:" in frame for frame in stack), stack)
         self.assertEqual(of_key(found, "given.wait")["no_stack"], "its thread has ended")
         self.assertEqual(found["stopped"]["threads"], 2, "each once")
-        self.assertEqual(sum(wait.get("no_stack") == "that of this thread stands above" for wait in found["open"]), 39)
+        self.assertEqual(sum(wait.get("no_stack") == "same thread as above" for wait in found["open"]), 39)
         self.assertLess(found["stopped"]["longest_ns"], 1_000_000_000)
         with open(f"/proc/{self.target.pid}/status", encoding="ascii") as status:
             self.assertRegex(status.read(), r"State:\s+S")
@@ -143,7 +143,7 @@ class Tracked(TestCase):
         self.assertEqual(ptrace(seize, tid, 0, 0), 0)
         try:
             found, _ = stuck("-p", self.target.pid, "--older", "0", "--stack", "-k", "stack.wait")
-            self.assertIn("a debugger holds it", of_key(found, "stack.wait")["no_stack"])
+            self.assertIn("a debugger is attached", of_key(found, "stack.wait")["no_stack"])
         finally:
             ptrace(interrupt, tid, 0, 0)
             os.waitpid(tid, 0x40000000)
@@ -152,7 +152,7 @@ class Tracked(TestCase):
     def test_a_thread_that_cannot_be_stopped_is_not_stopped_later_either(self):
         target = self.started(OpenWaits("vfork", env=TRACKED))
         tool = self.started(Program([TOOL, "stuck", "--json", "--watch", "-i", "0.05", "--older", "0", "--stack", "-p", target.pid]))
-        wait_until(lambda: tool.out.count("it does not stop: the kernel waits for something in its name") >= 2, "it says so, twice")
+        wait_until(lambda: tool.out.count("it did not stop: it is blocked in the kernel") >= 2, "it says so, twice")
         os.close(target.stdin_fd)
         target.stdin_fd = None
         wait_until(lambda: "stay (open_waits.cpp:" in tool.out, "it has a stack, now that it can be stopped")
@@ -182,7 +182,7 @@ class Untracked(TestCase):
         found, status = stuck("-p", target.pid, "--older", "0")
         self.assertEqual((found["open"], found["untracked"], status), ([], [target.pid], 4), "what began before is not known")
         ran = run(TOOL, "stuck", "-p", target.pid)
-        self.assertIn(f"unknown: waits that began while no tracer was attached, of\n  waitprobe-open- ({target.pid})\n", ran.out)
+        self.assertIn(f"unknown: waits that began while no tracer was attached, in\n  waitprobe-open- ({target.pid})\n", ran.out)
         self.assertIn("WAITPROBE_TRACK=1", ran.out)
 
     def test_what_began_while_hist_listened_is_known(self):
@@ -360,7 +360,7 @@ class Rights(TestCase):
         target = self.started(OpenWaits(env=TRACKED))
         ran = run("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", TOOL, "stuck", "-a")
         self.assertEqual(ran.process.returncode, 4, ran)
-        self.assertRegex(ran.out, r"(?m)^No wait was seen open for 1.00s or more$")
+        self.assertRegex(ran.out, r"(?m)^No wait was found open for 1.00s or more$")
         self.assertRegex(ran.out, r"(?m)^\d+ more process(es)? could not be read: permission denied")
         self.assertIsNone(target.process.poll())
 
@@ -384,7 +384,7 @@ class Options(TestCase):
     def test_a_process_without_probes(self):
         ran = run(TOOL, "stuck", "-p", os.getpid())
         self.assertEqual((ran.process.returncode, ran.out), (1, ""), ran)
-        self.assertIn("carries the probes of waitprobe", ran.err)
+        self.assertIn("contains waitprobe's probes", ran.err)
 
 
 if __name__ == "__main__":

@@ -182,7 +182,7 @@ class Doctor(TestCase):
                 ("", [looks], True, "unknown", "none was used yet"),
                 (late, [looks], False, "unknown", "the first was used before"),
                 ("", [looks], False, "warning", "libwaitprobe_torch.so is not in the process"),
-                ("", [], True, "warning", "libc10.so.2.6.0 looks for no backend of its wait counters, as before 2.6"),
+                ("", [], True, "warning", "libc10.so.2.6.0 does not support backends of wait counters (older than 2.6)"),
                 # Far into the file, across pieces that it is read in.
                 ("assert c10.counter() == 1", [looks, "-Wl,--section-start=.rodata=0x2fffe0"], True, "ok", "1 of its")):
             with self.subTest(script=script, flags=flags, preload=preload):
@@ -293,9 +293,9 @@ class Run(TestCase):
                     ([TOOL, "run", "--", "true"], 2, "nothing to prepare"),
                     ([TOOL, "run", "--torch", "--", "no-such-program"], 1, "cannot start no-such-program: No such file"),
                     ([TOOL, "run", "--torch", "--", "/etc/passwd"], 1, "cannot start /etc/passwd: Permission denied"),
-                    ([alone, "run", "--torch", "--", "true"], 1, "cannot find libwaitprobe_torch.so: it is neither beside"),
-                    ([with_blank + "/waitprobe", "run", "--torch", "--", "true"], 1, "splits such a list at blanks"),
-                    ([with_dollar + "/waitprobe", "run", "--torch", "--", "true"], 1, "replaces words behind a dollar"),
+                    ([alone, "run", "--torch", "--", "true"], 1, "cannot find libwaitprobe_torch.so: not found beside"),
+                    ([with_blank + "/waitprobe", "run", "--torch", "--", "true"], 1, "LD_PRELOAD does not allow blanks"),
+                    ([with_dollar + "/waitprobe", "run", "--torch", "--", "true"], 1, "LD_PRELOAD does not allow blanks, colons or '$'"),
                     (["unshare", "-m", "sh", "-c", f"umount -l /proc; exec {TOOL} run --torch -- true"], 1, "/proc/self/exe cannot be read")):
                 ran = self.started(Program(words))
                 self.assertEqual(ran.wait(), status, ran)

@@ -108,10 +108,10 @@ TEST(Page, TellsWhatWasLostAndWhatCameLate) {
   s.abandoned_cnt = 1;
   s.clamped_cnt = 2;
   const std::string page = page_of(of({s}));
-  EXPECT_NE(page.find("25.00 % of what was seen; 1 process attached late"), std::string::npos);
+  EXPECT_NE(page.find("coverage 25.00 % of waits seen; 1 process attached late"), std::string::npos);
   EXPECT_NE(page.find("lost: gap 3 (overwritten before they were fetched)"), std::string::npos);
   EXPECT_NE(page.find("x&lt; (17), /y started 1.00s in; counted from then"), std::string::npos);
-  EXPECT_NE(page.find("<p>1 wait abandoned: left by longjmp, they never ended</p>"), std::string::npos);
+  EXPECT_NE(page.find("<p>1 wait abandoned: a longjmp left it open</p>"), std::string::npos);
   EXPECT_NE(page.find("<p>2 waits counted as 0 ns: their clock went backwards</p>"), std::string::npos);
 }
 

@@ -184,7 +184,7 @@ inline OpenWaits open_waits() {
   found.waits[0].stack = stack();
   found.waits[1].lasting = Lasting::thread;
   found.waits[2].state = 'D';
-  found.waits[2].no_stack_reason = "it does not stop: the kernel waits for something in its name";
+  found.waits[2].no_stack_reason = "it did not stop: it is blocked in the kernel";
   found.waits[3].tid = 0;
   found.waits[3].thread = found.waits[3].wchan = found.waits[3].system_call = "";
   found.waits[3].state = 0;

@@ -44,7 +44,7 @@ TEST(Table, WaitsThatEndedAfterAllAreNotAbandoned) {
   Snapshot s = of_one_process();
   s.abandoned_cnt = 3;
   s.losses.stale = 2;
-  EXPECT_NE(table(s).find("\n  1 wait abandoned: left by longjmp"), std::string::npos) << table(s);
+  EXPECT_NE(table(s).find("\n  1 wait abandoned: a longjmp left it open"), std::string::npos) << table(s);
   s.losses.stale = 4;  // in an interval: they had been taken for abandoned before it
   EXPECT_EQ(table(s).find("longjmp"), std::string::npos) << table(s);
 }
@@ -57,8 +57,8 @@ TEST(Table, WhatIsNotVerified) {
   EXPECT_NE(table(nothing).find("not verified: init (1) and 1 more\n  not looked into: "), std::string::npos) << table(nothing);
   nothing.caveats.unverified = {{0, "", "", unverified::not_told.name}};
   EXPECT_TRUE(
-      table(nothing).starts_with("No waits were seen in 2.00s; not each process is known\n"
-                                 "not verified: that each process and file is known\n  not told of: "))
+      table(nothing).starts_with("No waits were seen in 2.00s; some processes may be unknown\n"
+                                 "not verified: some processes or files may be unknown\n  not told of: "))
       << table(nothing);
 }
 TEST(Table, Nothing) { expect_golden("table_nothing.txt", table(snapshot({}))); }
@@ -164,6 +164,14 @@ TEST(List, OneProcessThatCouldNotBeRead) {
   Inventory one;
   one.unseen.process_cnt = 1;
   EXPECT_NE(list(one).find("\n1 more process could"), std::string::npos) << list(one);
+  EXPECT_NE(list(one).find("\n  run it as root"), std::string::npos) << list(one);
+}
+
+TEST(List, NoHintOnRightsForOneWhoHasAll) {
+  Inventory one;
+  one.unseen = {1, true, true};
+  EXPECT_NE(list(one).find("\n1 more process could not be read: permission denied\n"), std::string::npos) << list(one);
+  EXPECT_EQ(list(one).find("root"), std::string::npos) << list(one);
 }
 
 TEST(List, ShowsAHundredKeysOfAProcessAndSaysHowManyMore) {

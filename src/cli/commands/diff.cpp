@@ -106,7 +106,7 @@ std::size_t batches_of(const Recordings& recordings, const Span& span) {
 }
 
 struct Side {
-  std::string what;
+  std::vector<std::string> what;
   History batches;
 };
 
@@ -120,9 +120,11 @@ Result<Side> side_of(Recordings& recordings, const MomentSpan& wanted, const std
   auto batches = history_of(recordings, *span, key_globs, false);
   if (!batches) return batches.error();
   const std::uint64_t begin_ns = recordings.begin_unix_ns();
-  return Side{recordings.all().front().file + ", " +
-                  describe_recording(recordings.all().front(), begin_ns + span->from_ns, begin_ns + span->to_ns),
-              std::move(*batches)};
+  const Recording& recording = recordings.all().front();
+  std::vector<std::string> what = recording_lines(recording, begin_ns + span->from_ns, begin_ns + span->to_ns);
+  what.front() = recording.file + ", " + what.front();
+  what.back() = "targets: " + what.back();
+  return Side{std::move(what), std::move(*batches)};
 }
 
 // Which keys can be compared: a recording of some keys says nothing of the others, which would be new, or gone.
@@ -130,8 +132,7 @@ std::vector<KeyGlobs> common_keys(const std::vector<Recordings>& read, const Key
   std::vector<KeyGlobs> all = {wanted};
   for (const Recordings& recordings : read) all.push_back(recordings.all().front().header.key_globs);
   if (all.back() != all[1]) {
-    std::cerr << "waitprobe: warning: the recordings are not of the same keys (record -k): those that only one was to hold are "
-                 "left out\n";
+    std::cerr << "waitprobe: warning: keys selected in only one recording (record -k) are ignored\n";
   }
   return all;
 }
@@ -172,7 +173,7 @@ Result<int> pass_gate(const Comparison& comparison, double percent, const Compar
   for (const ComparedKey& key : comparison.keys) {
     const auto worst = worsened_beyond(key, percent, figures);
     if (!worst) continue;
-    status = gate_is_shut;
+    status = gate_failed;
     std::cerr << "waitprobe: gate: " << shown_key(key.key, key.key_len) << ": " << complaint(key, *worst) << "\n";
   }
   const auto doubt = [&](const char* why) {
@@ -180,10 +181,10 @@ Result<int> pass_gate(const Comparison& comparison, double percent, const Compar
     if (status == 0) status = not_verified;
   };
   if (!comparison.a.caveats.empty() || !comparison.b.caveats.empty()) {
-    doubt("not all processes were verified: what they lost could not be judged");
+    doubt("not all processes were verified; their losses are unknown");
   }
   if (comparison.a.coverage.lost != 0 || comparison.b.coverage.lost != 0) {
-    doubt("waits were lost, and could not be judged");
+    doubt("waits were lost; the result is uncertain");
   }
   if (unjudged != 0) {
     std::cerr << "waitprobe: gate: " << unjudged << " of " << comparison.keys.size()

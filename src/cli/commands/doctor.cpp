@@ -56,11 +56,13 @@ Result<void> examine_all(const UprobePrograms& programs, BeforeAttaching& before
     if (findings) diagnosis.findings.push_back(std::move(*findings));  // else it has ended meanwhile
   }
   if (!found->unseen.any()) return {};
-  std::string others = "those that /proc does not list (hidepid) may carry probes";
+  std::string others = "those that /proc does not list (hidepid) may contain probes";
   if (found->unseen.process_cnt != 0) {
-    others = std::to_string(found->unseen.process_cnt) + " may not be looked into, and may carry probes";
+    others = std::to_string(found->unseen.process_cnt) + " could not be read and may contain probes";
   }
-  diagnosis.findings.push_back({"other processes", {{"memory map", CheckStatus::unknown, true, others, rights_fix}}});
+  diagnosis.findings.push_back(
+      {"other processes",
+       {{"memory map", CheckStatus::unknown, true, others, found->unseen.has_all_rights ? "" : rights_fix}}});
   return {};
 }
 

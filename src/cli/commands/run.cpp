@@ -44,16 +44,15 @@ Result<std::string> find_library() {
     if (access(path.c_str(), R_OK) == 0) return path.string();
   }
   return Error{"find", torch_library,
-               "it is neither beside " + self.string() + " nor in " + installed.lexically_normal().parent_path().string(),
-               std::string("cmake --install puts both where they belong; or ") + preload_by_hand};
+               "not found beside " + self.string() + " or in " + installed.lexically_normal().parent_path().string(),
+               std::string("run cmake --install, or ") + preload_by_hand};
 }
 
 // Behind what is preloaded already: some libraries (the sanitizers') must come first.
 Result<void> preload(const std::string& library) {
   if (library.find_first_of(" :$") != std::string::npos) {
-    return Error{"preload", library,
-                 "the dynamic linker splits such a list at blanks and colons, and replaces words behind a dollar",
-                 "copy it to a path without them"};
+    return Error{"preload", library, "LD_PRELOAD does not allow blanks, colons or '$' in paths",
+                 "copy it to a path without blanks, colons and '$'"};
   }
   const char* before = std::getenv("LD_PRELOAD");
   std::string all = before != nullptr ? before : "";

@@ -96,7 +96,7 @@ class LossWatch {
     known_ = lost;
     next_ns_ = now_ns() + 1'000'000'000;
     std::cerr << "waitprobe: warning: " << std::to_string(lost) << " slow waits lost so far";
-    if (losses.ring_full != 0) std::cerr << ": they come faster than they are read; a greater --min, or no --stack, helps";
+    if (losses.ring_full != 0) std::cerr << ": waits occur faster than they are read; raise --min or omit --stack";
     std::cerr << "\n";
   }
 
@@ -105,8 +105,8 @@ class LossWatch {
 };
 
 std::string progress_text(std::uint64_t elapsed_ns, const Options& options, std::uint64_t shown_cnt) {
-  return "listening for " + format_duration(elapsed_ns) + " to waits of " + format_duration(options.min_ns) +
-         " or more: " + (shown_cnt != 0 ? std::to_string(shown_cnt) : "none") + " so far; Ctrl-C stops";
+  return "tracing waits of " + format_duration(options.min_ns) + " or more for " + format_duration(elapsed_ns) + ": " +
+         (shown_cnt != 0 ? std::to_string(shown_cnt) : "none") + " so far; Ctrl-C stops";
 }
 
 // Shows waits until the end, or as many as are wanted.

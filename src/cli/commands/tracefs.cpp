@@ -40,7 +40,8 @@ void finish(Options& options, const Parser& parser, const Arguments& arguments) 
     throw UsageError{"--remove takes no target: it removes all events of the group"};
   if (!options.removes) options.targets = options.target_options->choice(parser, arguments);
   if (!is_name(options.group)) {
-    throw UsageError{"--group takes letters, digits and underscores, no digit first, fewer than 64; not " + options.group};
+    throw UsageError{"--group takes at most 63 letters, digits and underscores, not starting with a digit; not '" +
+                     options.group + "'"};
   }
 }
 

@@ -19,7 +19,7 @@
 namespace waitprobe {
 namespace {
 
-constexpr const char* mend_the_above = "mend what is missing above";
+constexpr const char* fix_the_above = "fix the missing items above";
 constexpr std::uint64_t shots = 3;
 constexpr std::uint64_t told_number = 0x5eed'0000'0001;
 
@@ -30,7 +30,7 @@ struct Destroy {
 
 // Of rights there are checks of their own, which say more than libbpf.
 Error refusal(int error_number, const std::string& log) {
-  if (error_number == EPERM || error_number == EACCES) return {"attach", "", errno_text(error_number), mend_the_above};
+  if (error_number == EPERM || error_number == EACCES) return {"attach", "", errno_text(error_number), fix_the_above};
   return load_error(error_number, log);
 }
 
@@ -60,8 +60,8 @@ template <class T>
 Result<void> loading(const Result<T>& result) {
   if (result) return {};
   Error error = result.error();
-  if (error.why == errno_text(EPERM)) error.hint = mend_the_above;
-  if (error.why == errno_text(EACCES)) error.hint.replace(0, error.hint.find('\n'), mend_the_above);
+  if (error.why == errno_text(EPERM)) error.hint = fix_the_above;
+  if (error.why == errno_text(EACCES)) error.hint.replace(0, error.hint.find('\n'), fix_the_above);
   return error;
 }
 
@@ -93,9 +93,9 @@ Result<void> judge_self_test(const SelfTest& test) {
 
 std::vector<Check> run_self_test() {
   constexpr std::uint64_t any_min_ns = 1'000'000;
-  return {check_of("attaching", attach_to_itself(), "a program was attached to this tool and saw what it should"),
-          check_of("hist's programs", loading(HistProgram::load({}, Transport::batches)), "the kernel takes them"),
-          check_of("slow's programs", loading(SlowProgram::load({}, any_min_ns, true)), "the kernel takes them")};
+  return {check_of("attaching", attach_to_itself(), "a BPF program attached to waitprobe itself ran correctly"),
+          check_of("hist's programs", loading(HistProgram::load({}, Transport::batches)), "loaded"),
+          check_of("slow's programs", loading(SlowProgram::load({}, any_min_ns, true)), "loaded")};
 }
 
 }  // namespace waitprobe

@@ -55,12 +55,11 @@ Check check_probes(const std::string& file, const ProbeFile& probes) {
 Check check_version(const std::string& file, const std::optional<RootHead>& root) {
   if (!root) return {"library version", CheckStatus::unknown, true, file + " cannot be read there", ""};
   if (root->magic != WP_ROOT_MAGIC)
-    return {"library version", CheckStatus::missing, true, file + " has something else in the place of the library's root",
-            "link it anew with libwaitprobe"};
+    return {"library version", CheckStatus::missing, true, file + " has no valid library root", "relink it with libwaitprobe"};
   const std::string found = file + ": ABI " + std::to_string(root->version);
   if (root->version == WP_ABI_VERSION) return {"library version", CheckStatus::ok, true, found, ""};
-  return {"library version", CheckStatus::missing, true, found + ", and this tool knows " + std::to_string(WP_ABI_VERSION),
-          "use the waitprobe that belongs to the program, or link that anew"};
+  return {"library version", CheckStatus::missing, true, found + "; this tool supports " + std::to_string(WP_ABI_VERSION),
+          "use a matching waitprobe, or relink the program"};
 }
 
 std::optional<RootHead> root_of_file(int fd, const ProbeFile& probes) {
@@ -100,15 +99,15 @@ Check check_foreign(const std::string& file, const ProbeFile& probes, const std:
   const InTheWay found = look_for_foreign(file, probes, armed, programs);
   if (!found.without_semaphore.empty()) {
     return {name, CheckStatus::missing, true,
-            listed(found.without_semaphore) + ": without the probe's semaphore, and the kernel takes only one kind",
+            listed(found.without_semaphore) + ": no semaphore; the kernel then refuses uprobes that have one",
             "end them, or remove those of tracefs: echo '-:GROUP/NAME' >> /sys/kernel/tracing/uprobe_events"};
   }
   if (!found.perhaps.empty()) {
     return {name, CheckStatus::unknown, true, listed(found.perhaps) + ": perhaps without the probe's semaphore",
-            "a process of this file can tell: waitprobe doctor -p PID"};
+            "run waitprobe doctor -p PID on a process of this file"};
   }
   if (!found.are_all_seen) return {name, CheckStatus::unknown, true, "this user may not see all of them", rights_fix};
-  return {name, CheckStatus::ok, true, "none without the probes' semaphore", ""};
+  return {name, CheckStatus::ok, true, "no uprobe without a semaphore", ""};
 }
 
 Check check_armed(const std::optional<RootHead>& root) {
@@ -157,7 +156,8 @@ Check check_red_zone(const Endangered& endangered) {
   }
   if (endangered.site_cnt == 0) return {name, CheckStatus::ok, false, "no USDT probe is a five-byte nop", ""};
   const auto does = makes_calls_of_nops();
-  if (does == std::optional(false)) return {name, CheckStatus::ok, false, "this kernel makes no calls of five-byte nops", ""};
+  if (does == std::optional(false))
+    return {name, CheckStatus::ok, false, "this kernel does not turn five-byte nops into calls", ""};
   return {name, does ? CheckStatus::warning : CheckStatus::unknown, false,
           listed(endangered.named, endangered.site_cnt) + ": traced, " + (does ? "this kernel turns" : "a kernel may turn") +
               " the nop into a call, which overwrites variables of functions that use the red zone",
@@ -169,10 +169,10 @@ struct Namespace {
   const char* meaning;  // of being in another one
 };
 constexpr Namespace namespaces[] = {
-    {"pid", "it is shown by the number that it has here"},
-    {"mnt", "its files are opened as it sees them"},
-    {"user", "its root is not this machine's"},
-    {"time", "ages of its open waits may be shifted"},
+    {"pid", "shown with its pid here"},
+    {"mnt", "files are opened in its mount namespace"},
+    {"user", "its root is not root here"},
+    {"time", "ages of open waits may be wrong"},
 };
 
 Check check_namespaces(std::uint32_t pid) {
@@ -298,15 +298,16 @@ Result<Findings> check_process(std::uint32_t pid, const UprobePrograms& programs
 
 Result<Findings> check_file(const std::string& path, const UprobePrograms& programs, BeforeAttaching& before) {
   return check_file(path, programs, before,
-                    {"probes", CheckStatus::missing, true, "it carries no probes of waitprobe",
-                     "link it with libwaitprobe, or name the library that is"});
+                    {"probes", CheckStatus::missing, true, "no waitprobe probes in it",
+                     "link it with libwaitprobe, or give the library with -f"});
 }
 
 Result<Findings> check_command(const std::string& name, const UprobePrograms& programs, BeforeAttaching& before) {
   const std::string path = find_in_path(name);
   if (path.empty()) return Error{"start", name, "there is no such command in PATH", ""};
   // A script, or a program that loads a library with probes: it will tell when it runs.
-  Check none{"probes", CheckStatus::unknown, true, "it carries none itself; what it starts or loads may", ""};
+  Check none{"probes", CheckStatus::unknown, true,
+             "no probes in this file; programs and libraries that it starts or loads may have some", ""};
   auto findings = check_file(path, programs, before, none);
   return findings ? findings : Findings{path, {none}};
 }

@@ -52,8 +52,8 @@ std::optional<Check> check_torch(std::uint32_t pid, const std::vector<Mapping>& 
   const FileDescriptor file = InstanceFinder::open_mapped(pid, *pytorch);
   const auto looks = file.ok() ? names_hook(file) : std::nullopt;
   if (looks == std::optional(false)) {
-    return Check{name, CheckStatus::warning, false, pytorch->path + " looks for no backend of its wait counters, as before 2.6",
-                 "use PyTorch 2.6 or later"};
+    return Check{name, CheckStatus::warning, false,
+                 pytorch->path + " does not support backends of wait counters (older than 2.6)", "use PyTorch 2.6 or later"};
   }
   for (const LibraryInstance& instance : instances) {
     const FileDescriptor library = InstanceFinder::open_instance(instance);
@@ -66,10 +66,10 @@ std::optional<Check> check_torch(std::uint32_t pid, const std::vector<Mapping>& 
                        " of its wait counters have their backend; waits without one (a bare dist.barrier()) cannot be seen",
                    ""};
     }
-    return Check{name, CheckStatus::unknown, false,
-                 "none of its wait counters has its backend: none was used yet, or the first was used before " + instance.path +
-                     " was loaded",
-                 start_fix};
+    return Check{
+        name, CheckStatus::unknown, false,
+        "no wait counter has a backend: none was used yet, or the first was used before " + instance.path + " was loaded",
+        start_fix};
   }
   return Check{name, CheckStatus::warning, false,
                "its wait counters have no backend: libwaitprobe_torch.so is not in the process", start_fix};

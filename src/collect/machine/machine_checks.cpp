@@ -95,9 +95,8 @@ Check check_setting(const std::string& name, const std::string& setting, const F
   const auto value = number(text);
   if (!value) return {name, CheckStatus::unknown, false, "kernel." + setting + " cannot be read", "mount -t proc proc /proc"};
   const std::string is = "kernel." + setting + " is " + std::to_string(*value);
-  if (may_trace(capabilities)) return {name, CheckStatus::ok, false, is + ", which the capabilities overrule", ""};
-  return {name, CheckStatus::warning, false, is + "; uprobes of other processes need the capabilities, whatever it is",
-          rights_fix};
+  if (may_trace(capabilities)) return {name, CheckStatus::ok, false, is + ", overridden by the capabilities", ""};
+  return {name, CheckStatus::warning, false, is + "; uprobes on other processes need the capabilities in any case", rights_fix};
 }
 
 Check check_kernel_features() {
@@ -126,9 +125,8 @@ std::uint64_t counted_capabilities(std::uint64_t effective, std::uint64_t user_n
 Check check_user_namespace(std::uint64_t inode) {
   const char* const name = "user namespace";
   if (inode == 0) return {name, CheckStatus::unknown, true, "/proc/self/ns/user cannot be read", "mount -t proc proc /proc"};
-  if (inode == first_user_namespace) return {name, CheckStatus::ok, true, "the first", ""};
-  return {name, CheckStatus::missing, true,
-          "this is a user namespace of its own, whose root may not load BPF programs, whatever capabilities it has",
+  if (inode == first_user_namespace) return {name, CheckStatus::ok, true, "the initial one", ""};
+  return {name, CheckStatus::missing, true, "not the initial user namespace: root here cannot load BPF programs",
           "run waitprobe as root of the host (sudo waitprobe ...), or in a container that root has started"};
 }
 
@@ -136,8 +134,8 @@ Check check_capabilities(std::uint64_t capabilities, bool are_uprobes_refused) {
   const std::string names = lacking(capabilities, {{CAP_BPF, "CAP_BPF"}, {CAP_PERFMON, "CAP_PERFMON"}});
   if (!names.empty()) return {"capabilities", CheckStatus::missing, true, "this user lacks " + names, rights_fix};
   if (are_uprobes_refused && !has(capabilities, CAP_SYS_ADMIN)) {
-    return {"capabilities", CheckStatus::missing, true,
-            "this user lacks CAP_SYS_ADMIN, without which this kernel lets nobody set uprobes", rights_fix};
+    return {"capabilities", CheckStatus::missing, true, "this user lacks CAP_SYS_ADMIN, which this kernel requires for uprobes",
+            rights_fix};
   }
   return {"capabilities", CheckStatus::ok, true, "this user may load and attach BPF programs", ""};
 }
@@ -148,8 +146,10 @@ Check check_reading_rights(std::uint64_t capabilities) {
                                                    {CAP_DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH"}});
   if (names.empty()) return {"rights to read", CheckStatus::ok, false, "no capability is missing", ""};
   return {"rights to read", CheckStatus::missing, false,
-          "without " + names + " some processes and files of others are out of reach", rights_fix};
+          "without " + names + ", some processes and files of other users cannot be read", rights_fix};
 }
+
+bool has_reading_rights() { return check_reading_rights(own_capabilities()).status == CheckStatus::ok; }
 
 Check check_type_information(bool is_there) {
   if (is_there) return {"type information", CheckStatus::ok, true, "/sys/kernel/btf/vmlinux", ""};
@@ -164,16 +164,15 @@ Check check_tracefs(TracefsAccess access, int mount_error) {
     return {"tracefs", CheckStatus::ok, true, "it is not mounted; the tool mounts it for itself", ""};
   return {"tracefs", CheckStatus::missing, true,
           "tracefs is not mounted, and cannot be mounted by this user (" + errno_text(mount_error) +
-              "): it has the numbers of the tracepoints that tell when threads and programs end",
+              "); tracing needs tracepoint IDs from tracefs",
           "mount -t tracefs tracefs /sys/kernel/tracing"};
 }
 
 Check check_pid_namespace(std::uint64_t inode) {
   if (inode == 0)
     return {"pid namespace", CheckStatus::unknown, true, "/proc/self/ns/pid cannot be read", "mount -t proc proc /proc"};
-  if (inode == first_pid_namespace) return {"pid namespace", CheckStatus::ok, true, "the first", ""};
-  return {"pid namespace", CheckStatus::missing, true,
-          "this is a pid namespace of its own, where processes have other numbers than in the kernel's probes",
+  if (inode == first_pid_namespace) return {"pid namespace", CheckStatus::ok, true, "the initial one", ""};
+  return {"pid namespace", CheckStatus::missing, true, "not the initial pid namespace: pids differ from the kernel's",
           "run waitprobe on the host, or in a container that was started with --pid=host"};
 }
 
@@ -214,16 +213,15 @@ Check check_ptrace_scope(bool has_yama, const FileText& ptrace_scope) {
   if (!value) return {"ptrace scope", CheckStatus::unknown, true, "kernel.yama.ptrace_scope cannot be read", ""};
   const std::string is = "kernel.yama.ptrace_scope is " + std::to_string(*value);
   if (*value < 3) return {"ptrace scope", CheckStatus::ok, true, is, ""};
-  return {"ptrace scope", CheckStatus::missing, true, is + ": nobody may read the memory of another process",
+  return {"ptrace scope", CheckStatus::missing, true, is + ": no process may read another's memory",
           "reboot with kernel.yama.ptrace_scope=1: this one cannot be undone"};
 }
 
 Check check_seccomp(const std::string& proc_status) {
   const std::string mode = field(proc_status, "Seccomp");
   if (mode == "0") return {"seccomp", CheckStatus::ok, true, "no filter", ""};
-  if (mode.empty()) return {"seccomp", CheckStatus::unknown, true, "/proc/self/status does not tell", ""};
-  return {"seccomp", CheckStatus::unknown, true,
-          "a filter is in force; whether it lets bpf and perf_event_open pass is tried below",
+  if (mode.empty()) return {"seccomp", CheckStatus::unknown, true, "/proc/self/status has no Seccomp line", ""};
+  return {"seccomp", CheckStatus::unknown, true, "a seccomp filter is active; bpf and perf_event_open are tested below",
           "docker run --security-opt seccomp=unconfined, or allow bpf, perf_event_open and process_vm_readv"};
 }
 

@@ -26,6 +26,8 @@ Check check_user_namespace(std::uint64_t inode);
 Check check_capabilities(std::uint64_t capabilities, bool are_uprobes_refused);
 // Those that are needed for processes of others, and for files of containers.
 Check check_reading_rights(std::uint64_t capabilities);
+// Whether this process has all of them.
+bool has_reading_rights();
 Check check_type_information(bool is_there);
 // `mount_error`: why the tool could not mount it for itself.
 Check check_tracefs(TracefsAccess access, int mount_error);

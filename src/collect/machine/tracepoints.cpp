@@ -21,7 +21,7 @@ namespace {
 
 Error attach_error(const std::string& tracepoint, int error_number) {
   Error error{"attach to the tracepoint", tracepoint, errno_text(error_number), ""};
-  if (error_number == EPERM || error_number == EACCES) error.hint = "waitprobe doctor tells what is in the way";
+  if (error_number == EPERM || error_number == EACCES) error.hint = "run 'waitprobe doctor' to see the cause";
   return error;
 }
 

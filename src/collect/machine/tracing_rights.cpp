@@ -36,7 +36,7 @@ Result<void> check_tracing_rights() {
 
 Error load_error(int error_number, const std::string& log) {
   Error error{"load", "the BPF programs", errno_text(error_number), ""};
-  if (error_number == EPERM || error_number == EACCES) error.hint = "waitprobe doctor tells what is in the way";
+  if (error_number == EPERM || error_number == EACCES) error.hint = "run 'waitprobe doctor' to see the cause";
   if (!log.empty()) error.hint += (error.hint.empty() ? "" : "\n") + std::string("libbpf said:\n") + log;
   return error;
 }

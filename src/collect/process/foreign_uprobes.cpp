@@ -111,14 +111,14 @@ ForeignUprobes UprobePrograms::on(const std::string& path, const UsdtSite& site)
 void explain_foreign_uprobe(const std::string& path, const UsdtSite& site, Error& error) {
   const UprobePrograms programs = read_uprobe_programs();
   std::vector<std::string> found = programs.of_tracefs.on(path, site).names;
-  for (std::string& one : programs.on(path, site).names) found.push_back(std::move(one));
+  for (const std::string& one : programs.on(path, site).names) found.push_back("a uprobe of " + one);
   if (found.empty()) {
-    error.hint = "another tracer may sit on the same instruction without the probe's semaphore; end it and try again";
+    error.hint = "another tracer may have set a uprobe without a semaphore on the same instruction; end it and try again";
     return;
   }
   std::string names = found.front();
   for (std::size_t i = 1; i < found.size(); i++) names += " or " + found[i];
-  error.why = names + " sits on the same instruction without the probe's semaphore, and the kernel takes only one kind";
+  error.why = names + " is set on the same instruction without a semaphore; the kernel does not allow both";
   error.hint = "end it or remove that uprobe, then try again";
 }
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 #include "src/collect/process/library_instances.h"
-#include "src/model/rights.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -9,6 +8,9 @@
 #include <iterator>
 #include <set>
 #include <string_view>
+
+#include "src/collect/machine/machine_checks.h"
+#include "src/model/rights.h"
 
 namespace waitprobe {
 namespace {
@@ -77,9 +79,9 @@ const Mapping* pytorch_in(const std::vector<Mapping>& mappings) {
 }
 
 Error no_probes_error(std::uint32_t pid) {
-  return Error{"trace", describe_process(pid), "none of the files it has mapped carries the probes of waitprobe",
+  return Error{"trace", describe_process(pid), "none of its mapped files contains waitprobe's probes",
                "link the program with libwaitprobe and put guards around its waits (PyTorch has them: waitprobe run --torch)\n"
-               "if it is to load a library that has them: -f LIBRARY, or -a"};
+               "if it loads such a library later, use -f LIBRARY or -a"};
 }
 
 Error unopened_error(std::uint32_t pid, const std::string& path) {
@@ -137,6 +139,7 @@ std::optional<std::shared_ptr<const ProbeFile>> InstanceFinder::look_up(std::uin
 Result<InstanceFinder::Found> InstanceFinder::find_all(const std::vector<std::uint32_t>& pids) {
   Found found;
   found.unseen.may_be_more = pids.empty() && hides_processes();
+  found.unseen.has_all_rights = has_reading_rights();
   for (const std::uint32_t pid : pids.empty() ? all_pids() : pids) {
     if (!pids.empty()) {
       if (const auto exists = check_exists(pid); !exists) return exists.error();

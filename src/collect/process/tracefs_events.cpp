@@ -66,7 +66,7 @@ Result<std::string> path_of(const LibraryInstance& instance) {
     }
   }
   return Error{"find a path to", instance.path + " of " + describe_process(instance.pid),
-               "it has gone from where it was, and cannot be opened through the process", rights_fix};
+               "the file was moved or deleted, and cannot be opened through /proc", rights_fix};
 }
 
 Result<TracefsEvents> events_of_file(const std::string& file) {
@@ -77,7 +77,7 @@ Result<TracefsEvents> events_of_file(const std::string& file) {
   std::string path = std::filesystem::canonical(file, failed);
   if (failed || !leads_to(path, opened->probes.on_disk)) path = std::filesystem::absolute(file, failed);
   if (!leads_to(path, opened->probes.on_disk)) {
-    return Error{"find a path to", file, "it leads to another file by now", "try it again"};
+    return Error{"find a path to", file, "the path now leads to another file", "try it again"};
   }
   if (!is_takable(path)) {
     return Error{"define events for", path, "tracefs takes no path with a blank or # in it",

@@ -69,12 +69,12 @@ Error BeforeAttaching::refusal(const std::vector<Hazard>& deadly, const std::str
   const std::string why =
       "it would kill " + describe_process(first.pid) + and_more(deadly.size() - 1, "that map it too") + ": " + first.why;
   if (is_forced_) return Error{"attach without harm to", path, why, ""};
-  return Error{"attach to", path, why, first.hint + "; --force attaches all the same"};
+  return Error{"attach to", path, why, first.hint + "; --force attaches anyway"};
 }
 
 Error BeforeAttaching::doubt(const std::vector<Hazard>& unknown, const std::string& path) {
   const Hazard& first = unknown.front();
-  return Error{"tell whether it is safe to attach to", path,
+  return Error{"check whether it is safe to attach to", path,
                describe_process(first.pid) + and_more(unknown.size() - 1, "like it") + ": " + first.why,
                "run it as root, and not inside of a container that filters its own system calls"};
 }
@@ -83,8 +83,8 @@ Error BeforeAttaching::doubt(const std::vector<std::uint32_t>& hidden) {
   std::string named;
   for (std::size_t i = 0; i < std::min(hidden.size(), most_named); i++)
     named += (i != 0 ? ", " : "") + describe_process(hidden[i]);
-  return Error{"tell whether it is safe to attach", "",
-               "sandboxed processes may not be looked into, and may map the same files: " + named +
+  return Error{"check whether it is safe to attach", "",
+               "sandboxed processes that may map the same files cannot be read: " + named +
                    and_more(hidden.size() - std::min(hidden.size(), most_named), ""),
                rights_fix};
 }

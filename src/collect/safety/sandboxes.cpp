@@ -101,17 +101,17 @@ SandboxVerdict examine_threads(const LibraryInstance& instance, const std::map<s
   const std::uint64_t deadline_ns = now_ns() + patience_ns;
   for (const auto& [tid, sandbox] : threads) {
     if (sandbox == Sandbox::strict) {
-      return {"seccomp's strict mode kills what a thread's first traced wait calls (" + names_of(calls) + ")", ""};
+      return {"seccomp's strict mode kills it for system calls of a thread's first traced wait: " + names_of(calls), ""};
     }
     const auto killed = now_ns() < deadline_ns ? killed_calls(tid, calls) : std::nullopt;
     if (killed && !killed->empty()) {
-      return {"its seccomp filter kills what a thread's first traced wait calls: " + names_of(*killed), ""};
+      return {"its seccomp filter kills it for system calls of a thread's first traced wait: " + names_of(*killed), ""};
     }
     if (!killed && status_of(instance.pid, tid, "Seccomp")) unknown_cnt++;
   }
   if (unknown_cnt != 0) {
     verdict.unknown = "the seccomp filters of " + std::to_string(unknown_cnt) +
-                      " of its threads cannot be read: it dies if they kill " + names_of(calls);
+                      " of its threads cannot be read; it dies if they forbid " + names_of(calls);
   }
   return verdict;
 }

@@ -61,12 +61,12 @@ std::optional<std::string> translation_hazard(const LibraryInstance& instance) {
     if (!translator) return std::nullopt;
     by = *translator;
   }
-  return by + " translates its code, and would take the breakpoints of probes for a part of it";
+  return by + " translates its code and would treat breakpoints as instructions";
 }
 
 Error moved_code_error(const LibraryInstance& instance) {
   return {"trace", instance.path + " in " + describe_process(instance.pid),
-          "it has moved its code to memory of its own, as for huge pages, where no probe can be set",
+          "it copied its code to anonymous memory (as for huge pages), where no probe can be set",
           "start it without that (BOLT: without --hugify)"};
 }
 

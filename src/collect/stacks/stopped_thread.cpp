@@ -38,9 +38,9 @@ Result<StoppedThread> stop_and_sample(const Memory& memory, std::uint32_t tid) {
     SeizedThread seized(tid);
     if (!seized.is_ours()) {
       const bool has_ended = errno == ESRCH;
-      return error_of(tid, has_ended ? "it has ended" : "a debugger holds it, or CAP_SYS_PTRACE is missing");
+      return error_of(tid, has_ended ? "it has ended" : "a debugger is attached, or CAP_SYS_PTRACE is missing");
     }
-    if (!seized.wait_until_stopped()) return error_of(tid, "it does not stop: the kernel waits for something in its name");
+    if (!seized.wait_until_stopped()) return error_of(tid, "it did not stop: it is blocked in the kernel");
     if (!seized.read_registers(thread.sample.registers)) return error_of(tid, "it has ended");
     thread.sample.stack_address = stack_pointer(thread.sample.registers);
     thread.sample.stack = read_stack(memory, thread.sample.stack_address);

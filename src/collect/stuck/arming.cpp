@@ -30,7 +30,7 @@ void Arming::arm(const LibraryInstance& instance) {
 }
 
 Result<FileDescriptor> Arming::open_event(const LibraryInstance& instance) {
-  const std::string what = "listen to probe waitprobe:wait_block of";
+  const std::string what = "attach to probe waitprobe:wait_block of";
   const auto type = read_proc_file("/sys/bus/event_source/devices/uprobe/type");
   if (instance.probes->notes != Notes::whole) return untraceable_error(*instance.probes, instance.path);
   const UsdtSite* site = instance.probes->find("wait_block");
@@ -41,7 +41,7 @@ Result<FileDescriptor> Arming::open_event(const LibraryInstance& instance) {
   const FileDescriptor file = InstanceFinder::open_instance(instance);
   if (!file.ok())
     return Error{"open", instance.path + " of " + describe_process(instance.pid),
-                 "it ended meanwhile, or the right to is missing", ""};
+                 "it ended or unmapped the file, or permission was denied", ""};
   const std::string path = "/proc/self/fd/" + std::to_string(file.get());
   perf_event_attr attributes = {};
   attributes.size = sizeof attributes;

@@ -78,7 +78,7 @@ Result<CoreFile> CoreFile::open(const std::string& path) {
     if (data == nullptr) return error_of(path, "it is cut off, or damaged");
     core.add_notes(*data);
   }
-  if (core.threads_.empty()) return error_of(path, "it is cut off, or damaged: it tells of no threads");
+  if (core.threads_.empty()) return error_of(path, "it is cut off, or damaged: it contains no threads");
   core.describe_mappings();
   return core;
 }

@@ -91,7 +91,7 @@ Result<OpenWaits> read_open_waits(const std::string& core_path, const StuckOptio
   if (!core) return core.error();
   const auto roots = core->find_roots();
   if (roots.empty()) {
-    return Error{"find probes in", core_path, "none of the files that were mapped carries those of waitprobe",
+    return Error{"find probes in", core_path, "no mapped file contains waitprobe's probes",
                  "link the program with libwaitprobe and put guards around its waits"};
   }
   OpenWaits to;

@@ -39,7 +39,7 @@ void each_stuck_thread(OpenWaits& found, const std::function<void(OpenWait& olde
   for (OpenWait& wait : found.waits) {
     if (wait.lasting != Lasting::no) continue;
     if (wait.tid != 0 && !threads.insert(wait.tid).second) {
-      wait.no_stack_reason = "that of this thread stands above";
+      wait.no_stack_reason = "same thread as above";
     } else {
       add_stack(wait);
     }

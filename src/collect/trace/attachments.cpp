@@ -35,7 +35,7 @@ Result<void> Attachments::attach(const LibraryInstance& instance) {
   const FileDescriptor file = InstanceFinder::open_instance(instance);
   if (file.ok()) return attach(*instance.probes, file, instance.path);
   return Error{"open", instance.path + " of " + describe_process(instance.pid),
-               "it ended or unmapped the file meanwhile, or the right to is missing", ""};
+               "it ended or unmapped the file, or permission was denied", ""};
 }
 
 Result<void> Attachments::attach(const ProbeFile& file, const FileDescriptor& opened, const std::string& shown_as) {

@@ -62,8 +62,7 @@ void HistSession::check_rate() {
   if (!rate) return;
   if (!rates_agree(*rate, rate_) && !rate_changed_) {
     rate_changed_ = true;
-    targets_->warn({"trust", "the cycle counter",
-                    "it has changed its rate by more than 0.1 %: durations may be wrong by as much",
+    targets_->warn({"trust", "the cycle counter", "its rate changed by more than 0.1 %; durations may be wrong by that much",
                     "let the programs read the clock instead: set WAITPROBE_CLOCK=monotonic in their environment"});
   }
   rate_ = *rate;

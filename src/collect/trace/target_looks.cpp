@@ -301,7 +301,7 @@ void TargetSession::tell_of_hidden(std::uint32_t pid) {
   verification_.add({pid, name_of(pid), "", unverified::no_notes.name});
   if (std::exchange(has_told_hidden_, true)) return;
   warnings_.push_back({"trace", describe_process(pid),
-                       "it carries waitprobe, but none of its files shows where (packed, or not readable)",
+                       "waitprobe is in it, but its probes were not found in any file (packed or unreadable)",
                        "`waitprobe doctor -p` shows what can be seen of a process"});
 }
 
