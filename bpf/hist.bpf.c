@@ -44,7 +44,7 @@ WP_USDT(on_wait_stop, count_stop)
 
 /* ---- batches -------------------------------------------------------------------------------------------------- */
 
-/* The block says itself what its thread hands over: one read instead of three arguments more. */
+/* The block says itself what its thread flushes: one read instead of three arguments more. */
 static __noinline int count_batch(struct pt_regs *ctx) {
   long block = 0;
   struct head head;

@@ -53,13 +53,16 @@ void print_bash_command(std::ostream& out, const CommandRow& row) {
     if (kind_of(option) != Kind::none)
       out << "        " << joined(option.names, " | ") << ") " << bash_reply(option) << "; return ;;\n";
   }
-  if (description.starts_commands()) names.emplace_back("--");
+  if (description.takes_commands()) names.emplace_back("--");
   out << "      esac\n";
   if (!description.positionals.empty()) {
     out << "      if [[ $word != -* ]]; then " << bash_reply(description.positionals.front()) << "; return; fi\n";
   }
   out << "      " << bash_reply("-W " + quoted(joined(names))) << " ;;\n";
 }
+
+// Of waitprobe itself.
+constexpr const char* own_options = "-h --help -V --version";
 
 void print_bash(std::ostream& out) {
   std::vector<std::string> names;
@@ -68,6 +71,11 @@ void print_bash(std::ostream& out) {
          "_waitprobe() {\n"
          "  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} i\n"
          "  COMPREPLY=()\n"
+         "  # In --name=value the equals sign is a word of its own.\n"
+         "  if [[ $word == = ]]; then word=; elif [[ $before == = ]]; then before=${COMP_WORDS[COMP_CWORD-2]}; fi\n"
+         "  if ((COMP_CWORD == 1)) && [[ $word == -* ]]; then "
+      << bash_reply("-W " + quoted(own_options))
+      << "; return; fi\n"
          "  if ((COMP_CWORD == 1)); then "
       << bash_reply("-W " + quoted(joined(names)))
       << "; return; fi\n"
@@ -113,7 +121,9 @@ void print_zsh_command(std::ostream& out, const CommandRow& row) {
   out << "    " << row.name << ")\n      _arguments";
   for (const OptionDescription& option : description.options) {
     for (const std::string& name : option.names) {
-      out << " \\\n        " << quoted("*" + name + "[" + zsh_text(option.text) + "]" + zsh_value(option));
+      const bool may_be_one_word = name.starts_with("--") && kind_of(option) != Kind::none;  // --name=value
+      out << " \\\n        "
+          << quoted("*" + name + (may_be_one_word ? "=" : "") + "[" + zsh_text(option.text) + "]" + zsh_value(option));
     }
   }
   for (const OptionDescription& positional : description.positionals)
@@ -125,6 +135,9 @@ void print_zsh(std::ostream& out) {
   out << "#compdef waitprobe\n"
          "# Completion of waitprobe for zsh; made by waitprobe completion zsh.\n"
          "_waitprobe() {\n"
+         "  if (( CURRENT == 2 )) && [[ $words[2] == -* ]]; then\n    compadd -- "
+      << own_options
+      << "\n    return\n  fi\n"
          "  if (( CURRENT == 2 )); then\n    local -a commands=(\n";
   for (const CommandRow& row : commands())
     out << "      " << quoted(std::string(row.name) + ":" + zsh_text(row.summary)) << "\n";
@@ -194,6 +207,8 @@ void print_fish(std::ostream& out) {
     out << "complete -c waitprobe -n 'test (count (commandline -opc)) -eq 1' -a " << row.name << " -d "
         << fish_text(row.summary) << "\n";
   }
+  out << "complete -c waitprobe -n 'test (count (commandline -opc)) -eq 1' -s h -l help -d 'Print the help'\n"
+         "complete -c waitprobe -n 'test (count (commandline -opc)) -eq 1' -s V -l version -d 'Print the version'\n";
   for (const CommandRow& row : commands()) print_fish_command(out, row);
 }
 

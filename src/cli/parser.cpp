@@ -169,13 +169,14 @@ Description Parser::describe() const {
 
 // What is wrong with words that no option takes. Empty: there are none.
 std::string Parser::unexpected() const {
-  const std::vector<std::string> words = app_->cli.remaining();
+  std::vector<std::string> words = app_->cli.remaining();
+  std::erase(words, "--");
   if (words.empty()) return "";
   const Description description = describe();
-  const auto is_option = [](const std::string& word) { return word.size() > 1 && word.starts_with('-') && word != "--"; };
+  const auto is_option = [](const std::string& word) { return word.size() > 1 && word.starts_with('-'); };
   // What follows a word belongs to the command that was meant: "hist ls -la".
   const auto option = std::find_if(words.begin(), words.end(), is_option);
-  if (option != words.end() && (option == words.begin() || !description.starts_commands())) {
+  if (option != words.end() && (option == words.begin() || !description.takes_commands())) {
     std::vector<std::string> names;
     for (const OptionDescription& one : description.options) names.insert(names.end(), one.names.begin(), one.names.end());
     const std::string name = option->substr(0, option->find('='));
@@ -185,10 +186,13 @@ std::string Parser::unexpected() const {
   const bool takes_pids = std::any_of(description.options.begin(), description.options.end(),
                                       [](const OptionDescription& one) { return one.value == "PID"; });
   const std::string command = app_->command + " ";
-  if (takes_pids && words.front().find_first_not_of("0123456789") == std::string::npos) {
+  if (takes_pids && !words.front().empty() && words.front().find_first_not_of("0123456789") == std::string::npos) {
     return start + "; to select a process, use '" + command + "-p " + words.front() + "'";
   }
-  if (description.starts_commands()) return start + "; to start a command, use '" + command + "-- " + joined(words) + "'";
+  if (description.takes_commands()) {
+    return start + (description.starts_commands() ? "; to start a command" : "; to check a command") + ", use '" + command +
+           "-- " + joined(words) + "'";
+  }
   return start;
 }
 
@@ -197,11 +201,11 @@ void Parser::parse(const Arguments& arguments) {
   for (const std::string& word : words) {
     if (word == "--help" || word == "-h") throw HelpRequested{help()};
     // The library would take the next word.
-    if (word.starts_with("--") && word.ends_with('='))
+    if (word.starts_with("--") && word.find('=') == word.size() - 1)
       throw UsageError{word.substr(0, word.size() - 1) + " has an empty value"};
   }
   const Description description = describe();
-  if (!description.starts_commands()) {
+  if (!description.takes_commands()) {
     // "--" only ends the options.
     if (arguments.has_command && description.positionals.empty()) {
       throw UsageError{"this command starts no program; leave out '--' and what follows it"};
@@ -212,6 +216,8 @@ void Parser::parse(const Arguments& arguments) {
   std::vector<std::string> reversed(words.rbegin(), words.rend());
   try {
     app_->cli.parse(std::move(reversed));
+  } catch (const CLI::CallForHelp&) {  // "-ah"
+    throw HelpRequested{help()};
   } catch (const CLI::ParseError& error) {
     const std::string problem = unexpected();
     throw UsageError{problem.empty() ? usage_problem(error) : problem};

@@ -43,7 +43,9 @@ struct Description {
   std::vector<OptionDescription> options;
   std::vector<OptionDescription> positionals;
 
-  bool starts_commands() const { return targets.find("-- CMD") != std::string::npos; }
+  bool takes_commands() const { return targets.find("-- CMD") != std::string::npos; }
+  // Where a target may be left out, a command is only looked at.
+  bool starts_commands() const { return takes_commands() && !targets.starts_with('['); }
 };
 
 // How the times of options are written.

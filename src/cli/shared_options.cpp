@@ -71,6 +71,7 @@ TargetChoice TargetOptions::choice(const Parser& parser, const Arguments& argume
   if (arguments.has_command && arguments.command.empty()) throw UsageError{"no command after '--'"};
   TargetChoice choice = choice_;
   choice.pids = processes_.pids();
+  choice.are_named = processes_.are_named();
   choice.command = arguments.command;
   return choice;
 }

@@ -21,6 +21,7 @@ class ProcessOptions {
 
   // What follows: REQUIRES: the parser has parsed.
   bool has_any() const { return !pids_.empty() || !globs_.empty(); }
+  bool are_named() const { return !globs_.empty(); }
   // Each once, in order; those of a name that carry probes. Errors: throws NothingFound where a name has none.
   std::vector<std::uint32_t> pids() const;
 

@@ -191,7 +191,7 @@ void release_blocks() noexcept {
 constinit std::atomic<std::uint64_t> exit_key{0};
 constexpr std::uint64_t key_gone = UINT64_MAX;
 
-// False when nobody will hear of this thread's end: it is past the flush of its blocks, this instance of the library is being
+// False when nobody will hear of this thread's end: it has already given back its blocks, this instance of the library is being
 // unloaded, or there is no room for one more key.
 bool release_at_thread_exit() noexcept {
   if (this_thread.ending || !exit_key_ready()) return false;

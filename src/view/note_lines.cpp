@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
+#include "src/view/note_lines.h"
+
 #include "src/model/rights.h"
 #include "src/view/escape.h"
-#include "src/view/note_lines.h"
 
 namespace waitprobe {
 
@@ -10,8 +11,8 @@ std::string waits(std::uint64_t count) { return std::to_string(count) + (count =
 void print_unseen(std::ostream& out, const Unseen& unseen) {
   const std::uint32_t count = unseen.process_cnt;
   if (count != 0) {
-    out << std::to_string(count) << (count == 1 ? " more process" : " more processes")
-        << " could not be read: permission denied\n";
+    out << std::to_string(count) << (count == 1 ? " more process" : " more processes") << " could not be read"
+        << (unseen.has_all_rights ? "" : ": permission denied") << "\n";
   }
   if (unseen.may_be_more) out << "processes of others could not be read: /proc hides them (hidepid)\n";
   if (unseen.any() && !unseen.has_all_rights) out << indented(rights_fix);

@@ -139,13 +139,13 @@ void print_groups_without(std::ostream& out, const OpenWaits& found, std::size_t
   const GroupColumn groups(found.group_by, width);
   for (std::size_t i = 0; i < std::min(found.groups_without.size(), most_groups); i++) {
     const OpenWaits::GroupWithout& without = found.groups_without[i];
-    out << "no open wait this old: " << variable << ' ' << groups.shown(without.group);
+    out << "no stuck wait found: " << variable << ' ' << groups.shown(without.group);
     if (!without.processes.empty()) out << ": " << text_of(without.processes.front());
     if (without.processes.size() > 1) out << " and " << without.processes.size() - 1 << " more";
     out << '\n';
   }
   if (found.groups_without.size() > most_groups) {
-    out << "no open wait this old: " << found.groups_without.size() - most_groups << " more; --json names them\n";
+    out << "no stuck wait found: " << found.groups_without.size() - most_groups << " more; --json names them\n";
   }
 }
 

@@ -52,7 +52,12 @@ class Usage(TestCase):
             "unexpected argument '1234'; to select a process, use 'hist -p 1234'": ["hist", "1234"],
             "unexpected argument 'ls'; to start a command, use 'hist -- ls'": ["hist", "ls"],
             "unexpected argument 'ls'; to start a command, use 'hist -- ls -la /'": ["hist", "ls", "-la", "/"],
+            "unexpected argument 'ls'; to check a command, use 'doctor -- ls'": ["doctor", "ls"],
+            "unexpected argument ''; to start a command, .*": ["hist", ""],
             "unexpected argument 'x'": ["list", "x"],
+            "FILE is missing": ["report", "--"],
+            "--sort: unknown column 'totl'.*": ["report", "--sort", "totl", "--", "/nowhere"],
+            "--top cannot be combined with --by-env": ["hist", "--comm", "no-such-name", "--top", "3", "--by-env", "RANK"],
             "option '--pid' needs a value": ["hist", "-p", "-d", "5"],
             "(--pid) has an empty value": ["hist", "--pid=", "-d", "5"],
             "--key has an empty value": ["hist", "--key=", "-a"],
@@ -258,8 +263,8 @@ class Status(TestCase):
         self.assertRegex(shown, r"^\r\033\[Kcounting for 2\.\d+s; Ctrl-C stops and prints the result\r\033\[KNo waits were seen in 2\.5\ds\r\nTimes: .*\r\n$")
 
     def test_help_beside_what_is_wrong(self):
-        for words in (["--bogus"], ["-d", "abc"], ["--comm", "no-such-name"], ["1234"]):
-            program = run(TOOL, "hist", *words, "--help")
+        for words in (["--bogus", "--help"], ["-d", "abc", "-h"], ["--comm", "no-such-name", "--help"], ["1234", "--help"], ["-ah"]):
+            program = run(TOOL, "hist", *words)
             self.assertEqual((program.process.returncode, program.err), (0, ""), program)
             self.assertIn("Usage: waitprobe hist", program.out)
 

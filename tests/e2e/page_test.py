@@ -160,7 +160,8 @@ class Writing(TestCase):
         text = self.report("--html", "-", "-k", "nothing").out
         self.assertEqual(len(re.findall("<section class=\"key\"", text)), 0)
         self.assertIn("No waits of these keys were seen in ", text)
-        self.assertIn("--html cannot be combined with --json, --bars or --by-key", self.report("--html", "-", "--json").err)
+        self.assertIn("--html cannot be combined with --json, --bars, --top or --by-key", self.report("--html", "-", "--json").err)
+        self.assertIn("--html cannot be combined with", self.report("--html", "-", "--top", "3").err)
 
 
 if __name__ == "__main__":

@@ -94,6 +94,8 @@ class Tracked(TestCase):
     def test_younger_ones_are_only_counted(self):
         found, status = stuck("-p", self.target.pid, "--older", "1h")
         self.assertEqual((found["open"], found["younger"], status), ([], sum(KINDS.values()), 0))
+        found, _ = stuck("-p", self.target.pid, "--older", "1h", "-k", "many.*")
+        self.assertEqual(found["younger"], KINDS["many.wait"], "those of other keys are not")
 
     def test_those_that_are_meant_to_last_are_apart_and_no_reason_for_status_3(self):
         found, _ = stuck("-p", self.target.pid, "--older", "0")
@@ -113,7 +115,7 @@ class Tracked(TestCase):
         self.assertEqual((found["group_by"], found["groups_without"]), ("RANK", ["1"]))
         ran = run(TOOL, "stuck", "-a", "--older", "0", "--by-env", "RANK")
         self.assertRegex(ran.out, rf"(?m)^ *\d\S+ given.wait +0 \S+ +{waiting.pid} ")
-        self.assertRegex(ran.out, rf"\nno open wait this old: RANK 1: waitprobe-\S+ \({idle.pid}\)\n")
+        self.assertRegex(ran.out, rf"\nno stuck wait found: RANK 1: waitprobe-\S+ \({idle.pid}\)\n")
         self.assertIn((idle.pid, "1"), [(one["pid"], one["group"]) for one in found["processes_without"]])
         ignored, _ = stuck("-a", "--older", "0", "--by-env", "RANK", "--ignore", "*.wait")
         self.assertEqual(ignored["groups_without"], ["0", "1"], "what is meant to last is no reason")

@@ -108,6 +108,9 @@ class EachCommand(TestCase):
         columns = ["count", "key", "max", "p50", "p90", "p99", "rate", "total"]
         me = str(os.getpid())
         self.assertEqual(self.bash("waitprobe", "hist", "--sort", ""), columns)
+        self.assertEqual(self.bash("waitprobe", "hist", "--sort", "=", "p5"), ["p50"])  # as bash splits --sort=p5
+        self.assertEqual(self.bash("waitprobe", "hist", "--color", "="), ["always", "auto", "never"])
+        self.assertEqual(self.bash("waitprobe", "--v"), ["--version"])
         self.assertIn(me, self.bash("waitprobe", "hist", "-p", ""))
         self.assertIn("/etc/passwd", self.bash("waitprobe", "report", "/etc/pass"))
         self.assertIn("/etc/passwd", self.bash("waitprobe", "hist", "-f", "/etc/pass"))
@@ -121,6 +124,7 @@ class EachCommand(TestCase):
         self.assertNotIn("--", self.bash("waitprobe", "report", "-"))
 
         self.assertEqual(sorted(line.split("\t")[0] for line in self.fish("waitprobe hist --sort ").splitlines()), columns)
+        self.assertEqual(self.fish("waitprobe --v").split("\t")[0], "--version")
         self.assertRegex(self.fish("waitprobe hist -p "), rf"(?m)^{me}\t")
         self.assertIn("/etc/passwd", self.fish("waitprobe report /etc/pass"))
         self.assertEqual(self.fish("waitprobe man st").split("\t")[0].strip(), "stuck")
@@ -131,6 +135,8 @@ class EachCommand(TestCase):
         with Zsh() as zsh:
             for column in columns:
                 self.assertRegex(zsh.complete("waitprobe hist --sort "), rf"\b{column}\b")
+            self.assertRegex(zsh.complete("waitprobe hist --color=al"), "--color=always")
+            self.assertRegex(zsh.complete("waitprobe --ve"), "--version")
             self.assertIn("/etc/passwd", zsh.complete("waitprobe report /etc/passw"))
             self.assertIn("/etc/passwd", zsh.complete("waitprobe hist -f /etc/passw"))
             self.assertIn("setsid", zsh.complete("waitprobe hist -- setsi", "\t"))

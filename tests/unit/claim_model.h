@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// A thread that writes and hands over, the tool that reads and claims, the thread's death, and a thread that has given the
+// A thread that writes and flushes, the tool that reads and claims, the thread's death, and a thread that has given the
 // block back and dies while its next owner writes, as state machines whose steps are the single accesses to shared memory.
 // explore() runs every interleaving of them with the rules of bpf/claim.h, and finds the runs in which a record is counted
 // twice, wrongly, or is missing without being told of as a gap.

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <sstream>
 
+#include "src/collect/machine/capabilities.h"
 #include "src/collect/machine/machine_checks.h"
 #include "src/collect/doctor/self_test.h"
 #include "src/collect/process/usdt_sites.h"

@@ -170,7 +170,7 @@ TEST(List, OneProcessThatCouldNotBeRead) {
 TEST(List, NoHintOnRightsForOneWhoHasAll) {
   Inventory one;
   one.unseen = {1, true, true};
-  EXPECT_NE(list(one).find("\n1 more process could not be read: permission denied\n"), std::string::npos) << list(one);
+  EXPECT_NE(list(one).find("\n1 more process could not be read\n"), std::string::npos) << list(one);
   EXPECT_EQ(list(one).find("root"), std::string::npos) << list(one);
 }
 

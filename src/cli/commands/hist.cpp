@@ -34,8 +34,8 @@ void declare(Parser& parser, Options& options) {
 }
 
 void finish(Options& options, const Parser& parser, const Arguments& arguments) {
-  options.live.targets = options.target_options->choice(parser, arguments);
   check_table_options(options.print.table, options.group_by);
+  options.live.targets = options.target_options->choice(parser, arguments);
   options.print.table.width = output_width();
   options.print.table.colours = wanted_colours(options.color);
 }

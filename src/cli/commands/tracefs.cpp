@@ -38,11 +38,11 @@ void declare(Parser& parser, Options& options) {
 void finish(Options& options, const Parser& parser, const Arguments& arguments) {
   if (options.removes && options.target_options->has_any())
     throw UsageError{"--remove takes no target: it removes all events of the group"};
-  if (!options.removes) options.targets = options.target_options->choice(parser, arguments);
   if (!is_name(options.group)) {
     throw UsageError{"--group takes at most 63 letters, digits and underscores, not starting with a digit; not '" +
                      options.group + "'"};
   }
+  if (!options.removes) options.targets = options.target_options->choice(parser, arguments);
 }
 
 }  // namespace
@@ -60,8 +60,11 @@ Result<int> run_tracefs(const CommandRow& row, const Arguments& arguments) {
     for (const Error& error : found->left_out) report(std::cerr, error, "warning: cannot");
     print_unseen(std::cerr, found->unseen);
     if (found->events.empty()) {
-      return Error{"define events for", "this machine", "no process carries the probes of waitprobe",
-                   "start the program, or name its file: -f FILE"};
+      const bool is_certain = !found->unseen.any() && found->left_out.empty();
+      return Error{
+          "define events for", "this machine",
+          is_certain ? "no process carries the probes of waitprobe" : "no process that could be read carries usable probes",
+          "start the program, or name its file: -f FILE"};
     }
     print_definitions(out, found->events, options.group);
   }

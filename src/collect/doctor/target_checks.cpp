@@ -14,13 +14,13 @@
 #include <sstream>
 
 #include "bpf/abi.h"
+#include "src/collect/machine/capabilities.h"
 #include "src/collect/process/library_instances.h"
 #include "src/collect/process/process_memory.h"
 #include "src/collect/process/root_head.h"
 #include "src/collect/doctor/torch_check.h"
 #include "src/collect/safety/translators.h"
 #include "src/model/probes.h"
-#include "src/model/rights.h"
 
 namespace waitprobe {
 namespace {
@@ -106,12 +106,12 @@ Check check_foreign(const std::string& file, const ProbeFile& probes, const std:
     return {name, CheckStatus::unknown, true, listed(found.perhaps) + ": perhaps without the probe's semaphore",
             "run waitprobe doctor -p PID on a process of this file"};
   }
-  if (!found.are_all_seen) return {name, CheckStatus::unknown, true, "this user may not see all of them", rights_fix};
+  if (!found.are_all_seen) return {name, CheckStatus::unknown, true, "this user may not see all of them", reading_rights_fix()};
   return {name, CheckStatus::ok, true, "no uprobe without a semaphore", ""};
 }
 
 Check check_armed(const std::optional<RootHead>& root) {
-  if (!root) return {"armed", CheckStatus::unknown, false, "its memory cannot be read", rights_fix};
+  if (!root) return {"armed", CheckStatus::unknown, false, "its memory cannot be read", reading_rights_fix()};
   const wp_armed& armed = root->armed;
   std::vector<std::string> by;
   if (armed.events != 0) by.emplace_back("a tracer of single waits");
@@ -152,7 +152,7 @@ Check check_red_zone(const Endangered& endangered) {
   const char* const name = "red zone";
   if (endangered.site_cnt == 0 && endangered.unread_cnt != 0) {
     return {name, CheckStatus::unknown, false, std::to_string(endangered.unread_cnt) + " of its files could not be opened",
-            rights_fix};
+            reading_rights_fix()};
   }
   if (endangered.site_cnt == 0) return {name, CheckStatus::ok, false, "no USDT probe is a five-byte nop", ""};
   const auto does = makes_calls_of_nops();
@@ -182,7 +182,7 @@ Check check_namespaces(std::uint32_t pid) {
     std::error_code error, own_error;
     const auto its = std::filesystem::read_symlink(folder + name, error);
     const auto ours = std::filesystem::read_symlink(std::string("/proc/self/ns/") + name, own_error);
-    if (error) return {"namespaces", CheckStatus::unknown, false, "they cannot be read", rights_fix};
+    if (error) return {"namespaces", CheckStatus::unknown, false, "they cannot be read", reading_rights_fix()};
     if (!own_error && its != ours) others.push_back(std::string(name) + " of its own (" + meaning + ")");
   }
   return {"namespaces", CheckStatus::ok, false, others.empty() ? "ours" : listed(others), ""};
@@ -279,7 +279,8 @@ Result<Findings> check_process(std::uint32_t pid, const UprobePrograms& programs
   if (!mappings || !instances) {
     if (auto exists = check_exists(pid); !exists) return exists.error();  // it has ended meanwhile
     const Error& why = !mappings ? mappings.error() : instances.error();
-    findings.checks.push_back({"memory map", CheckStatus::missing, true, "it cannot be read: " + why.why, rights_fix});
+    findings.checks.push_back(
+        {"memory map", CheckStatus::missing, true, "it cannot be read: " + why.why, reading_rights_fix()});
     return findings;
   }
   if (!unopened.empty()) {

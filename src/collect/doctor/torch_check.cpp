@@ -6,8 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "src/collect/machine/capabilities.h"
 #include "src/collect/process/process_memory.h"
-#include "src/model/rights.h"
 
 namespace waitprobe {
 namespace {
@@ -59,7 +59,8 @@ std::optional<Check> check_torch(std::uint32_t pid, const std::vector<Mapping>& 
     const FileDescriptor library = InstanceFinder::open_instance(instance);
     if (!library.ok() || names_hook(library) != std::optional(true)) continue;
     const auto counters = count_counters(instance);
-    if (!counters) return Check{name, CheckStatus::unknown, false, instance.path + ": its memory cannot be read", rights_fix};
+    if (!counters)
+      return Check{name, CheckStatus::unknown, false, instance.path + ": its memory cannot be read", reading_rights_fix()};
     if (*counters != 0) {
       return Check{name, CheckStatus::ok, false,
                    std::to_string(*counters) +

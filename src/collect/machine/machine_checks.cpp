@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <charconv>
 
+#include "src/collect/machine/capabilities.h"
 #include "src/collect/machine/file_descriptor.h"
 #include "src/collect/machine/kernel_features.h"
 #include "src/collect/machine/proc_file.h"
@@ -20,8 +21,8 @@
 namespace waitprobe {
 namespace {
 
-// The numbers that the kernel gives the first ones.
-constexpr std::uint64_t first_pid_namespace = 0xEFFFFFFC, first_user_namespace = 0xEFFFFFFD;
+// The number that the kernel gives the first one.
+constexpr std::uint64_t first_pid_namespace = 0xEFFFFFFC;
 
 bool exists(const char* path) { return access(path, F_OK) == 0; }
 
@@ -31,52 +32,12 @@ bool is_mounted(const char* path, long magic) {
   return statfs(path, &status) == 0 && status.f_type == magic;
 }
 
-bool has(std::uint64_t capabilities, int capability) { return (capabilities >> capability & 1) != 0; }
-
-struct Capability {
-  int number;
-  const char* name;
-};
-
-// CAP_SYS_ADMIN stands for the newer ones.
-std::string lacking(std::uint64_t capabilities, std::initializer_list<Capability> wanted) {
-  std::string names;
-  for (const Capability& one : wanted) {
-    const bool is_newer = one.number == CAP_BPF || one.number == CAP_PERFMON || one.number == CAP_CHECKPOINT_RESTORE;
-    if (has(capabilities, one.number) || (is_newer && has(capabilities, CAP_SYS_ADMIN))) continue;
-    names += (names.empty() ? "" : ", ") + std::string(one.name);
-  }
-  return names;
-}
-
-bool may_trace(std::uint64_t capabilities) {
-  return lacking(capabilities, {{CAP_BPF, "CAP_BPF"}, {CAP_PERFMON, "CAP_PERFMON"}}).empty();
-}
-
-// The value of "NAME:" in a text of lines; empty: there is none.
-std::string field(const std::string& text, const std::string& name) {
-  const std::size_t line = ("\n" + text).find("\n" + name + ":");
-  if (line == std::string::npos) return "";
-  const std::size_t from = text.find_first_not_of(" \t", line + name.size() + 1);
-  if (from == std::string::npos) return "";
-  return text.substr(from, text.find('\n', from) - from);
-}
+bool may_trace(std::uint64_t capabilities) { return lacking(capabilities, tracing_rights).empty(); }
 
 std::optional<long> number(const FileText& text) {
   long value = 0;
   if (!text || std::from_chars(text->data(), text->data() + text->size(), value).ec != std::errc()) return std::nullopt;
   return value;
-}
-
-std::uint64_t inode_of(const char* path) {
-  struct stat status;
-  return stat(path, &status) == 0 ? status.st_ino : 0;
-}
-
-std::string own_status() { return read_proc_file("/proc/self/status").value_or(""); }
-
-std::uint64_t own_capabilities() {
-  return counted_capabilities(effective_capabilities(own_status()), inode_of("/proc/self/ns/user"));
 }
 
 // Asks for a uprobe of no file, which attaches to nothing: rights are looked at before that is found to be wrong (EINVAL).
@@ -111,17 +72,6 @@ Check check_kernel_features() {
 
 }  // namespace
 
-std::uint64_t effective_capabilities(const std::string& proc_status) {
-  const std::string digits = field(proc_status, "CapEff");
-  std::uint64_t bits = 0;
-  std::from_chars(digits.data(), digits.data() + digits.size(), bits, 16);
-  return bits;
-}
-
-std::uint64_t counted_capabilities(std::uint64_t effective, std::uint64_t user_namespace) {
-  return user_namespace == 0 || user_namespace == first_user_namespace ? effective : 0;
-}
-
 Check check_user_namespace(std::uint64_t inode) {
   const char* const name = "user namespace";
   if (inode == 0) return {name, CheckStatus::unknown, true, "/proc/self/ns/user cannot be read", "mount -t proc proc /proc"};
@@ -131,7 +81,7 @@ Check check_user_namespace(std::uint64_t inode) {
 }
 
 Check check_capabilities(std::uint64_t capabilities, bool are_uprobes_refused) {
-  const std::string names = lacking(capabilities, {{CAP_BPF, "CAP_BPF"}, {CAP_PERFMON, "CAP_PERFMON"}});
+  const std::string names = lacking(capabilities, tracing_rights);
   if (!names.empty()) return {"capabilities", CheckStatus::missing, true, "this user lacks " + names, rights_fix};
   if (are_uprobes_refused && !has(capabilities, CAP_SYS_ADMIN)) {
     return {"capabilities", CheckStatus::missing, true, "this user lacks CAP_SYS_ADMIN, which this kernel requires for uprobes",
@@ -141,15 +91,11 @@ Check check_capabilities(std::uint64_t capabilities, bool are_uprobes_refused) {
 }
 
 Check check_reading_rights(std::uint64_t capabilities) {
-  const std::string names = lacking(capabilities, {{CAP_SYS_PTRACE, "CAP_SYS_PTRACE"},
-                                                   {CAP_CHECKPOINT_RESTORE, "CAP_CHECKPOINT_RESTORE"},
-                                                   {CAP_DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH"}});
+  const std::string names = lacking(capabilities, reading_rights);
   if (names.empty()) return {"rights to read", CheckStatus::ok, false, "no capability is missing", ""};
   return {"rights to read", CheckStatus::missing, false,
           "without " + names + ", some processes and files of other users cannot be read", rights_fix};
 }
-
-bool has_reading_rights() { return check_reading_rights(own_capabilities()).status == CheckStatus::ok; }
 
 Check check_type_information(bool is_there) {
   if (is_there) return {"type information", CheckStatus::ok, true, "/sys/kernel/btf/vmlinux", ""};
@@ -245,7 +191,7 @@ std::vector<Check> check_machine() {
   checks.push_back(check_unprivileged_bpf(read_proc_file("/proc/sys/kernel/unprivileged_bpf_disabled"), capabilities));
   const char* const ptrace_scope = "/proc/sys/kernel/yama/ptrace_scope";
   checks.push_back(check_ptrace_scope(exists(ptrace_scope), read_proc_file(ptrace_scope)));
-  checks.push_back(check_seccomp(own_status()));
+  checks.push_back(check_seccomp(read_proc_file("/proc/self/status").value_or("")));
   return checks;
 }
 

@@ -15,19 +15,12 @@ namespace waitprobe {
 
 using FileText = std::optional<std::string>;  // nothing: it could not be read
 
-// Of /proc/self/status: which capabilities are in force, bit by bit.
-std::uint64_t effective_capabilities(const std::string& proc_status);
-// What the kernel counts of them where tracing is concerned: none outside of the first user namespace.
-std::uint64_t counted_capabilities(std::uint64_t effective, std::uint64_t user_namespace);
-
 Check check_user_namespace(std::uint64_t inode);
 
 // `are_uprobes_refused`: to this user, by the kernel. Some let CAP_PERFMON set them, others CAP_SYS_ADMIN alone.
 Check check_capabilities(std::uint64_t capabilities, bool are_uprobes_refused);
 // Those that are needed for processes of others, and for files of containers.
 Check check_reading_rights(std::uint64_t capabilities);
-// Whether this process has all of them.
-bool has_reading_rights();
 Check check_type_information(bool is_there);
 // `mount_error`: why the tool could not mount it for itself.
 Check check_tracefs(TracefsAccess access, int mount_error);

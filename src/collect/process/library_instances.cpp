@@ -9,8 +9,7 @@
 #include <set>
 #include <string_view>
 
-#include "src/collect/machine/machine_checks.h"
-#include "src/model/rights.h"
+#include "src/collect/machine/capabilities.h"
 
 namespace waitprobe {
 namespace {
@@ -85,7 +84,7 @@ Error no_probes_error(std::uint32_t pid) {
 }
 
 Error unopened_error(std::uint32_t pid, const std::string& path) {
-  return Error{"trace", describe_process(pid), "it runs code of " + path + ", which cannot be opened", rights_fix};
+  return Error{"trace", describe_process(pid), "it runs code of " + path + ", which cannot be opened", reading_rights_fix()};
 }
 
 Error nothing_found_error(std::uint32_t pid, const std::set<std::string>& unopened) {
@@ -166,13 +165,13 @@ Result<std::vector<std::uint32_t>> carriers_named(const std::string& glob) {
   }
   InstanceFinder finder;
   std::vector<std::uint32_t> carriers;
-  std::set<std::string> unopened;
   for (const std::uint32_t pid : named) {
+    std::set<std::string> unopened;
     const auto instances = finder.find(pid, unopened);
-    const bool is_unreadable = !instances && check_exists(pid);
-    if (is_unreadable || (instances && !instances->empty())) carriers.push_back(pid);
+    const bool may_carry = instances ? !instances->empty() || !unopened.empty() : bool(check_exists(pid));
+    if (may_carry) carriers.push_back(pid);
   }
-  if (carriers.empty()) return nothing_found_error(named.front(), unopened);
+  if (carriers.empty()) return nothing_found_error(named.front(), {});
   return carriers;
 }
 

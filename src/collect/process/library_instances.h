@@ -48,8 +48,8 @@ Error unopened_error(std::uint32_t pid, const std::string& path);
 // Which of these it is, or that it has ended. `unopened` is what InstanceFinder::find() has found.
 Error nothing_found_error(std::uint32_t pid, const std::set<std::string>& unopened);
 
-// The processes of a name (pids_named()) that carry probes, or may: those whose memory map cannot be read are among them. Errors:
-// there is none.
+// The processes of a name (pids_named()) that carry probes, or may: their memory map cannot be read, or a file in it cannot be
+// opened. Errors: there is none.
 Result<std::vector<std::uint32_t>> carriers_named(const std::string& glob);
 
 // Where PyTorch's wait counters are, among the mappings of a process. Null: there is none, or it is linked statically.

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 #include "src/collect/process/process.h"
-#include "src/model/rights.h"
 
 #include <fnmatch.h>
 #include <sys/stat.h>
@@ -17,6 +16,8 @@
 #include <optional>
 #include <sstream>
 #include <string_view>
+
+#include "src/collect/machine/capabilities.h"
 
 namespace waitprobe {
 namespace {
@@ -214,7 +215,8 @@ Result<std::vector<Mapping>> file_mappings(std::uint32_t pid) {
   const auto text = read_shared_file(pid, "maps");
   if (!text) {
     const int number = errno;
-    return Error{"read the memory map of", describe_process(pid), errno_text(number), number == EACCES ? rights_fix : ""};
+    return Error{"read the memory map of", describe_process(pid), errno_text(number),
+                 number == EACCES ? reading_rights_fix() : ""};
   }
   std::vector<Mapping> mappings;
   std::istringstream lines(*text);

@@ -9,9 +9,9 @@
 #include <optional>
 #include <sstream>
 
+#include "src/collect/machine/capabilities.h"
 #include "src/collect/process/library_instances.h"
 #include "src/model/probes.h"
-#include "src/model/rights.h"
 
 namespace waitprobe {
 namespace {
@@ -66,7 +66,7 @@ Result<std::string> path_of(const LibraryInstance& instance) {
     }
   }
   return Error{"find a path to", instance.path + " of " + describe_process(instance.pid),
-               "the file was moved or deleted, and cannot be opened through /proc", rights_fix};
+               "the file was moved or deleted, and cannot be opened through /proc", reading_rights_fix()};
 }
 
 Result<TracefsEvents> events_of_file(const std::string& file) {

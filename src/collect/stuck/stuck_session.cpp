@@ -211,11 +211,14 @@ Result<OpenWaits> StuckSession::look(Arming* arming) {
     const auto start_ns = clock.start_ns(one.slot, process.ahead_ns);
     std::optional<std::uint64_t> age_ns;
     if (start_ns) age_ns = is_before(*start_ns, now) ? now - *start_ns : 0;
-    if (age_ns && *age_ns < options_.older_ns) {
+    const bool is_younger = age_ns && *age_ns < options_.older_ns;
+    if (is_younger && options_.key_globs.empty()) {  // its key need not be read
       to.younger_cnt++;
-    } else if (auto wait = describe(one, age_ns, process)) {
-      to.waits.push_back(std::move(*wait));
+      continue;
     }
+    auto wait = describe(one, age_ns, process);
+    if (wait && is_younger) to.younger_cnt++;
+    if (wait && !is_younger) to.waits.push_back(std::move(*wait));
   }
   std::stable_sort(to.waits.begin(), to.waits.end(), [](const OpenWait& a, const OpenWait& b) { return a.order > b.order; });
   add_groups(found->instances, to);

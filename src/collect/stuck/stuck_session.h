@@ -34,8 +34,8 @@ struct StuckOptions {
 bool is_wanted(const std::string& key, const StuckOptions& options);
 Lasting lasting_of(const std::string& key, const StuckOptions& options);
 
-// Calls add_stack(wait) for the oldest stuck wait of each thread, and for those whose thread has ended; the others are told
-// that theirs stands above.
+// Calls add_stack(wait) for the oldest stuck wait of each thread, and for those whose thread has ended; the others are
+// marked as of the same thread as above.
 void each_stuck_thread(OpenWaits& found, const std::function<void(OpenWait& oldest)>& add_stack);
 
 // Threads: one at a time.

@@ -120,7 +120,7 @@ Result<HistProgram> HistProgram::load(const wp_config& config, Transport transpo
 
 std::vector<ProbeProgram> HistProgram::probe_programs() const {
   if (transport_ == Transport::events) return {{skeleton_->progs.on_wait_stop, "wait_stop"}};
-  // wait_batch first: between the two a thread may take a block and hand over, which would look like a gap.
+  // wait_batch first: between the two a thread may take a block and flush it, which would look like a gap.
   return {{skeleton_->progs.on_wait_batch, "wait_batch"}, {skeleton_->progs.on_wait_block, "wait_block"}};
 }
 

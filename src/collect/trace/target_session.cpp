@@ -53,7 +53,7 @@ Result<std::unique_ptr<TargetSession>> TargetSession::open(const TargetChoice& c
 }
 
 Result<void> TargetSession::open_targets(const TargetChoice& choice) {
-  if (!choice.pids.empty()) return open_pids(choice.pids);
+  if (!choice.pids.empty()) return open_pids(choice.pids, choice.are_named);
   if (!choice.file.empty()) return open_file(choice.file);
   if (!choice.command.empty()) return open_command(choice);
   open_all();
@@ -99,8 +99,10 @@ std::uint64_t TargetSession::elapsed_ns() const {
   return until_ns > counting_ns_ ? until_ns - counting_ns_ : 0;
 }
 
-Result<void> TargetSession::open_pids(const std::vector<std::uint32_t>& pids) {
+Result<void> TargetSession::open_pids(const std::vector<std::uint32_t>& pids, bool may_have_ended) {
+  const bool all_have_ended = std::none_of(pids.begin(), pids.end(), [](std::uint32_t pid) { return bool(check_exists(pid)); });
   for (const std::uint32_t pid : pids) {
+    if (may_have_ended && !all_have_ended && !check_exists(pid)) continue;
     if (auto watched = watch_end(pid); !watched) return watched;
     if (auto added = tracer_->processes().add_target(pid); !added) return added;
     remember(pid);

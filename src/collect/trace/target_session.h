@@ -43,7 +43,7 @@ class Tracer {
   virtual void on_instance(const LibraryInstance& instance, bool is_new) = 0;
   // How many processes the session should have looked at, and was not told of for want of room.
   virtual std::uint64_t untold_cnt() const { return 0; }
-  // An incarnation that was sighted: whether it belongs to an instance that has come, and that its process has ended before it
+  // An incarnation that was discovered: whether it belongs to an instance that has come, and that its process has ended before it
   // could.
   virtual bool knows(std::uint64_t /*incarnation*/) const { return true; }
   virtual void on_lost_sight(std::uint64_t /*incarnation*/) {}
@@ -115,7 +115,7 @@ class TargetSession {
   TargetSession(Tracer& tracer, int stop_signals, bool is_forced, ProcessEvents events);
 
   Result<void> open_targets(const TargetChoice& choice);
-  Result<void> open_pids(const std::vector<std::uint32_t>& pids);
+  Result<void> open_pids(const std::vector<std::uint32_t>& pids, bool may_have_ended);
   Result<void> open_file(const std::string& path);
   Result<void> open_command(const TargetChoice& choice);
   void open_all();
