@@ -100,9 +100,10 @@ std::uint64_t TargetSession::elapsed_ns() const {
 }
 
 Result<void> TargetSession::open_pids(const std::vector<std::uint32_t>& pids, bool may_have_ended) {
-  const bool all_have_ended = std::none_of(pids.begin(), pids.end(), [](std::uint32_t pid) { return bool(check_exists(pid)); });
+  const auto exists = [](std::uint32_t pid) { return bool(check_exists(pid)); };
+  const bool skips_ended = may_have_ended && std::any_of(pids.begin(), pids.end(), exists);
   for (const std::uint32_t pid : pids) {
-    if (may_have_ended && !all_have_ended && !check_exists(pid)) continue;
+    if (skips_ended && !exists(pid)) continue;
     if (auto watched = watch_end(pid); !watched) return watched;
     if (auto added = tracer_->processes().add_target(pid); !added) return added;
     remember(pid);
