@@ -16,6 +16,13 @@ function(waitprobe_options target)
       # What looks at virtual tables opens a pipe to do so, and takes an object for a wrong one where it may not.
       target_compile_options(${target} PRIVATE -fno-sanitize-recover=undefined -fno-sanitize=vptr)
     endif()
+    if(CMAKE_CXX_COMPILER_ID STREQUAL Clang)
+      # Libraries that are loaded or preloaded need a runtime that is a library too. What looks at types of functions
+      # refuses the call by another name of a class that PyTorch's ABI is made for, and its type information keeps plug-ins loaded.
+      execute_process(COMMAND ${CMAKE_CXX_COMPILER} --print-runtime-dir OUTPUT_VARIABLE runtime OUTPUT_STRIP_TRAILING_WHITESPACE)
+      target_link_options(${target} PRIVATE -shared-libsan -Wl,-rpath,${runtime})
+      target_compile_options(${target} PRIVATE -fno-sanitize=function)
+    endif()
   endif()
 endfunction()
 

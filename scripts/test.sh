@@ -31,12 +31,12 @@ build() {
 launcher=()
 if command -v ccache >/dev/null; then launcher=(-DCMAKE_C_COMPILER_LAUNCHER=ccache -DCMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
 build build
-build build/asan -DWAITPROBE_SANITIZE=address,undefined -DWAITPROBE_TEST_PREFIX=asan.
+# By clang: GCC takes half as long again.
+build build/asan -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ -DWAITPROBE_SANITIZE=address,undefined -DWAITPROBE_TEST_PREFIX=asan.
 build build/tsan -DWAITPROBE_SANITIZE=thread -DWAITPROBE_TEST_PREFIX=tsan. -DWAITPROBE_BUILD_TOOLS=OFF
 
-# Those that look at the whole machine run alone.
 status=0
-ctest --test-dir build -j "$(nproc)" --output-on-failure --no-tests=error --output-junit tests.xml \
+ctest --test-dir build -j "$(nproc)" --resource-spec-file "$PWD/build/places.json" --output-on-failure --no-tests=error --output-junit tests.xml \
   -LE 'slow|trixie|torch|firstrun' "$@" || status=$?
 echo "The slowest tests, in seconds:"
 sed -n 's/.*<testcase name="\([^"]*\)".* time="\([0-9.]*\)".*/\2 \1/p' build/tests.xml | sort -rn | sed -n 1,10p

@@ -292,7 +292,7 @@ void print_heat_map(std::ostream& out, const History& history, const HistoryKey&
   out << "<div class=\"map\">";
   print_duration_axis(out, rows);
   out << "<svg role=\"img\" viewBox=\"0 0 " << columns.size() << " " << height << "\" preserveAspectRatio=\"none\" data-rows=\""
-      << row_texts(rows) << "\" aria-label=\"How long waits took over time; the table below has the figures\">"
+      << row_texts(rows) << "\" aria-label=\"How long waits took over time; Show data has the figures\">"
       << "<g id=\"" << id << "\">";
   print_cells(out, columns, rows);
   out << "</g>";

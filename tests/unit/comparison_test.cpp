@@ -143,11 +143,7 @@ TEST(Comparison, SeesNoChangeWhereThereIsNone) {
       {"wavering", {{"a", wavering(100, 0)}, {"b", wavering(100, 0.5)}}},
       {"slowly wavering", {{"a", wavering(100, 0.7)}}},
   };
-#if defined(__SANITIZE_ADDRESS__)
-  constexpr int rounds = 10;  // they take twelve times as long, and the figures are the same
-#else
-  constexpr int rounds = 100;
-#endif
+  constexpr int rounds = FALSE_ALARM_ROUNDS;
   int all = 0, alarms = 0;
   for (const auto& [name, keys] : cases) {
     for (const std::size_t batches : {least_batches, std::size_t{10}, std::size_t{20}, most_batches}) {
