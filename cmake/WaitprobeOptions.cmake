@@ -29,10 +29,10 @@ endfunction()
 # waitprobe_quick_to_build(TARGET OPTIONS...): for what the first command of the README builds, which most of the time went into
 # debug information, optimising and the headers of the standard library. So an ordinary build has what backtraces need and no
 # more, OPTIONS, and from clang precompiled headers (GCC 12 then warns of what is not there). Debug has all, Release is fast;
-# where there are tests, whoever forgets an include is told.
+# where there are tests, whoever forgets an include is told by the tree without sanitizers.
 function(waitprobe_quick_to_build target)
   target_compile_options(${target} PRIVATE "$<$<CONFIG:RelWithDebInfo>:-g1;${ARGN}>")
-  if(CMAKE_CXX_COMPILER_ID STREQUAL Clang AND NOT WAITPROBE_BUILD_TESTS)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL Clang AND (WAITPROBE_SANITIZE OR NOT WAITPROBE_BUILD_TESTS))
     # Targets with the same options share theirs.
     string(MAKE_C_IDENTIFIER "waitprobe_precompiled${ARGN}" owner)
     get_property(from GLOBAL PROPERTY ${owner})

@@ -157,7 +157,7 @@ class Tracked(TestCase):
         wait_until(lambda: tool.out.count("it did not stop: it is blocked in the kernel") >= 2, "it says so, twice")
         os.close(target.stdin_fd)
         target.stdin_fd = None
-        wait_until(lambda: "stay (open_waits.cpp:" in tool.out, "it has a stack, now that it can be stopped")
+        wait_until(lambda: re.search(r"stay(\(\))? \(open_waits\.cpp:", tool.out), "it has a stack, now that it can be stopped")
         tool.signal(signal.SIGINT)
         tool.wait()
         with open(f"/proc/{target.pid}/status", encoding="ascii") as status:
