@@ -214,7 +214,7 @@ struct wp_hist {
   __u64 inverted_min_ns; /* ~min, so that zero means "none yet" */
   __u64 max_ns;
 };
-WP_ASSERT_SIZE(struct wp_hist, 2656);
+WP_ASSERT_SIZE(struct wp_hist, 2792);
 
 /* A thread block, of whatever process. */
 struct wp_block_key {

@@ -2,17 +2,19 @@
  *
  * Nanoseconds to a histogram bucket and back, one code for BPF, C and C++.
  *
- * Log-linear: 8 buckets for each power of two. Bucket i holds the durations [wp_bucket_lo(i), wp_bucket_hi(i)). Below 16 ns
- * each value has a bucket of its own; above, a bucket is an eighth of its power of two wide, so its middle is off by 6.25 %
- * at the most. The last bucket, WP_BUCKETS - 1, holds all from 2^43 ns (2.4 hours) on and has no upper bound.
- * Tested against a naive oracle by tests/unit/bucket_test.cpp. */
+ * Eight logarithmic buckets for each power of two, on the grid of seconds: bucket i holds the durations above 2^((i-241)/8) s and
+ * up to 2^((i-240)/8) s. These are the buckets of schema 3 of Prometheus' native histograms and of scale 3 of OTLP's exponential
+ * histograms, so a histogram can be passed on as it was counted. A bucket is 9.05 % wide, so its geometric middle is off by at
+ * most 4.43 %. Bucket 0 holds 0 ns, and the last one everything above 2^13 s (2.3 hours).
+ * Tested against integer arithmetic at every bound by tests/unit/bucket_test.cpp. */
 #ifndef WAITPROBE_BPF_BUCKET_H
 #define WAITPROBE_BPF_BUCKET_H
 
 #include "types.h"
 
-#define WP_BUCKET_CNT 329
-#define WP_BUCKET_END_NS (1ULL << 43)
+#define WP_BUCKET_CNT 346
+#define WP_BUCKET_OF_1S 240               /* whose upper bound is 2^0 s */
+#define WP_BUCKET_END_NS 8192000000001ULL /* the least duration of the last bucket */
 
 /* Position of the highest bit. REQUIRES: v != 0. Not __builtin_clzll: BPF has no instruction for it, and clang's expansion is
  * longer than this. Short waits are short ways through it. */
@@ -42,20 +44,35 @@ static inline __u32 wp_log2(__u64 v) {
   return e + position[v & 255];
 }
 
+/* A duration is shifted so that its highest bit is bit 63, and then compared with one bound: of the 16 equal cells that a power of
+ * two is divided into, none has more than one bound in it. Each word is that bound without its low 20 bits, which such durations do
+ * not have; or, in a cell without a bound, what no duration reaches. Its low four bits count the bounds below the cell. */
 static inline __u32 wp_bucket_of(__u64 duration_ns) {
-  if (duration_ns < 8) return (__u32)duration_ns;
+  static const __u64 cell[16] = {
+      0x81ffa7a954900000ULL, 0x8dc3b89601600001ULL, 0xfffffffffffffff2ULL, 0x9a9867054d500002ULL,
+      0xfffffffffffffff3ULL, 0xa8965f74bf000003ULL, 0xb7d88a12d0d00004ULL, 0xfffffffffffffff5ULL,
+      0xfffffffffffffff5ULL, 0xc87c3e7d03c00005ULL, 0xfffffffffffffff6ULL, 0xdaa17c2cd1900006ULL,
+      0xfffffffffffffff7ULL, 0xee6b280000000007ULL, 0xfffffffffffffff8ULL, 0xfffffffffffffff8ULL,
+  };
+  if (duration_ns == 0) return 0;
   if (duration_ns >= WP_BUCKET_END_NS) return WP_BUCKET_CNT - 1;
   __u32 e = wp_log2(duration_ns);
-  return ((e - 2) << 3) + (__u32)((duration_ns >> (e - 3)) & 7);
-}
-
-/* The least duration of bucket i. REQUIRES: i < WP_BUCKET_CNT. */
-static inline __u64 wp_bucket_lo(__u32 i) {
-  if (i < 8) return i;
-  return (__u64)(8 + (i & 7)) << ((i >> 3) - 1);
+  __u64 shifted = duration_ns << (63 - e);
+  __u64 bound = cell[(shifted >> 59) & 15];
+  return 1 + 8 * e + (__u32)(bound & 15) + (shifted > bound);
 }
 
 /* One more than the greatest duration of bucket i; ~0 for the last. REQUIRES: i < WP_BUCKET_CNT. */
-static inline __u64 wp_bucket_hi(__u32 i) { return i == WP_BUCKET_CNT - 1 ? ~0ULL : wp_bucket_lo(i + 1); }
+static inline __u64 wp_bucket_hi(__u32 i) {
+  /* 2^(13 + n/8) s. Half a bound, rounded down, is the bound an octave lower, rounded down. */
+  static const __u64 bound_ns[8] = {8192000000000ULL,  8933439345993ULL,  9741984686102ULL,  10623709631701ULL,
+                                    11585237502960ULL, 12633791081741ULL, 13777246867516ULL, 15024194243865ULL};
+  if (i == WP_BUCKET_CNT - 1) return ~0ULL;
+  return i == 0 ? 1 : (bound_ns[i & 7] >> (43 - (i >> 3))) + 1;
+}
+
+/* The least duration of bucket i. Below 12 ns, some buckets hold no whole number of nanoseconds: then it is wp_bucket_hi(i).
+ * REQUIRES: i < WP_BUCKET_CNT. */
+static inline __u64 wp_bucket_lo(__u32 i) { return i == 0 ? 0 : wp_bucket_hi(i - 1); }
 
 #endif

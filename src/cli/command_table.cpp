@@ -24,7 +24,7 @@ constexpr CommandRow table[] = {
      "  waitprobe hist -- ./server --port 80  from the first wait of a program\n",
      "Attaches to the targets, adds up their waits in the kernel as one histogram per key, and prints the table at the end, or "
      "after each interval (-i). Every wait that ends while it runs is counted; lost waits are reported with their causes. "
-     "Quantiles are at most 6.25 % off; count, total, min and max are exact. ~ marks the upper bound of a bucket.",
+     "Quantiles are at most 4.4 % off; count, total, min and max are exact. ~ marks the upper bound of a bucket.",
      nullptr, not_verified_text, declare_hist, run_hist},
     {"top", "live table of waits on a terminal",
      "  waitprobe top -p 1234             every second; press ? for the keys\n"

@@ -18,7 +18,7 @@ namespace {
 // A figure of fewer is a matter of chance; as is a quantile with fewer waits beyond it.
 constexpr double least_waits = 10;
 // What is less is less than buckets can tell, or than machines keep steady.
-constexpr double least_quantile_change = 1.0625;
+constexpr double least_quantile_change = 1.0906;  // just more than a bucket
 constexpr double least_mean_change = 1.02;
 constexpr double most_correlation = 0.9;
 // With less, Student's t would tell of nothing but changes by orders of magnitude.
@@ -99,6 +99,7 @@ struct Side {
 double share_below(const Waits& waits, double ns) {
   double below = 0;
   for (std::uint32_t i = 0; i < WP_BUCKETS; i++) {
+    if (waits.buckets[i] == 0) continue;  // its width may be 0
     const auto lo = static_cast<double>(wp_bucket_lo(i)), hi = static_cast<double>(wp_bucket_hi(i));
     below += waits.buckets[i] * std::clamp((ns - lo) / (hi - lo), 0.0, 1.0);
   }

@@ -91,8 +91,8 @@ std::uint64_t Histogram::quantile_ns(double q) const {
   std::uint32_t index = 0;
   while ((seen += buckets_[index]) < rank) index++;
   if (index == WP_BUCKETS - 1) return max_ns_;
-  const std::uint64_t lo = wp_bucket_lo(index);
-  const std::uint64_t middle = lo + (wp_bucket_hi(index) - lo) / 2;
+  const auto least = static_cast<double>(wp_bucket_lo(index)), greatest = static_cast<double>(wp_bucket_hi(index) - 1);
+  const auto middle = static_cast<std::uint64_t>(std::lround(std::sqrt(least * greatest)));
   return std::clamp(middle, min_ns_, std::max(min_ns_, max_ns_));
 }
 

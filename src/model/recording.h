@@ -25,7 +25,7 @@ struct RecordingHeader {
   std::string group_by;                // the environment variable that processes are put in groups by; empty: none
 };
 
-inline constexpr std::uint64_t recording_format = 1;
+inline constexpr std::uint64_t recording_format = 2;
 
 // Why a recording came to its end.
 enum class RecordingEnd { missing, stopped, time_was_up, targets_ended };

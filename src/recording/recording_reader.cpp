@@ -327,6 +327,13 @@ Result<RecordingHeader> header_of(const std::string& file, const std::optional<L
                  "it has format " + std::to_string(format) + ", and this waitprobe knows " + std::to_string(recording_format),
                  "read it with a newer waitprobe"};
   }
+  if (members.ok() && format < recording_format) {
+    const std::string writer = members.find("version") != nullptr ? members.text("version") : "";
+    return Error{"read", file,
+                 "it has format " + std::to_string(format) + ", whose buckets cannot be converted to those of format " +
+                     std::to_string(recording_format),
+                 "read it with the waitprobe that wrote it" + (writer.empty() ? "" : ", version " + writer)};
+  }
   RecordingHeader header;
   header.version = members.text("version");
   header.time_unix_ns = members.number("time_unix_ns");

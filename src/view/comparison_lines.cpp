@@ -167,7 +167,7 @@ void print_comparison(std::ostream& out, const Comparison& comparison, const Com
   for (const ComparedKey& key : comparison.keys) print_key(out, key, options);
   print_summary(out, comparison);
   out << "Sorted by the change of total/s. A change is significant if its interval\n"
-         "excludes 0 % and it is at least 2 % (6.25 % for p50 and p99: the width of a\n"
+         "excludes 0 % and it is at least 2 % (9.1 % for p50 and p99: the width of a\n"
          "bucket). 1 comparison in 100 without a real change shows one.\n"
          "docs/recording.md describes the method.\n";
 }

@@ -11,23 +11,25 @@
 namespace waitprobe {
 namespace {
 
-constexpr std::size_t rows = 45;  // [0, 1), [1, 2), [2, 4) ... [2^42, 2^43), and all above
+// 0 ns, then one row for each eight buckets, which end at a power of two of a second, and all above.
+constexpr std::size_t rows = 1 + (WP_BUCKET_CNT - 2) / 8 + 1;
 constexpr std::size_t label_width = 18, count_width = 8;
 
-std::size_t row_of(std::uint64_t ns) { return ns == 0 ? 0 : 1 + wp_log2(ns); }
+std::size_t row_of(std::uint32_t bucket) { return (bucket + 7) / 8; }
 
-std::uint64_t row_start(std::size_t row) { return row == 0 ? 0 : std::uint64_t{1} << (row - 1); }
+// The greatest duration of a row.
+std::uint64_t row_bound(std::size_t row) { return wp_bucket_hi(static_cast<std::uint32_t>(8 * row)) - 1; }
 
 std::string label(std::size_t row) {
-  const std::string end = row + 1 < rows ? format_duration(row_start(row + 1)) : "more";
-  return format_duration(row_start(row)) + " .. " + end;
+  const std::string end = row + 1 < rows ? format_duration(row_bound(row)) : "more";
+  return format_duration(row == 0 ? 0 : row_bound(row - 1)) + " .. " + end;
 }
 
 }  // namespace
 
 void print_bars(std::ostream& out, const Histogram& histogram, std::size_t width) {
   std::array<std::uint64_t, rows> counts = {};
-  for (std::uint32_t i = 0; i < WP_BUCKETS; i++) counts[row_of(wp_bucket_lo(i))] += histogram.bucket(i);
+  for (std::uint32_t i = 0; i < WP_BUCKETS; i++) counts[row_of(i)] += histogram.bucket(i);
   std::size_t first = 0, last = rows;
   while (first < rows && counts[first] == 0) first++;
   while (last > first && counts[last - 1] == 0) last--;

@@ -6,7 +6,7 @@ import json
 import time
 
 ZONE = {"TZ": "UTC"}  # of the moments below, for whoever reads them
-BUCKET_NS = 1 << 20  # where a bucket of bpf/bucket.h begins; an eighth of it is its width
+LO_NS, HI_NS = 976_563, 1_064_949  # a bucket of bpf/bucket.h: above 2^-10 s, up to 2^(-10 + 1/8) s
 
 
 def unix_ns(moment):
@@ -14,17 +14,16 @@ def unix_ns(moment):
     return calendar.timegm(time.strptime(moment, "%Y-%m-%d %H:%M:%S")) * 10**9
 
 
-def waits_of(key, count, scale=1):
-    """A series of so many waits of about `scale` milliseconds. REQUIRES: a power of two."""
-    lo_ns = BUCKET_NS * scale
-    return {"pid": 1, "start_ticks": 1, "comm": "made", "key": key, "count": count, "total_ns": count * lo_ns, "min_ns": lo_ns, "max_ns": lo_ns,
-            "buckets": [{"lo_ns": lo_ns, "hi_ns": lo_ns + lo_ns // 8, "count": count}]}
+def waits_of(key, count):
+    """A series of so many waits of about a millisecond."""
+    return {"pid": 1, "start_ticks": 1, "comm": "made", "key": key, "count": count, "total_ns": count * LO_NS, "min_ns": LO_NS, "max_ns": LO_NS,
+            "buckets": [{"lo_ns": LO_NS, "hi_ns": HI_NS, "count": count}]}
 
 
 def write_recording(file, begin, intervals, interval_s=1, keys=(), **members):
     """`intervals`: the series of each, which have these members besides. Returns `file`."""
     begin_ns, interval_ns = unix_ns(begin), int(interval_s * 10**9)
-    lines = [{"waitprobe_recording": 1, "version": "0", "time_unix_ns": begin_ns, "host": "made", "boot": "", "kernel": "", "machine": "",
+    lines = [{"waitprobe_recording": 2, "version": "0", "time_unix_ns": begin_ns, "host": "made", "boot": "", "kernel": "", "machine": "",
               "targets": ["-a"], "keys": list(keys)}]
     for i, series in enumerate(intervals):
         series = sorted((one for one in series if one["count"]), key=lambda one: one["key"])

@@ -62,7 +62,7 @@ class Whole(Recordings):
     def test_holds_all_waits_and_says_of_what(self):
         truth = self.record_workload()
         first, *snapshots, last = self.lines()
-        self.assertEqual(first["waitprobe_recording"], 1)
+        self.assertEqual(first["waitprobe_recording"], 2)
         self.assertEqual(first["host"], os.uname().nodename)
         self.assertEqual(first["kernel"], f"Linux {os.uname().release}")
         self.assertEqual(first["targets"][0], "-p")

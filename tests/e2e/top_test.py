@@ -124,7 +124,7 @@ class Top(TestCase):
         terminal.wait_for("filter: 29_")
         wait_until(lambda: first_keys(terminal) == ["work.29"], "one row is left")
         terminal.keys("Enter", "Enter")
-        terminal.wait_for("262us .. 524us")
+        terminal.wait_for("244us .. 488us")
         terminal.keys("b", "Escape")
         wait_until(lambda: len(first_keys(terminal)) == 19, "all rows are back")
         terminal.keys("End")

@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <cerrno>
+#include <cmath>
 #include <cstring>
 #include <memory>
+#include <vector>
 
 #include "bpf/abi.h"
 #include "bucket_in_bpf.skel.h"
@@ -14,48 +16,56 @@
 
 namespace {
 
-// Obviously right, and slow: the bounds of all buckets, one after the other, as the comment of bucket.h describes them.
+// Obviously right, and slow: the greatest durations of all buckets but the last, by the definition in bucket.h.
 std::vector<std::uint64_t> bounds() {
-  std::vector<std::uint64_t> lo;
-  for (std::uint64_t ns = 0; ns < 8; ns++) lo.push_back(ns);
-  for (std::uint64_t power = 8; power < WP_BUCKET_END_NS; power *= 2) {
-    for (std::uint64_t eighth = 0; eighth < 8; eighth++) lo.push_back(power + eighth * power / 8);
+  std::vector<std::uint64_t> greatest = {0};
+  for (int k = -239; k <= 104; k++) {
+    const long double ns = 1e9L * std::exp2(static_cast<long double>(k) / 8);
+    // Far enough from a whole number for any rounding error, where it is not exact.
+    if (k % 8 != 0) {
+      EXPECT_GT(std::abs(ns - std::round(ns)), 1e-6L) << k;
+    }
+    greatest.push_back(static_cast<std::uint64_t>(std::floor(ns)));
   }
-  lo.push_back(WP_BUCKET_END_NS);
-  return lo;
+  return greatest;
 }
 
 std::uint32_t oracle(std::uint64_t ns) {
-  const auto lo = bounds();
+  static const std::vector<std::uint64_t> greatest = bounds();
   std::uint32_t bucket = 0;
-  while (bucket + 1 < lo.size() && lo[bucket + 1] <= ns) bucket++;
+  while (bucket < greatest.size() && ns > greatest[bucket]) bucket++;
   return bucket;
 }
 
-TEST(Bucket, ThereAreAsManyAsTheConstantSays) { EXPECT_EQ(bounds().size(), WP_BUCKET_CNT); }
+TEST(Bucket, ThereAreAsManyAsTheConstantsSay) {
+  EXPECT_EQ(bounds().size() + 1, WP_BUCKET_CNT);
+  EXPECT_EQ(bounds()[WP_BUCKET_OF_1S], 1'000'000'000U);
+  EXPECT_EQ(bounds().back() + 1, WP_BUCKET_END_NS);
+}
 
 TEST(Bucket, EveryDurationFallsWhereTheOracleSays) {
   for (const std::uint64_t ns : telling_durations()) ASSERT_EQ(wp_bucket_of(ns), oracle(ns)) << ns;
 }
 
-TEST(Bucket, BoundsAreThoseOfTheOracleAndHalfOpen) {
-  const auto lo = bounds();
-  for (std::uint32_t i = 0; i < WP_BUCKET_CNT; i++) {
-    ASSERT_EQ(wp_bucket_lo(i), lo[i]);
-    ASSERT_EQ(wp_bucket_hi(i), i + 1 < lo.size() ? lo[i + 1] : ~std::uint64_t{0});
-    ASSERT_EQ(wp_bucket_of(wp_bucket_lo(i)), i) << "the lower bound belongs to the bucket";
-    if (i + 1 < lo.size()) {
-      ASSERT_EQ(wp_bucket_of(wp_bucket_hi(i)), i + 1) << "the upper one does not";
+TEST(Bucket, EveryBoundIsTheGreatestDurationOfItsBucket) {
+  const auto greatest = bounds();
+  for (std::uint32_t i = 0; i < greatest.size(); i++) {
+    for (const std::uint64_t ns : {greatest[i] - (greatest[i] != 0), greatest[i], greatest[i] + 1}) {
+      ASSERT_EQ(wp_bucket_of(ns), oracle(ns)) << ns;
     }
+    ASSERT_EQ(wp_bucket_hi(i), greatest[i] + 1);
+    ASSERT_EQ(wp_bucket_lo(i), i == 0 ? 0 : greatest[i - 1] + 1);
   }
+  ASSERT_EQ(wp_bucket_lo(WP_BUCKET_CNT - 1), WP_BUCKET_END_NS);
+  ASSERT_EQ(wp_bucket_hi(WP_BUCKET_CNT - 1), UINT64_MAX);
 }
 
-TEST(Bucket, TheMiddleIsOffBySixAndAQuarterPercentAtTheMost) {
+TEST(Bucket, TheGeometricMiddleIsOffBy4_43PercentAtTheMost) {
   for (const std::uint64_t ns : telling_durations()) {
     if (ns == 0 || ns >= WP_BUCKET_END_NS) continue;
     const std::uint32_t i = wp_bucket_of(ns);
-    const double middle = static_cast<double>(wp_bucket_lo(i)) + static_cast<double>((wp_bucket_hi(i) - wp_bucket_lo(i)) / 2);
-    ASSERT_LE(std::abs(middle - static_cast<double>(ns)), 0.0625 * static_cast<double>(ns)) << ns;
+    const double middle = std::sqrt(static_cast<double>(wp_bucket_lo(i)) * static_cast<double>(wp_bucket_hi(i) - 1));
+    ASSERT_LE(std::abs(middle - static_cast<double>(ns)), 0.0443 * static_cast<double>(ns)) << ns;
   }
 }
 

@@ -28,7 +28,7 @@ TEST(Histogram, KeepsCountTotalAndExtremesExactly) {
   EXPECT_FALSE(h.min_max_are_bounds());
 }
 
-TEST(Histogram, QuantilesAreWithinSixAndAQuarterPercentOfTheSortedTruth) {
+TEST(Histogram, QuantilesAreWithin4_43PercentOfTheSortedTruth) {
   std::mt19937_64 random(7);
   for (int round = 0; round < 200; round++) {
     std::vector<std::uint64_t> durations(1 + random() % 300);
@@ -38,7 +38,8 @@ TEST(Histogram, QuantilesAreWithinSixAndAQuarterPercentOfTheSortedTruth) {
     for (const double q : {0.001, 0.25, 0.5, 0.9, 0.99, 0.999, 1.0}) {
       const auto rank = static_cast<std::size_t>(std::ceil(q * static_cast<double>(durations.size())));
       const auto truth = static_cast<double>(durations[std::max<std::size_t>(rank, 1) - 1]);
-      ASSERT_NEAR(static_cast<double>(h.quantile_ns(q)), truth, 0.0625 * truth) << "q=" << q << " of " << durations.size();
+      ASSERT_NEAR(static_cast<double>(h.quantile_ns(q)), truth, 0.0443 * truth + 0.5)
+          << "q=" << q << " of " << durations.size();
       ASSERT_GE(h.quantile_ns(q), h.min_ns());
       ASSERT_LE(h.quantile_ns(q), h.max_ns());
     }
@@ -90,8 +91,8 @@ TEST(Histogram, AnIntervalFromTheStartIsExact) {
 
 TEST(Histogram, AnIntervalIsBoundedByTheExtremesOfAllTimeWhereTheyAreCloser) {
   const Histogram between = Histogram(totals_of({1'000, 1'010, 70'001})).since(Histogram(totals_of({1'000})));
-  EXPECT_EQ(between.min_ns(), 1'000U) << "and not 960, where the bucket begins";
-  EXPECT_EQ(between.max_ns(), 70'001U) << "and not 73,727, where the bucket ends";
+  EXPECT_EQ(between.min_ns(), 1'000U) << "and not 954, where the bucket begins";
+  EXPECT_EQ(between.max_ns(), 70'001U) << "and not 72,583, where the bucket ends";
 }
 
 TEST(Histogram, AnIntervalWithWaitsBeyondTheLastBucketIsBoundedByTheGreatest) {

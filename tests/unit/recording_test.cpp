@@ -289,9 +289,13 @@ TEST_F(RecordingTest, WhatIsNoneIsRefused) {
     EXPECT_EQ(recording.error().on, file_);
     EXPECT_FALSE(recording.error().why.empty());
   }
-  const auto newer = read("{\"waitprobe_recording\":2}\n");
+  const auto newer = read("{\"waitprobe_recording\":3}\n");
   ASSERT_FALSE(newer);
-  EXPECT_EQ(newer.error().why, "it has format 2, and this waitprobe knows 1");
+  EXPECT_EQ(newer.error().why, "it has format 3, and this waitprobe knows 2");
+  const auto older = read("{\"waitprobe_recording\":1,\"version\":\"0.1.0\"}\n");
+  ASSERT_FALSE(older);
+  EXPECT_EQ(older.error().why, "it has format 1, whose buckets cannot be converted to those of format 2");
+  EXPECT_EQ(older.error().hint, "read it with the waitprobe that wrote it, version 0.1.0");
   EXPECT_FALSE(read_recording("/nowhere/at.all"));
   EXPECT_EQ(read_recording("/dev/zero").error().why, "its first line is not that of a recording");
 }

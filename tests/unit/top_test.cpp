@@ -221,7 +221,7 @@ TEST(Top, ShowsHowTheWaitsOfTheSelectedKeyAreSpread) {
   Pressed top(data_of(of_one_process()));
   top.keys("t").key(TopKey::down).key(TopKey::enter);
   EXPECT_TRUE(top.shows("disk.read"));
-  EXPECT_TRUE(top.shows("32.8us .. 65.5us        2 ###"));
+  EXPECT_TRUE(top.shows("30.5us .. 61.0us        2 ###"));
   EXPECT_FALSE(top.shows("db.pool.acquire"));
   top.keys("b");
   EXPECT_TRUE(top.shows("db.pool.acquire"));
