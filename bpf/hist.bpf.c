@@ -3,11 +3,6 @@
  * Histograms of waits. By batches: wait_batch brings a full ring, the tool what is left in rings, a dying thread its last
  * records. Or by events: one hit of wait_stop for each wait. The tool loads the programs of one way. */
 #include "kernel.h"
-/* kernel.h first: usdt.bpf.h wants its types. This header and the libbpf that loads the object must be of one version. */
-#include <stdbool.h>
-#define BPF_USDT_MAX_SPEC_CNT 2048 /* probes of files that can be attached to at once */
-#define BPF_USDT_MAX_IP_CNT 1      /* not used on kernels with BPF cookies, and those are all that are supported */
-#include <bpf/usdt.bpf.h>
 
 #include "abi.h"
 #include "arenas.h"
@@ -22,9 +17,7 @@ char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
 static __noinline int count_stop(struct pt_regs *ctx) {
   if (!is_target()) return 0;
-  long key_address = 0, stop_ns = 0, duration_ns = 0;
-  if (bpf_usdt_arg(ctx, 0, &key_address) || bpf_usdt_arg(ctx, 1, &stop_ns) || bpf_usdt_arg(ctx, 2, &duration_ns))
-    goto unreadable;
+  __u64 key_address = PT_REGS_PARM1(ctx), stop_ns = PT_REGS_PARM2(ctx), duration_ns = PT_REGS_PARM3(ctx);
   if (stop_ns - monotonic_offset_ns() - windows[WP_WINDOW_NS].since >= windows[WP_WINDOW_NS].span) return 0;
   /* What stands in front of the key that a probe was given. */
   struct wp_counter counter;
@@ -40,16 +33,16 @@ unreadable:
   return 0;
 }
 
-WP_USDT(on_wait_stop, count_stop)
+WP_PROBE(on_wait_stop, count_stop)
 
 /* ---- batches -------------------------------------------------------------------------------------------------- */
 
 /* The block says itself what its thread flushes: one read instead of three arguments more. */
 static __noinline int count_batch(struct pt_regs *ctx) {
-  long block = 0;
+  __u64 block = PT_REGS_PARM1(ctx);
   struct head head;
   if (!is_target()) return 0;
-  if (bpf_usdt_arg(ctx, 0, &block) || read_head(block, &head)) {
+  if (read_head(block, &head)) {
     lose_now(&losses.unreadable, 1); /* at least: nobody knows how many records there were */
     return 0;
   }
@@ -57,15 +50,15 @@ static __noinline int count_batch(struct pt_regs *ctx) {
   return 0;
 }
 
-WP_USDT(on_wait_batch, count_batch)
+WP_PROBE(on_wait_batch, count_batch)
 
 /* A thread has taken a block, perhaps one that others had before. Where that cannot be read, nobody will bring what the block
  * holds when its thread dies. */
 static __noinline int meet_block(struct pt_regs *ctx) {
-  long block = 0;
+  __u64 block = PT_REGS_PARM1(ctx);
   struct head head;
   if (!is_target()) return 0;
-  if (bpf_usdt_arg(ctx, 0, &block) || read_head(block, &head)) {
+  if (read_head(block, &head)) {
     lose_now(&losses.unreadable, 1);
     return 0;
   }
@@ -80,7 +73,7 @@ static __noinline int meet_block(struct pt_regs *ctx) {
   return 0;
 }
 
-WP_USDT(on_wait_block, meet_block)
+WP_PROBE(on_wait_block, meet_block)
 
 /* Run by the tool: records that it has put into its ring, and a series that it has put into `introduction`. */
 SEC("syscall")

@@ -86,11 +86,12 @@ extern void bpf_preempt_enable(void) __ksym __weak;
     if (bpf_preempt_enable) bpf_preempt_enable();   \
   } while (0)
 
-/* An entry of a few instructions around one body. */
-#define WP_USDT(name, body)                   \
-  SEC("usdt") int name(struct pt_regs *ctx) { \
-    WP_UNDISTURBED(body(ctx));                \
-    return 0;                                 \
+/* An entry of a few instructions around one body. The arguments of a probe are the parameters of the function that it stands in:
+ * PT_REGS_PARM1(ctx) and so on. */
+#define WP_PROBE(name, body)                    \
+  SEC("uprobe") int name(struct pt_regs *ctx) { \
+    WP_UNDISTURBED(body(ctx));                  \
+    return 0;                                   \
   }
 
 #endif

@@ -3,11 +3,6 @@
  * Tells of each wait that took long, with a copy of its thread's registers and stack if that is wanted: enough to unwind it
  * later, without frame pointers. */
 #include "kernel.h"
-/* kernel.h first: usdt.bpf.h wants its types. This header and the libbpf that loads the object must be of one version. */
-#include <stdbool.h>
-#define BPF_USDT_MAX_SPEC_CNT 1024 /* probes of files that can be attached to at once */
-#define BPF_USDT_MAX_IP_CNT 1      /* not used on kernels with BPF cookies, and those are all that are supported */
-#include <bpf/usdt.bpf.h>
 
 #include "abi.h"
 #include "targets.h"
@@ -23,13 +18,12 @@ struct {
 } waits SEC(".maps");
 
 static __always_inline int describe(struct pt_regs *ctx, struct wp_slow_wait *wait, __u64 duration_ns) {
-  long key = 0, stop_ns = 0, wait_id = 0;
-  if (bpf_usdt_arg(ctx, 0, &key) || bpf_usdt_arg(ctx, 1, &stop_ns) || bpf_usdt_arg(ctx, 3, &wait_id)) return -1;
+  __u64 key = PT_REGS_PARM1(ctx);
   struct task_struct *task = (struct task_struct *)bpf_get_current_task();
   __u64 pid_tgid = bpf_get_current_pid_tgid();
-  wait->stop_ns = stop_ns - monotonic_offset_ns();
+  wait->stop_ns = PT_REGS_PARM2(ctx) - monotonic_offset_ns();
   wait->duration_ns = duration_ns;
-  wait->wait_id = wait_id;
+  wait->wait_id = PT_REGS_PARM4(ctx);
   wait->pid = pid_tgid >> 32;
   wait->tid = pid_tgid;
   wait->stack_bytes = 0;
@@ -66,13 +60,8 @@ static __always_inline void submit(struct wp_slow_wait *wait, int described) {
 }
 
 static __noinline int tell_of_wait(struct pt_regs *ctx) {
-  long duration_ns = 0;
-  if (!is_target()) return 0;
-  if (bpf_usdt_arg(ctx, 2, &duration_ns)) {
-    __sync_fetch_and_add(&losses.unreadable, 1); /* the probe's threshold says that it took long, or nearly */
-    return 0;
-  }
-  if ((__u64)duration_ns < slow_config.min_ns) return 0;
+  __u64 duration_ns = PT_REGS_PARM3(ctx);
+  if (!is_target() || duration_ns < slow_config.min_ns) return 0;
   if (slow_config.stacks) {
     struct wp_slow_stack *with_stack = bpf_ringbuf_reserve(&waits, sizeof(*with_stack), 0);
     if (!with_stack) goto full;
@@ -90,7 +79,7 @@ full:
   return 0;
 }
 
-WP_USDT(on_slow_wait, tell_of_wait)
+WP_PROBE(on_slow_wait, tell_of_wait)
 
 /* ---- processes that come and go ---------------------------------------------------------------------------------- */
 

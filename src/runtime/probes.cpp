@@ -2,9 +2,10 @@
 //
 // The one file in which every probe stands once. It is compiled by rules of its own (CMakeLists.txt):
 //  - never with LTO, which may turn arguments into constants or drop the semaphore aliases;
-//  - with -mno-red-zone, because kernels from 6.18 on may turn a nop into a call, which writes below the stack pointer.
-// Arguments are in registers ("nr"): older libbpf cannot decode the other operands that sys/sdt.h would allow. The probe
-// instruction is the one-byte nop of sys/sdt.h.
+//  - with -mno-red-zone, because kernels from 6.18 on may turn a nop into a call, which writes below the stack pointer;
+//  - optimised even where nothing else is, so that each argument of a probe is where its function got it: in the registers of
+//    the calling convention. The BPF programs read them there.
+// Arguments are in registers ("nr"): older libbpf cannot decode the other operands that sys/sdt.h would allow.
 #define _SDT_HAS_SEMAPHORES 1
 #define STAP_SDT_ARG_CONSTRAINT nr
 #include "src/runtime/probes.h"
@@ -61,6 +62,15 @@ static_assert(offsetof(wp_root, magic) == 8 && offsetof(wp_root, version) == 16 
 static_assert(offsetof(wp_armed, events) == 0 && offsetof(wp_armed, batch) == 2, "what WP_PROBES says");
 static_assert(WP_PREPARED_AT_START == WP_PREPARED_AT_START_ASM);
 
+#if defined(__x86_64__)
+// The probe instruction is the one-byte nop of sys/sdt.h. Behind it stand one of five bytes, of which kernels from 6.18 on make a
+// call, and one of ten, of which kernels from 7.3 on do. A call costs a fraction of a trap, so each kernel has a nop that is best
+// for it (src/collect/process/fast_nop.h).
+#define WP_LONG_NOPS() asm volatile(".byte 0x0f,0x1f,0x44,0x00,0x00, 0x66,0x2e,0x0f,0x1f,0x84,0x00,0x00,0x00,0x00,0x00")
+#else
+#define WP_LONG_NOPS()
+#endif
+
 extern "C" {
 
 // sys/sdt.h wants each semaphore declared before its probe.
@@ -78,24 +88,29 @@ const std::uint64_t* const waitprobe_armed = reinterpret_cast<const std::uint64_
 
 WP_ALONE void waitprobe_fire_start(const char* key, std::uint64_t timestamp_ns, std::uint64_t wait_id) noexcept {
   DTRACE_PROBE3(waitprobe, wait_start, key, timestamp_ns, wait_id);
+  WP_LONG_NOPS();
 }
 
 WP_ALONE void waitprobe_fire_stop(const char* key, std::uint64_t timestamp_ns, std::uint64_t duration_ns,
                                   std::uint64_t wait_id) noexcept {
   DTRACE_PROBE4(waitprobe, wait_stop, key, timestamp_ns, duration_ns, wait_id);
-#define WP_SLOW(probe, semaphore, min_ns, arguments) \
-  if (duration_ns < (min_ns)) return;                \
-  DTRACE_PROBE4(waitprobe, probe, key, timestamp_ns, duration_ns, wait_id);
+  WP_LONG_NOPS();
+#define WP_SLOW(probe, semaphore, min_ns, arguments)                        \
+  if (duration_ns < (min_ns)) return;                                       \
+  DTRACE_PROBE4(waitprobe, probe, key, timestamp_ns, duration_ns, wait_id); \
+  WP_LONG_NOPS();
   WP_SLOW_PROBES(WP_SLOW)
 }
 
 WP_ALONE void waitprobe_fire_block(const wp_block* block, std::uint64_t tid, std::uint64_t incarnation) noexcept {
   DTRACE_PROBE3(waitprobe, wait_block, block, tid, incarnation);
+  WP_LONG_NOPS();
 }
 
 WP_ALONE void waitprobe_fire_batch(const wp_block* block, std::uint64_t first, std::uint64_t count,
                                    std::uint64_t incarnation) noexcept {
   DTRACE_PROBE4(waitprobe, wait_batch, block, first, count, incarnation);
+  WP_LONG_NOPS();
 }
 
 }  // extern "C"

@@ -219,9 +219,7 @@ class Targets(TestCase):
             program = os.path.join(folder, "server")
             shutil.copy(harness.built("waitprobe-workload"), program)
             workload = self.started(Workload("--threads", 1, program=program))
-            notes = subprocess.run(["readelf", "-n", program], capture_output=True, text=True, check=True).stdout
-            address = int(re.search(r"Name: wait_stop\n\s+Location: (0x[0-9a-f]+)", notes).group(1), 16)
-            self.write_event(f"p:waitprobe_doctor_test/foreign {program}:0x{self.offset_of(program, address):x}")
+            self.write_event(f"p:waitprobe_doctor_test/foreign {program}:0x{harness.attach_place(program, 'wait_stop')[1]:x}")
             try:
                 for target in (["-p", workload.pid], ["-f", program]):
                     found = checks(json.loads(doctor(*target, "--json", status=1).out))["foreign uprobes"]
@@ -233,10 +231,12 @@ class Targets(TestCase):
             doctor("-p", workload.pid)
 
     def test_a_bpftrace_that_brings_no_semaphore_is_named(self):
-        workload = self.started(Workload("--threads", 1))
-        file = os.path.realpath(harness.built("waitprobe-workload"))
-        notes = subprocess.run(["readelf", "-n", file], capture_output=True, text=True, check=True).stdout
-        address = int(re.search(r"Name: wait_stop\n\s+Location: (0x[0-9a-f]+)", notes).group(1), 16)
+        # Stripped: this bpftrace attaches to no place within a function that it knows.
+        folder = self.enterContext(tempfile.TemporaryDirectory())
+        file = os.path.join(folder, "server")
+        subprocess.run(["strip", "-o", file, harness.built("waitprobe-workload")], check=True)
+        workload = self.started(Workload("--threads", 1, program=file))
+        address, _ = harness.attach_place(file, "wait_stop")
         tracer = self.started(Program(["bpftrace", "--unsafe", "-e", f"BEGIN {{ printf(\"ready\\n\"); }} uprobe:{file}:0x{address:x} {{ @ = count(); }}"]))
         harness.wait_until(lambda: "ready" in tracer.out, "bpftrace is attached")
         found = checks(json.loads(doctor("-p", workload.pid, "--json", status=1).out))["foreign uprobes"]
@@ -251,13 +251,6 @@ class Targets(TestCase):
             os.write(events, line.encode())
         finally:
             os.close(events)
-
-    def offset_of(self, program, address):
-        segments = subprocess.run(["readelf", "-lW", program], capture_output=True, text=True, check=True).stdout
-        for offset, start, size in re.findall(r"LOAD +(0x\w+) (0x\w+) 0x\w+ (0x\w+)", segments):
-            if int(start, 16) <= address < int(start, 16) + int(size, 16):
-                return address - int(start, 16) + int(offset, 16)
-        raise AssertionError(f"0x{address:x} is in no segment of {program}")
 
     def test_in_other_namespaces(self):
         # Forked: who has left a time namespace may not start threads on older kernels, only its children may.

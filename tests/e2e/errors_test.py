@@ -188,18 +188,6 @@ class Rights(TestCase):
 class ForeignUprobe(TestCase):
     """Another tracer on the same instruction, without the semaphore: the kernel does not allow both."""
 
-    def offset_of(self, probe, file):
-        notes = subprocess.run(["readelf", "-nW", file], capture_output=True, text=True, check=True).stdout.splitlines()
-        at = next(i for i, line in enumerate(notes) if line.strip() == f"Name: {probe}")
-        address = int(notes[at + 1].split("Location: ")[1].split(",")[0], 16)
-        for line in subprocess.run(["readelf", "-lW", file], capture_output=True, text=True, check=True).stdout.splitlines():
-            words = line.split()
-            if words[:1] == ["LOAD"]:
-                offset, start, size = int(words[1], 16), int(words[2], 16), int(words[4], 16)
-                if start <= address < start + size:
-                    return offset + address - start
-        raise AssertionError(f"{probe} is in no segment")
-
     def write_events(self, line):
         events = os.open("/sys/kernel/tracing/uprobe_events", os.O_WRONLY | os.O_APPEND)  # others may have events of their own
         try:
@@ -224,7 +212,7 @@ class ForeignUprobe(TestCase):
         workload = self.started(Workload("--threads", 1, "--waits", 23, "--keys", 1))
         file = harness.built("waitprobe-workload")
         name = f"waitprobe_test_{os.getpid()}"
-        self.write_events(f"p:{name}/foreign {os.path.abspath(file)}:{self.offset_of(probe, file):#x}")
+        self.write_events(f"p:{name}/foreign {os.path.abspath(file)}:{harness.attach_place(file, probe)[1]:#x}")
         switch = f"/sys/kernel/tracing/events/{name}/foreign/enable"
         try:
             # A tool that was just killed may still be on its way out, and then it is us who are refused.

@@ -9,6 +9,7 @@ import atexit
 import functools
 import json
 import os
+import re
 import select
 import shutil
 import signal
@@ -35,6 +36,25 @@ def _own_folder():
     atexit.register(folder.cleanup)
     os.chmod(folder.name, 0o755)  # also for programs of other users
     return os.path.realpath(folder.name)
+
+
+def note_place(file, probe):
+    """Address and offset in the file of where the note of a probe points, by readelf."""
+    notes = subprocess.run(["readelf", "-nW", file], capture_output=True, text=True, check=True).stdout
+    address = int(re.search(rf"Name: {probe}\n\s+Location: (0x[0-9a-f]+)", notes).group(1), 16)
+    segments = subprocess.run(["readelf", "-lW", file], capture_output=True, text=True, check=True).stdout
+    for offset, start, size in re.findall(r"LOAD +(0x\w+) (0x\w+) 0x\w+ (0x\w+)", segments):
+        if int(start, 16) <= address < int(start, 16) + int(size, 16):
+            return address, address - int(start, 16) + int(offset, 16)
+    raise AssertionError(f"{probe} of {file} is in no segment")
+
+
+def attach_place(file, probe):
+    """The same of where the tool attaches on this machine: at the first nop of the probe, or behind it."""
+    _, note = note_place(file, "wait_stop")
+    used = int(re.search(r"p:waitprobe/wait_stop \S+:0x([0-9a-f]+)\(", run(TOOL, "tracefs", "-f", file).out).group(1), 16)
+    address, offset = note_place(file, probe)
+    return address + used - note, offset + used - note
 
 
 @functools.lru_cache(maxsize=None)

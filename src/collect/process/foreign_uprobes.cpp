@@ -12,6 +12,7 @@
 #include <sstream>
 
 #include "src/collect/machine/tracefs_folder.h"
+#include "src/collect/process/fast_nop.h"
 
 namespace waitprobe {
 namespace {
@@ -75,7 +76,7 @@ ForeignUprobes TracefsUprobes::on(const std::string& path, const UsdtSite& site)
   ForeignUprobes found;
   found.are_all_seen = are_all_seen;
   for (const Uprobe& uprobe : all) {
-    if (uprobe.offset == site.offset && same_file(uprobe.path, path))
+    if (uprobe.offset == attach_offset(site) && same_file(uprobe.path, path))
       found.names.push_back("the uprobe " + uprobe.name + " of tracefs");
   }
   return found;
@@ -103,7 +104,7 @@ ForeignUprobes UprobePrograms::on(const std::string& path, const UsdtSite& site)
   found.are_all_seen = are_all_seen;
   const auto file = file_at(path);
   for (const Program& program : all) {
-    if (program.offset == site.offset && file == program.file) found.names.push_back(describe_process(program.pid));
+    if (program.offset == attach_offset(site) && file == program.file) found.names.push_back(describe_process(program.pid));
   }
   return found;
 }

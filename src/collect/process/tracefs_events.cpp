@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "src/collect/machine/capabilities.h"
+#include "src/collect/process/fast_nop.h"
 #include "src/collect/process/library_instances.h"
 #include "src/model/probes.h"
 
@@ -26,7 +27,7 @@ bool leads_to(const std::string& path, const FileId& file) {
 
 // Errors: the argument is in no register.
 Result<TracefsEvent> event_of(const Probe& probe, const UsdtSite& site, const std::string& path) {
-  TracefsEvent event{site.name, path, site.offset, site.semaphore_offset, {}};
+  TracefsEvent event{site.name, path, attach_offset(site), site.semaphore_offset, {}};
   std::istringstream names(probe.arguments), arguments(site.arguments);
   for (std::string name, argument; names >> name;) {
     argument.clear();

@@ -2,6 +2,7 @@
 #include "src/collect/process/usdt_sites.h"
 
 #include <gelf.h>
+#include <unistd.h>
 
 #include <cstring>
 
@@ -58,7 +59,24 @@ std::optional<UsdtSite> parse_note(std::string_view desc, std::uint64_t base_now
   return site;
 }
 
+bool has_long_nops(int fd, std::uint64_t offset) {
+  constexpr std::string_view nops("\x90\x0f\x1f\x44\x00\x00\x66\x2e\x0f\x1f\x84\x00\x00\x00\x00\x00", 16);
+  char code[nops.size()];
+  const ssize_t got = pread(fd, code, sizeof code, static_cast<off_t>(offset));
+  return got == sizeof code && std::string_view(code, sizeof code) == nops;
+}
+
 }  // namespace
+
+bool passes_parameters(const UsdtSite& site) {
+#if defined(__x86_64__)
+  constexpr std::string_view registers = "8@%rdi 8@%rsi 8@%rdx 8@%rcx";
+#else
+  constexpr std::string_view registers = "8@x0 8@x1 8@x2 8@x3";
+#endif
+  return registers.starts_with(site.arguments) &&
+         (site.arguments.size() == registers.size() || registers[site.arguments.size()] == ' ');
+}
 
 Result<std::optional<std::vector<UsdtSite>>> read_usdt_sites(int fd, const std::string& file_name) {
   using Sites = std::optional<std::vector<UsdtSite>>;
@@ -80,7 +98,10 @@ Result<std::optional<std::vector<UsdtSite>>> read_usdt_sites(int fd, const std::
   for (std::size_t at = 0; (at = gelf_getnote(data, at, &header, &name, &desc)) > 0;) {
     if (header.n_type != sdt_note_type) continue;
     const std::string_view text(static_cast<const char*>(data->d_buf) + desc, header.n_descsz);
-    if (auto site = parse_note(text, base_now, segments)) sites.push_back(std::move(*site));
+    auto site = parse_note(text, base_now, segments);
+    if (!site) continue;
+    site->has_long_nops = site->provider == "waitprobe" && has_long_nops(fd, site->offset);
+    sites.push_back(std::move(*site));
   }
   return Sites(std::move(sites));
 }

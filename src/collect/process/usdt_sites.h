@@ -18,11 +18,15 @@ struct UsdtSite {
   std::string provider;                // any bytes
   std::string name;                    // any bytes
   std::string arguments;               // where they are, as the note says it: "8@%rdi 8@%rsi"
-  std::uint64_t offset = 0;            // of its instruction
+  std::uint64_t offset = 0;            // of its instruction, which is a nop
+  bool has_long_nops = false;          // of five and of ten bytes right behind it, as in probes of waitprobe
   std::uint64_t semaphore_offset = 0;  // 0: none
   bool shares_semaphore_page =
       false;  // another writable segment maps that page of the file too, and the kernel may raise there
 };
+
+// Whether each argument is in the register in which a function gets its parameter of the same number.
+bool passes_parameters(const UsdtSite& site);
 
 // Nothing if it is an ELF file without any. Errors: not an ELF file of 64 bits.
 Result<std::optional<std::vector<UsdtSite>>> read_usdt_sites(int fd, const std::string& file_name);

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstdlib>
 
+#include "src/collect/process/fast_nop.h"
 #include "src/collect/process/foreign_uprobes.h"
 #include "src/model/rights.h"
 
@@ -48,7 +49,7 @@ Result<FileDescriptor> Arming::open_event(const LibraryInstance& instance) {
   attributes.type = static_cast<__u32>(std::atoi(type->c_str()));
   attributes.config = site->semaphore_offset << semaphore_shift;
   attributes.uprobe_path = reinterpret_cast<__u64>(path.c_str());
-  attributes.probe_offset = site->offset;
+  attributes.probe_offset = attach_offset(*site);
   // All processes, by way of any one CPU; the event itself is of no interest.
   FileDescriptor event(static_cast<int>(syscall(SYS_perf_event_open, &attributes, -1, 0, -1, PERF_FLAG_FD_CLOEXEC)));
   if (event.ok()) return event;

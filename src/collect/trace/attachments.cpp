@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "src/collect/machine/clock.h"
+#include "src/collect/process/fast_nop.h"
 #include "src/collect/process/foreign_uprobes.h"
 
 namespace waitprobe {
@@ -62,7 +63,14 @@ Result<Attachments::Link> Attachments::attach(const ProbeProgram& program, const
   const UsdtSite* site = file.find(program.probe);
   if (site == nullptr)
     return Error{what, shown_as, "the file does not have it", "it was built with another version of waitprobe"};
-  bpf_link* link = bpf_program__attach_usdt(program.program, -1, path.c_str(), "waitprobe", program.probe, nullptr);
+  if (!passes_parameters(*site)) {
+    return Error{what, shown_as, "its arguments are not where they are read: " + site->arguments,
+                 "build libwaitprobe by its CMakeLists.txt, which has rules for src/runtime/probes.cpp"};
+  }
+  bpf_uprobe_opts options = {};
+  options.sz = sizeof options;
+  options.ref_ctr_offset = site->semaphore_offset;
+  bpf_link* link = bpf_program__attach_uprobe_opts(program.program, -1, path.c_str(), attach_offset(*site), &options);
   if (link == nullptr) {
     const int why = errno;
     Error error{what, shown_as, errno_text(why), ""};
