@@ -63,10 +63,11 @@ static_assert(offsetof(wp_armed, events) == 0 && offsetof(wp_armed, batch) == 2,
 static_assert(WP_PREPARED_AT_START == WP_PREPARED_AT_START_ASM);
 
 #if defined(__x86_64__)
-// The probe instruction is the one-byte nop of sys/sdt.h. Behind it stand one of five bytes, of which kernels from 6.18 on make a
-// call, and one of ten, of which kernels from 7.3 on do. A call costs a fraction of a trap, so each kernel has a nop that is best
-// for it (src/collect/process/fast_nop.h).
-#define WP_LONG_NOPS() asm volatile(".byte 0x0f,0x1f,0x44,0x00,0x00, 0x66,0x2e,0x0f,0x1f,0x84,0x00,0x00,0x00,0x00,0x00")
+// The probe instruction is the one-byte nop of sys/sdt.h. Behind it stand one of ten bytes, of which kernels from 7.3 on make a
+// call, and one of five, of which kernels from 6.18 on do. A call costs a fraction of a trap, so each kernel has a nop that is best
+// for it (src/collect/process/fast_nop.h). The five-byte one is not next to the first: libbpf would take it there without a try,
+// and on 6.18 children of a fork die of the call.
+#define WP_LONG_NOPS() asm volatile(".byte 0x66,0x2e,0x0f,0x1f,0x84,0x00,0x00,0x00,0x00,0x00, 0x0f,0x1f,0x44,0x00,0x00")
 #else
 #define WP_LONG_NOPS()
 #endif

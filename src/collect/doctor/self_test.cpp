@@ -72,9 +72,9 @@ Result<void> attach_to_itself() {
 }
 
 std::string hit_of_a_probe() {
-  const std::uint64_t nop = fast_nop();
-  if (nop == 0) return "a breakpoint: this kernel does not turn the nops of a probe into calls";
-  return std::string("a call: this kernel turns the ") + (nop == 1 ? "five" : "ten") + "-byte nop of a probe into one";
+  const std::uint64_t nop = try_nops();
+  if (nop == 0) return "a breakpoint: this kernel turns no nop of a probe into a call, or children of a fork die of the call";
+  return "a call: this kernel turns the nop " + std::to_string(nop) + " bytes behind the first one of a probe into one";
 }
 
 Check check_of(const char* name, const Result<void>& result, const char* found) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// Where a uprobe on a probe costs least. A probe of waitprobe is three nops in a row, of one, five and ten bytes
+// Where a uprobe on a probe costs least. A probe of waitprobe is three nops in a row, of one, ten and five bytes
 // (src/runtime/probes.cpp). Kernels set a breakpoint on a nop, or turn it into a call, which costs a fraction; which nop they turn
-// into a call depends on the kernel.
+// into a call depends on the kernel, and on Linux 6.18 children of a fork die of it.
 #pragma once
 
 #include <cstdint>
@@ -12,10 +12,14 @@
 
 namespace waitprobe {
 
-// How many bytes behind the first nop the one is that is best on this kernel. The first call finds it by a try on this program:
-// uprobes on the longer nops must count each hit, and the kernel must have turned one into a call. 0 where none does, or where this
-// user may not set uprobes. Threads: any.
+// How many bytes behind the first nop the one is that is best on this kernel, by a try on this program: the kernel must turn a
+// longer nop into a call, each hit must be counted, and a child that is forked meanwhile must hit it and live. 0 where there is no
+// such nop, or where this user may not set uprobes. What was found since the machine was booted is in /run/waitprobe.nop.
+// Threads: any.
 std::uint64_t fast_nop();
+
+// The same by a new try, which takes a quarter of a second. Threads: one at a time.
+std::uint64_t try_nops();
 
 // Where a uprobe on this site should be set, as an offset in its file.
 std::uint64_t attach_offset(const UsdtSite& site);

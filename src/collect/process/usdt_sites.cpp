@@ -60,7 +60,7 @@ std::optional<UsdtSite> parse_note(std::string_view desc, std::uint64_t base_now
 }
 
 bool has_long_nops(int fd, std::uint64_t offset) {
-  constexpr std::string_view nops("\x90\x0f\x1f\x44\x00\x00\x66\x2e\x0f\x1f\x84\x00\x00\x00\x00\x00", 16);
+  constexpr std::string_view nops("\x90\x66\x2e\x0f\x1f\x84\x00\x00\x00\x00\x00\x0f\x1f\x44\x00\x00", 16);
   char code[nops.size()];
   const ssize_t got = pread(fd, code, sizeof code, static_cast<off_t>(offset));
   return got == sizeof code && std::string_view(code, sizeof code) == nops;

@@ -19,7 +19,7 @@ struct UsdtSite {
   std::string name;                    // any bytes
   std::string arguments;               // where they are, as the note says it: "8@%rdi 8@%rsi"
   std::uint64_t offset = 0;            // of its instruction, which is a nop
-  bool has_long_nops = false;          // of five and of ten bytes right behind it, as in probes of waitprobe
+  bool has_long_nops = false;          // of ten and of five bytes right behind it, as in probes of waitprobe
   std::uint64_t semaphore_offset = 0;  // 0: none
   bool shares_semaphore_page =
       false;  // another writable segment maps that page of the file too, and the kernel may raise there
