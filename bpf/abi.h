@@ -16,13 +16,14 @@
 
 #define WP_ROOT_MAGIC_ASM 0x31746f6f72707477 /* "wtproot1", as an assembler reads it */
 #define WP_ROOT_MAGIC 0x31746f6f72707477ULL
-#define WP_ABI_VERSION 3
+#define WP_ABI_VERSION 4
 
 #define WP_COUNTER_BUCKETS 1024 /* heads of the hash table of counters */
 #define WP_CHUNKS 16            /* chunk i holds WP_FIRST_CHUNK_BLOCKS << i thread blocks */
 #define WP_FIRST_CHUNK_BLOCKS 16
-#define WP_BLOCK_SLOTS 31            /* open waits a block can hold */
-#define WP_RING_RECORDS 256U         /* ended waits a block can hold */
+#define WP_BLOCK_SLOTS 30            /* open waits a block can hold */
+#define WP_RING_RECORDS 256U         /* ended waits that the ring of a block can hold, and that are copied at once */
+#define WP_LONG_RING_RECORDS 4096U   /* that the ring of a block can hold whose thread is busy */
 #define WP_PATIENCE_NS 2000000000ULL /* how long an instance that begins waits for the tool that has started its program */
 
 /* The armed word: all zero means that nobody listens. `events` and `batch` are USDT semaphores, written by the kernel
@@ -101,8 +102,9 @@ struct wp_arena {
   __u64 suspect_cnt;    /* for the library: open waits whose guards may be gone */
   __u64 searched;       /* for the library: the number of the block after which to look for a free one */
   __u64 lost_memory;    /* waits that found no memory */
+  __u64 long_rings;     /* for the library: a bit for each long ring that a block has */
 };
-WP_ASSERT_SIZE(struct wp_arena, 80);
+WP_ASSERT_SIZE(struct wp_arena, 88);
 
 /* A counter, on the heap, never freed. The argument `key` of the probes is the address of key[0], so BPF finds the rest
  * right in front of it. */
@@ -149,10 +151,13 @@ WP_ASSERT_SIZE(struct wp_record, 24);
 
 /* A thread's block: two pages, aligned to its size, wiped by fork as the arena is.
  *
- * Record number n (0, 1, 2, ... over the whole life of the block, whoever owns it) stands at ring[n % WP_RING_RECORDS]. Only
- * the owner writes there: first the record, then `written`; and record n is not begun before `flushed` > n - WP_RING_RECORDS
+ * Record number n (0, 1, 2, ... over the whole life of the block, whoever owns it) stands in the ring, at n % ring_records. Only
+ * the owner writes there: first the record, then `written`; and record n is not begun before `flushed` > n - ring_records
  * has been stored. So whoever reads `written`, then records, then `flushed`, has whole records from `flushed` up to
- * `written`. */
+ * `written`.
+ *
+ * The ring is own_ring, or a longer one while the thread is busy. It changes only when `flushed` is equal to `written`. So whoever
+ * reads `ring` before the records and after them, and sees the same, has read them where they were. */
 struct wp_block {
   __u64 incarnation; /* of the arena, 0 before the block is first taken */
   __u64 arena;       /* address of struct wp_arena */
@@ -163,11 +168,16 @@ struct wp_block {
   __u64 next;         /* where a thread has several: of its first one, the one to look at next; of the others, a ring */
   __u32 owner_tid;    /* 0: no thread owns it, and it can be taken once all its slots are free */
   __u32 tag;          /* low bits of the incarnation */
+  __u64 ring;         /* address of the records */
+  __u32 ring_records; /* how many there is room for: WP_RING_RECORDS or WP_LONG_RING_RECORDS */
+  __u32 busy_cnt;     /* for the library: rings that were full since `busy_since_ns` */
+  __u64 busy_since_ns;
+  __u64 unused[5];
   struct wp_open_wait open[WP_BLOCK_SLOTS];
-  struct wp_record ring[WP_RING_RECORDS];
+  struct wp_record own_ring[WP_RING_RECORDS];
 };
 WP_ASSERT_SIZE(struct wp_block, 8192);
-#define WP_BLOCK_HEADER 64 /* bytes before `open` */
+#define WP_BLOCK_HEADER 128 /* bytes before `open` */
 #define WP_RING_OFFSET 2048
 
 /* ---- BPF <-> tool --------------------------------------------------------------------------------------------- */
@@ -294,10 +304,24 @@ WP_ASSERT_SIZE(struct wp_losses, 32);
 #define WP_RING_OF_TOOL (WP_RINGS - 1)
 struct wp_ring {
   __u64 busy;
-  __u64 left; /* bits: of the eight records in work, those that are not done yet */
+  __u32 any_left;
+  __u32 pad;
+  __u8 left[WP_RING_RECORDS / 8]; /* bits: of each eight records, those that are still to be added */
   struct wp_record records[WP_RING_RECORDS];
 };
-WP_ASSERT_SIZE(struct wp_ring, 6160);
+WP_ASSERT_SIZE(struct wp_ring, 6192);
+
+/* Where a part of a ring is added up before it goes into the totals: a sum for each entry of the cache of its block. */
+#define WP_TALLIES 64
+struct wp_tally {
+  __u64 busy;
+  __u64 known[WP_SLOT_CACHE]; /* as struct wp_block_state.slots, when the part was begun */
+  __u64 total_ns[WP_SLOT_CACHE];
+  __u64 room_ns[WP_SLOT_CACHE]; /* from the least to WP_BUCKET_END_NS; 0: nothing was added */
+  __u64 max_ns[WP_SLOT_CACHE];
+  __u32 count[WP_SLOT_CACHE][WP_BUCKETS];
+};
+WP_ASSERT_SIZE(struct wp_tally, 45320);
 
 /* What the tool brings, in its ring, by program `claim`. */
 struct wp_claim {
@@ -315,17 +339,6 @@ struct wp_introduction {
 };
 WP_ASSERT_SIZE(struct wp_introduction, 328);
 
-/* The registers of a user thread, in the order of the kernel's struct pt_regs (x86-64) or struct user_pt_regs (arm64), with
- * which ptrace's and a core dump's begin as well. */
-#if defined(__aarch64__) || defined(__TARGET_ARCH_arm64)
-#define WP_REGS 34 /* x0..x30, sp, pc, pstate */
-#else
-#define WP_REGS 21 /* r15 r14 r13 r12 bp bx r11 r10 r9 r8 ax cx dx si di orig_ax ip cs flags sp ss */
-#endif
-struct wp_regs {
-  __u64 reg[WP_REGS];
-};
-
 /* A process that has shown a block which was not known: the tool is to look at it. */
 struct wp_discovery {
   __u64 incarnation;
@@ -333,43 +346,6 @@ struct wp_discovery {
   __u32 unused;
 };
 WP_ASSERT_SIZE(struct wp_discovery, 16);
-
-/* A wait that took long, as slow.bpf.c tells of it; followed by a copy of the stack if that is wanted. */
-#define WP_STACK_MAX 32768 /* bytes */
-struct wp_slow_wait {
-  __u64 stop_ns; /* of the machine's clock */
-  __u64 duration_ns;
-  __u64 wait_id;
-  __u32 pid; /* as the first pid namespace counts */
-  __u32 tid;
-  char comm[WP_COMM_LEN]; /* of the process */
-  char thread[WP_COMM_LEN];
-  char key[WP_KEY_MAX]; /* the first bytes of it */
-  __u32 key_len;        /* of the whole key */
-  __u32 stack_bytes;    /* of the copy, from the stack pointer up; 0: none */
-  struct wp_regs regs;  /* all zero without a copy */
-};
-WP_ASSERT_SIZE(struct wp_slow_wait, 328 + 8 * WP_REGS);
-
-struct wp_slow_stack {
-  struct wp_slow_wait wait;
-  __u8 stack[WP_STACK_MAX];
-};
-
-/* Every way to lose a slow wait. */
-struct wp_slow_losses {
-  __u64 ring_full;  /* the tool did not read as fast as waits came */
-  __u64 unreadable; /* the key could not be read from the process's memory */
-};
-WP_ASSERT_SIZE(struct wp_slow_losses, 16);
-
-/* Set by the tool before it loads slow.bpf.c. */
-struct wp_slow_config {
-  __u64 min_ns;
-  __u8 stacks;
-  __u8 pad[7];
-};
-WP_ASSERT_SIZE(struct wp_slow_config, 16);
 
 /* What doctor.bpf.c has seen of the probe that the tool fires on itself. */
 struct wp_self_test {

@@ -41,6 +41,20 @@ struct {
   __type(value, struct wp_ring);
 } rings SEC(".maps");
 
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, WP_TALLIES);
+  __type(key, __u32);
+  __type(value, struct wp_tally);
+} tallies SEC(".maps");
+
+/* Null: there is none near that nobody uses. */
+static __always_inline struct wp_tally *own_tally(void) {
+  __u32 index = bpf_get_smp_processor_id() % WP_TALLIES;
+  struct wp_tally *tally = bpf_map_lookup_elem(&tallies, &index);
+  return tally && __sync_val_compare_and_swap(&tally->busy, 0, 1) == 0 ? tally : NULL;
+}
+
 struct search {
   __u32 from;
   struct wp_ring *found;
@@ -76,6 +90,18 @@ struct records {
   enum series_source source;
 };
 
+/* The way through the ring of a thread, which is copied part by part. */
+struct walk {
+  struct records records;
+  struct wp_tally *tally; /* or null */
+  __u64 end;
+  __u64 part_end;
+  __u64 eights; /* of the part: those that are added eight at a time */
+  __u64 eights_end;
+  __u64 address; /* of the ring */
+  __u32 ring_records;
+};
+
 static __always_inline int is_within(__u64 after, __u64 span, __u64 margin) {
   return span > margin && after >= margin && after < span - margin;
 }
@@ -98,8 +124,8 @@ static __always_inline __u64 *cached_slot(const struct records *records, const s
 
 static __always_inline __u64 duration_of(const struct wp_record *record) {
   __u64 duration = record->duration;
-  if (!(record->counter & WP_REF_CYCLES)) return duration;
-  const struct wp_window *window = &windows[WP_WINDOW_CYCLES];
+  /* That of nanoseconds multiplies by 1. */
+  const struct wp_window *window = &windows[record->counter >> 63];
   __u64 high = duration >> 32, low = (__u32)duration;
   return (high * window->mult << (32 - window->shift)) + (low * window->mult >> window->shift);
 }
@@ -116,52 +142,179 @@ static __noinline int add_record(const struct records *records, const struct wp_
   return 0;
 }
 
-/* Two ways through the records, each for bpf_loop, since the verifier would take a second for a plain loop over 256. */
+/* Eight records that all count, into the tally: the totals are shared, and an atomic addition to them costs as much as all the rest of
+ * a record. Without a call, which costs more than a record does: CPUs that guard against SRSO pay for each return. What is not in the
+ * cache is left for later. Nor would 6.12 allow a call to a function that is not static. */
+#define UNROLLED 8
+
+/* Raises *at to `value` unless it is higher. REQUIRES: both are below 2^63. Without a branch, as wp_exceeds(). */
+static __always_inline void raise_own(__u64 *at, __u64 value) {
+  __u64 before = *at;
+  *at = before + ((value - before) & -(__u64)wp_exceeds(value, before));
+}
+
+static long add_eight(__u32 round, struct walk *walk) {
+  struct wp_ring *ring = walk->records.ring;
+  struct wp_tally *tally = walk->tally;
+  __u32 eight = walk->eights / UNROLLED + round;
+  const struct wp_record *some = &ring->records[eight * UNROLLED % WP_RING_RECORDS];
+  __u8 *left = &ring->left[eight % (WP_RING_RECORDS / UNROLLED)];
+  if (!tally) return 1; /* never: for the verifier */
+  /* Not in a register: the verifier would follow each of its values. */
+  *left = 0;
+#pragma unroll
+  for (int i = 0; i < UNROLLED; i++) {
+    __u32 entry = some[i].counter >> WP_REF_ID_SHIFT & (WP_SLOT_CACHE - 1);
+    __u64 duration_ns = duration_of(&some[i]);
+    if (((tally->known[entry] ^ some[i].counter) & WP_REF_ADDRESS) || duration_ns >= WP_BUCKET_END_NS) {
+      *left |= 1U << i;
+    } else {
+      __u32 bucket = wp_bucket_before_last(duration_ns);
+      if (bucket >= WP_BUCKETS) continue; /* never: for the verifier */
+      tally->count[entry][bucket]++;
+      tally->total_ns[entry] += duration_ns;
+      raise_own(&tally->room_ns[entry], WP_BUCKET_END_NS - duration_ns);
+      raise_own(&tally->max_ns[entry], duration_ns);
+    }
+  }
+  ring->any_left |= *left;
+  return 0;
+}
+
+/* A sum of the tally on its way into the totals. */
+struct sum {
+  struct wp_tally *tally;
+  struct wp_hist *hist;
+  __u32 entry;
+  __u32 bucket;
+};
+
+static long add_bucket(__u32 round, struct sum *sum) {
+  struct wp_tally *tally = sum->tally;
+  struct wp_hist *hist = sum->hist;
+  __u32 entry = sum->entry, bucket = sum->bucket++;
+  if (!tally || !hist || entry >= WP_SLOT_CACHE || bucket >= WP_BUCKETS) return 1; /* never: for the verifier */
+  __u32 cnt = tally->count[entry][bucket];
+  if (!cnt) return 0;
+  __sync_fetch_and_add(&hist->bucket[bucket], cnt);
+  tally->count[entry][bucket] = 0;
+  return 0;
+}
+
+static long add_sum(__u32 entry, struct sum *sum) {
+  struct wp_tally *tally = sum->tally;
+  if (!tally || entry >= WP_SLOT_CACHE || tally->room_ns[entry] == 0) return 0;
+  __u32 slot = tally->known[entry] >> WP_REF_ID_SHIFT;
+  __u64 min_ns = WP_BUCKET_END_NS - tally->room_ns[entry], max_ns = tally->max_ns[entry];
+  sum->hist = bpf_map_lookup_elem(&hists, &slot);
+  if (!sum->hist) return 0; /* never: it is in the cache */
+  sum->entry = entry;
+  sum->bucket = wp_bucket_of(min_ns);
+  bpf_loop(wp_bucket_of(max_ns) - sum->bucket + 1, add_bucket, sum, 0);
+  __sync_fetch_and_add(&sum->hist->total_ns, tally->total_ns[entry]);
+  raise(&sum->hist->inverted_min_ns, ~min_ns);
+  raise(&sum->hist->max_ns, max_ns);
+  tally->total_ns[entry] = tally->room_ns[entry] = tally->max_ns[entry] = 0;
+  return 0;
+}
+
+/* Whoever has a tally begins with a look at the cache, and ends with the totals. */
+static __always_inline struct wp_tally *begin_tally(const struct wp_block_state *state) {
+  struct wp_tally *tally = own_tally();
+  if (tally) __builtin_memcpy(tally->known, state->slots, sizeof(tally->known));
+  return tally;
+}
+
+static __always_inline void end_tally(struct wp_tally *tally) {
+  struct sum sum = {.tally = tally};
+  if (!tally) return;
+  bpf_loop(WP_SLOT_CACHE, add_sum, &sum, 0);
+  __sync_lock_test_and_set(&tally->busy, 0);
+}
+
+/* The ring of a thread is copied in parts of WP_RING_RECORDS: record n stands in part n / WP_RING_RECORDS, and there where it
+ * stands in the copy. Of as many records as a long ring holds, the first and the last may be in the same part. */
+#define WP_RING_PARTS (WP_LONG_RING_RECORDS / WP_RING_RECORDS + 1)
+
+static __always_inline int is_ring(__u32 records) { return records == WP_RING_RECORDS || records == WP_LONG_RING_RECORDS; }
+
+static __always_inline __u64 end_of_part(__u64 first, __u64 end) {
+  __u64 next = (first | (WP_RING_RECORDS - 1)) + 1;
+  return next < end ? next : end;
+}
+
+/* The part of a thread's ring that record `first` is in. REQUIRES: is_ring(ring_records). */
+static __always_inline int copy_part(struct wp_ring *ring, __u64 address, __u32 ring_records, __u64 first) {
+  __u64 at = first & (ring_records - 1) & ~(__u64)(WP_RING_RECORDS - 1);
+  return !ring || bpf_probe_read_user(ring->records, sizeof(ring->records), (void *)(address + at * sizeof(struct wp_record)))
+             ? -1
+             : 0;
+}
+
+/* Copies the next part, and adds eight at a time what can be added so. */
+static __always_inline void begin_part(struct walk *walk) {
+  struct wp_ring *ring = walk->records.ring;
+  __u64 first = walk->part_end, end = end_of_part(first, walk->end);
+  walk->part_end = walk->records.from = end;
+  if (copy_part(ring, walk->address, walk->ring_records, first)) {
+    lose_now(&losses.unreadable, end - first);
+    return;
+  }
+  walk->eights = walk->eights_end = (first + UNROLLED - 1) & ~(__u64)(UNROLLED - 1);
+  ring->any_left = 0;
+  if (walk->tally && end > walk->eights && counts(&walk->records, &ring->records[first % WP_RING_RECORDS], MARGIN) &&
+      counts(&walk->records, &ring->records[(end - 1) % WP_RING_RECORDS], MARGIN)) {
+    walk->eights_end = end & ~(__u64)(UNROLLED - 1);
+    bpf_loop((walk->eights_end - walk->eights) / UNROLLED, add_eight, walk, 0);
+  }
+  if (ring->any_left || first < walk->eights || walk->eights_end < end) walk->records.from = first;
+}
+
+static __always_inline int is_added(const struct walk *walk, __u64 number) {
+  if (number < walk->eights || number >= walk->eights_end) return 0;
+  return !(walk->records.ring->left[number / UNROLLED % (WP_RING_RECORDS / UNROLLED)] >> number % UNROLLED & 1);
+}
+
+/* A step on the way through a thread's ring: to the next part, or over one record, which is added unless it was. All in one loop,
+ * since the verifier goes through loops within loops for too long. */
+static long add_some(__u32 step, struct walk *walk) {
+  __u64 number = walk->records.from;
+  if (number == walk->part_end) {
+    if (number == walk->end) return 1;
+    begin_part(walk);
+    return 0;
+  }
+  walk->records.from = number + 1;
+  if (is_added(walk, number)) return 0;
+  const struct wp_record *record = &walk->records.ring->records[number % WP_RING_RECORDS];
+  if (counts(&walk->records, record, 0)) add_record(&walk->records, record);
+  return 0;
+}
+
+/* Adds up records [first, end) of a thread's ring. REQUIRES: they have been claimed, and the thread writes nothing meanwhile. */
+static __always_inline void add_ring(struct walk *walk, __u64 address, __u32 ring_records, __u64 first, __u64 end) {
+  walk->address = address;
+  walk->ring_records = ring_records;
+  walk->records.from = unknown(first);
+  walk->part_end = unknown(first);
+  walk->eights = unknown(0);
+  walk->eights_end = unknown(0);
+  walk->end = end;
+  walk->tally = begin_tally(walk->records.state);
+  bpf_loop(WP_LONG_RING_RECORDS + WP_RING_PARTS + 1, add_some, walk, 0);
+  end_tally(walk->tally);
+}
+
+/* Adds up records [first, end), which are in the ring in the kernel. */
 static long add_one(__u32 round, struct records *records) {
   const struct wp_record *record = &records->ring->records[(records->from + round) % WP_RING_RECORDS];
   if (counts(records, record, 0)) add_record(records, record);
   return 0;
 }
 
-/* Eight records that all count, without a call, which costs more than a record does: CPUs that guard against SRSO pay for each
- * return. What is not in the cache, or is an extreme, is left for later. Nor would 6.12 allow a call to a function that is not
- * static. */
-#define UNROLLED 8
-
-static long add_left(__u32 i, struct records *records) {
-  if (records->ring->left >> i & 1) add_record(records, &records->ring->records[(records->from + i) % WP_RING_RECORDS]);
-  return 0;
-}
-
-static long add_eight(__u32 round, struct records *records) {
-  const struct wp_record *some = &records->ring->records[records->from & (WP_RING_RECORDS - UNROLLED)];
-  /* Not in a register: the verifier would follow each of its values. */
-  records->ring->left = 0;
-#pragma unroll
-  for (int i = 0; i < UNROLLED; i++) {
-    __u64 known = *cached_slot(records, &some[i]), duration_ns = duration_of(&some[i]);
-    __u32 slot = known >> WP_REF_ID_SHIFT;
-    struct wp_hist *hist = bpf_map_lookup_elem(&hists, &slot);
-    if (((known ^ some[i].counter) & WP_REF_ADDRESS) || !hist || is_extreme(hist, duration_ns)) {
-      records->ring->left |= 1U << i;
-    } else {
-      add_wait(hist, duration_ns);
-    }
-  }
-  if (records->ring->left) bpf_loop(UNROLLED, add_left, records, 0);
-  records->from += UNROLLED;
-  return 0;
-}
-
-static __always_inline void add_all(struct records *records, __u64 cnt, int all_count) {
-  __u64 first = records->from, end = first + cnt;
-  __u64 head = all_count ? -first % UNROLLED : cnt;
-  if (head > cnt) head = cnt;
-  __u64 eights = (cnt - head) / UNROLLED;
-  if (head) bpf_loop(head, add_one, records, 0);
-  records->from = first + head;
-  if (eights) bpf_loop(eights, add_eight, records, 0);
-  if (records->from != end) bpf_loop(end - records->from, add_one, records, 0);
+static __always_inline void add_copied(struct records *records, __u64 first, __u64 end) {
+  records->from = first;
+  bpf_loop(end - first, add_one, records, 0);
 }
 
 static __always_inline void tell_of(const struct wp_block_key *key) {
@@ -185,29 +338,20 @@ static __always_inline struct wp_block_state *state_of(const struct wp_block_key
   return bpf_map_lookup_elem(&blocks, key);
 }
 
-/* Adds up records that have been claimed, and that stand in a ring. */
-static __always_inline void add_claimed(const struct wp_block_key *key, struct wp_block_state *state, struct wp_ring *ring,
-                                        __u64 first, __u64 end, enum wp_bringer by, int full_rings) {
+/* For the records of a block, of which those that were taken last were taken before this. */
+static __always_inline struct records records_of(const struct wp_block_key *key, struct wp_block_state *state,
+                                                 struct wp_ring *ring, enum wp_bringer by) {
   __u64 offset_ns = by != WP_BY_TOOL ? monotonic_offset_ns() : claimed.offset_ns, before_ns = state->offset_ns;
   state->offset_ns = offset_ns;
-  struct records records = {
+  return (struct records){
       .ring = ring,
       .state = state,
       .incarnation = key->incarnation,
       .offset_ns = offset_ns,
       .offset_before_ns = before_ns != WP_OFFSET_UNKNOWN ? before_ns : offset_ns,
-      .from = first,
       .shard = key->block / sizeof(struct wp_block),
       .source = by != WP_BY_TOOL ? FROM_THREAD : FROM_TOOL_UNINTRODUCED,
   };
-  /* What brings full rings has to be quick; the others spare the verifier the way for those. */
-  int all_count = full_rings && counts(&records, &ring->records[first % WP_RING_RECORDS], MARGIN) &&
-                  counts(&records, &ring->records[(end - 1) % WP_RING_RECORDS], MARGIN);
-  add_all(&records, end - first, all_count);
-}
-
-static __always_inline int copy_ring(struct wp_ring *ring, __u64 block) {
-  return !ring || bpf_probe_read_user(ring->records, sizeof(ring->records), (void *)(block + WP_RING_OFFSET)) ? -1 : 0;
 }
 
 static __always_inline void let_go(struct wp_ring *ring) {
@@ -241,7 +385,10 @@ static __always_inline int take_of_tool(const struct wp_block_key *key, __u64 fi
   enum wp_verdict verdict = claim_records(state, first, first + cnt, WP_BY_TOOL, &from);
   __u32 of_tool = WP_RING_OF_TOOL;
   struct wp_ring *ring = bpf_map_lookup_elem(&rings, &of_tool);
-  if (verdict == WP_CLAIM && ring) add_claimed(key, state, ring, from, first + cnt, WP_BY_TOOL, 0);
+  if (verdict == WP_CLAIM && ring) {
+    struct records records = records_of(key, state, ring, WP_BY_TOOL);
+    add_copied(&records, from, first + cnt);
+  }
   return verdict;
 }
 

@@ -16,8 +16,12 @@
 #define WP_BUCKET_OF_1S 240               /* whose upper bound is 2^0 s */
 #define WP_BUCKET_END_NS 8192000000001ULL /* the least duration of the last bucket */
 
-/* Position of the highest bit. REQUIRES: v != 0. Not __builtin_clzll: BPF has no instruction for it, and clang's expansion is
- * longer than this. Short waits are short ways through it. */
+/* 1 if v is greater than `bound`, else 0. REQUIRES: both are below 2^63. Without a branch: the verifier goes through each way that
+ * there is through eight buckets in a row. */
+static inline __u32 wp_exceeds(__u64 v, __u64 bound) { return (__u32)((bound - v) >> 63); }
+
+/* Position of the highest bit, and 0 for 0. REQUIRES: v < 2^63. Not __builtin_clzll: BPF has no instruction for it, and clang's expansion is
+ * longer than this. */
 static inline __u32 wp_log2(__u64 v) {
   static const __u8 position[256] = {
       0, 0, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 5, 5, 5, 5, 5,
@@ -28,38 +32,33 @@ static inline __u32 wp_log2(__u64 v) {
       7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7,
       7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7,
   };
-  __u32 e = 0;
-  if (v >> 32) {
-    e = 32;
-    v >>= 32;
-  }
-  if (v >> 16) {
-    e += 16;
-    v >>= 16;
-  }
-  if (v >> 8) {
-    e += 8;
-    v >>= 8;
-  }
-  return e + position[v & 255];
+  __u32 e = wp_exceeds(v, 0xffffffffULL) << 5;
+  __u32 part = wp_exceeds(v >> e, 0xffff) << 4;
+  e += part;
+  part = wp_exceeds(v >> e, 0xff) << 3;
+  e += part;
+  return e + position[v >> e & 255];
 }
 
 /* A duration is shifted so that its highest bit is bit 63, and then compared with one bound: of the 16 equal cells that a power of
  * two is divided into, none has more than one bound in it. Each word is that bound without its low 20 bits, which such durations do
- * not have; or, in a cell without a bound, what no duration reaches. Its low four bits count the bounds below the cell. */
-static inline __u32 wp_bucket_of(__u64 duration_ns) {
+ * not have; or, in a cell without a bound, what no duration reaches. Its low four bits count the bounds below the cell.
+ * REQUIRES: duration_ns < WP_BUCKET_END_NS. */
+static inline __u32 wp_bucket_before_last(__u64 duration_ns) {
   static const __u64 cell[16] = {
       0x81ffa7a954900000ULL, 0x8dc3b89601600001ULL, 0xfffffffffffffff2ULL, 0x9a9867054d500002ULL,
       0xfffffffffffffff3ULL, 0xa8965f74bf000003ULL, 0xb7d88a12d0d00004ULL, 0xfffffffffffffff5ULL,
       0xfffffffffffffff5ULL, 0xc87c3e7d03c00005ULL, 0xfffffffffffffff6ULL, 0xdaa17c2cd1900006ULL,
       0xfffffffffffffff7ULL, 0xee6b280000000007ULL, 0xfffffffffffffff8ULL, 0xfffffffffffffff8ULL,
   };
-  if (duration_ns == 0) return 0;
-  if (duration_ns >= WP_BUCKET_END_NS) return WP_BUCKET_CNT - 1;
   __u32 e = wp_log2(duration_ns);
   __u64 shifted = duration_ns << (63 - e);
   __u64 bound = cell[(shifted >> 59) & 15];
-  return 1 + 8 * e + (__u32)(bound & 15) + (shifted > bound);
+  return 1 - wp_exceeds(1, duration_ns) + 8 * e + (__u32)(bound & 15) + wp_exceeds(shifted >> 1, bound >> 1);
+}
+
+static inline __u32 wp_bucket_of(__u64 duration_ns) {
+  return duration_ns < WP_BUCKET_END_NS ? wp_bucket_before_last(duration_ns) : WP_BUCKET_CNT - 1;
 }
 
 /* One more than the greatest duration of bucket i; ~0 for the last. REQUIRES: i < WP_BUCKET_CNT. */

@@ -86,6 +86,12 @@ extern void bpf_preempt_enable(void) __ksym __weak;
     if (bpf_preempt_enable) bpf_preempt_enable();   \
   } while (0)
 
+/* The same value, which the verifier does not know. Before 6.7 or so, it goes through the callback of bpf_loop() once, with what is
+ * there before the first round: what a round changes has to be unknown then, else it takes branches of later rounds for dead code,
+ * and removes them. */
+volatile __u64 nought;
+static __always_inline __u64 unknown(__u64 value) { return value + nought; }
+
 /* An entry of a few instructions around one body. The arguments of a probe are the parameters of the function that it stands in:
  * PT_REGS_PARM1(ctx) and so on. */
 #define WP_PROBE(name, body)                    \

@@ -19,7 +19,6 @@ struct own_blocks {
   struct wp_thread_key thread;
   struct wp_owned_block block;
   __u32 heir; /* a thread that will have them too */
-  int bring;  /* take what they hold */
   int forget; /* the thread has them no more */
 };
 
@@ -45,6 +44,9 @@ struct head {
   __u64 next;
   __u32 owner_tid;
   __u32 tag;
+  __u64 ring;
+  __u32 ring_records;
+  __u32 busy_cnt;
 };
 
 static __always_inline int read_head(__u64 block, struct head *head) {
@@ -65,7 +67,7 @@ static __always_inline void remember_owner(__u64 block, const struct head *head,
 static __always_inline void take_handed(__u64 block, const struct head *head) {
   __u64 first = head->flushed, end = head->written;
   struct wp_block_key key = {.incarnation = head->incarnation, .block = block};
-  if (end - first > WP_RING_RECORDS) return;
+  if (!is_ring(head->ring_records) || end - first > head->ring_records) return;
   struct wp_block_state *state = state_of(&key, WP_BY_THREAD);
   if (!state) {
     lose_now(&losses.blocks_full, end - first);
@@ -74,48 +76,72 @@ static __always_inline void take_handed(__u64 block, const struct head *head) {
   }
   if (claim_records(state, first, end, WP_BY_THREAD, &first) == WP_CLAIM) {
     struct wp_ring *ring = own_ring();
-    if (copy_ring(ring, block)) {
-      lose_now(&losses.unreadable, end - first);
+    if (ring) {
+      struct walk walk = {.records = records_of(&key, state, ring, WP_BY_THREAD)};
+      add_ring(&walk, head->ring, head->ring_records, first, end);
     } else {
-      add_claimed(&key, state, ring, first, end, WP_BY_THREAD, 1);
+      lose_now(&losses.unreadable, end - first);
     }
     let_go(ring);
   }
   remember_owner(block, head, state);
 }
 
-/* Counts what a block still holds of a thread that dies. Others may be writing there: whoever has taken the block since the
- * thread gave it back (then it is left to them), or, when a parent is killed, its vfork child, which is not told apart. So the
- * records are copied first, and only those are claimed that were whole in the copy: bpf/abi.h says which. */
-static __always_inline void take_last(const struct wp_owned_block *owned, struct wp_ring *ring) {
-  __u64 block = owned->key.block;
-  struct wp_block_key key = owned->key;
+/* Takes what the blocks of the current thread still hold, which dies or loses its memory: rounds for bpf_loop, each over one part
+ * of a ring or on to the next block. One loop, since the verifier goes through loops within loops for too long. */
+struct last_records {
+  struct wp_thread_key thread;
+  struct wp_owned_block owned;
   struct head head;
-  if (read_head(block, &head) || head.incarnation != key.incarnation) return;
-  __u64 end = head.written;
-  int failed = head.written == head.flushed || copy_ring(ring, block);
-  if (read_head(block, &head) || (head.owner_tid && head.owner_tid != owned->owner_tid)) return;
-  __u64 first = head.flushed;
-  if (first > end || end - first > WP_RING_RECORDS) return;
+  struct wp_ring *ring;
+  __u64 from, end;
+  int is_in_block;
+};
+
+/* Whether the thread has another block that may hold records. */
+static __always_inline int enter_block(struct last_records *last) {
+  struct wp_owned_block *known = bpf_map_lookup_elem(&threads, &last->thread);
+  if (!known || last->thread.index >= WP_THREAD_INSTANCES) return 0;
+  last->thread.index++;
+  last->owned = *known;
+  if (read_head(known->key.block, &last->head) || last->head.incarnation != known->key.incarnation) return 1;
+  last->from = last->head.flushed;
+  last->end = last->head.written;
+  last->is_in_block = is_ring(last->head.ring_records) && last->end - last->from <= last->head.ring_records;
+  return 1;
+}
+
+/* Others may be writing there: whoever has taken the block since the thread gave it back (then it is left to them), or, when a
+ * parent is killed, its vfork child, which is not told apart. So records are copied first, a part of the ring at a time, and only
+ * those are claimed that were whole in the copy: bpf/abi.h says which. False: there is no more to take from this block. */
+static __always_inline int take_last_part(struct last_records *last) {
+  struct head *head = &last->head;
+  __u64 ring = head->ring, first = last->from, end = end_of_part(first, last->end);
+  struct wp_block_key key = last->owned.key;
+  int failed = first == end || copy_part(last->ring, ring, head->ring_records, first);
+  if (read_head(key.block, head) || head->incarnation != key.incarnation || head->ring != ring) return 0;
+  if (head->owner_tid && head->owner_tid != last->owned.owner_tid) return 0;
+  if (head->flushed > first) first = head->flushed;
+  if (first > end) return 0; /* all that were to be taken have been flushed meanwhile */
+  last->from = end;
   struct wp_block_state *state = first < end ? state_of(&key, WP_BY_THREAD) : bpf_map_lookup_elem(&blocks, &key);
   if (!state) {
     lose_now(&losses.blocks_full, end - first);
-  } else if (claim_records(state, first, end, WP_BY_THREAD, &first) == WP_CLAIM) {
-    if (first == end) return; /* a hit was passed over, and the claim has told of the gap */
-    if (failed || !ring) {
+  } else if (claim_records(state, first, end, WP_BY_THREAD, &first) == WP_CLAIM && first != end) {
+    /* Where first is end, a hit was passed over, and the claim has told of the gap. */
+    if (failed) {
       lose_now(&losses.unreadable, end - first);
     } else {
-      add_claimed(&key, state, ring, first, end, WP_BY_THREAD, 0);
+      struct records records = records_of(&key, state, last->ring, WP_BY_THREAD);
+      add_copied(&records, first, end);
     }
   }
+  return end != last->end;
 }
 
-static __noinline int bring_last(struct own_blocks *own) {
-  if (!own) return 0; /* for the verifier */
-  struct wp_owned_block owned = own->block;
-  struct wp_ring *ring = own_ring();
-  take_last(&owned, ring);
-  let_go(ring);
+static long take_some(__u32 round, struct last_records *last) {
+  if (!last->is_in_block) return !enter_block(last);
+  last->is_in_block = take_last_part(last);
   return 0;
 }
 
@@ -124,7 +150,6 @@ static long own_at(__u32 index, struct own_blocks *own) {
   struct wp_owned_block *known = bpf_map_lookup_elem(&threads, &own->thread);
   if (!known) return 1;
   own->block = *known;
-  if (own->bring) bring_last(own);
   if (own->heir) {
     struct wp_thread_key heir = {.tid = own->heir, .index = index};
     bpf_map_update_elem(&threads, &heir, &own->block, BPF_ANY);
@@ -141,16 +166,23 @@ static __always_inline void each_own(struct own_blocks *own) {
   if (bpf_map_lookup_elem(&threads, &own->thread)) bpf_loop(WP_THREAD_INSTANCES, own_at, own, 0);
 }
 
-/* Takes what the current thread, which is about to die or to lose its memory, has not flushed. */
-static __noinline void flush_current_thread(int forget) {
-  struct own_blocks own = {.thread.tid = bpf_get_current_pid_tgid(), .bring = 1, .forget = forget};
-  each_own(&own);
-}
-
 /* A thread's memory has gone. */
 static __noinline void forget_own(__u32 tid) {
   struct own_blocks own = {.thread.tid = tid, .forget = 1};
   each_own(&own);
+}
+
+/* Takes what the current thread, which is about to die or to lose its memory, has not flushed. */
+static __noinline void flush_current_thread(int forget) {
+  struct last_records last = {
+      .thread.tid = bpf_get_current_pid_tgid(), .from = unknown(0), .end = unknown(0), .is_in_block = unknown(0)};
+  __u32 tid = last.thread.tid;
+  if (!bpf_map_lookup_elem(&threads, &last.thread)) return;
+  last.thread.index = unknown(0);
+  last.ring = own_ring();
+  bpf_loop(WP_THREAD_INSTANCES * (WP_RING_PARTS + 1), take_some, &last, 0);
+  let_go(last.ring);
+  if (forget) forget_own(tid);
 }
 
 /* A child in the memory of its parent goes on with the blocks of the thread that has made it, and may outlive it. */

@@ -102,7 +102,7 @@ static __noinline __u32 slot_of(__u64 incarnation, __u64 counter, __u32 shard, e
  * after that is at most a maximum inside the same bucket or a view's bound of it. */
 static __always_inline void raise(__u64 *at, __u64 value) {
   __u64 seen = *at;
-  for (int i = 0; i < 16 && seen < value; i++) {
+  for (int i = 0; i < 4 && seen < value; i++) {
     __u64 before = __sync_val_compare_and_swap(at, seen, value);
     if (before == seen) return;
     seen = before;

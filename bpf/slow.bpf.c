@@ -4,7 +4,7 @@
  * later, without frame pointers. */
 #include "kernel.h"
 
-#include "abi.h"
+#include "slow_abi.h"
 #include "targets.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

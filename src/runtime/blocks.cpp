@@ -13,6 +13,7 @@
 #include "src/runtime/counter.h"
 #include "src/runtime/errno_keeper.h"
 #include "src/runtime/identity.h"
+#include "src/runtime/long_rings.h"
 #include "src/runtime/preparation.h"
 #include "src/runtime/probes.h"
 #include "src/runtime/thread_state.h"
@@ -63,6 +64,7 @@ wp_block* chunk_at(unsigned index) noexcept {
   if (fresh == nullptr) return nullptr;
   if (__atomic_compare_exchange_n(&waitprobe_root.chunks[index], &address, reinterpret_cast<std::uint64_t>(fresh), false,
                                   __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+    if (index == 1) map_more_long_rings();
     return static_cast<wp_block*>(fresh);
   }
   munmap(fresh, bytes);
@@ -84,7 +86,8 @@ bool take_block(wp_block& block, std::uint64_t number, wp_arena* page, std::uint
   __atomic_store_n(&block.owner, reinterpret_cast<std::uint64_t>(&this_thread), __ATOMIC_RELAXED);
   block.next = 0;
   // BPF programs read the whole ring, and cannot have its second page made for them.
-  __atomic_store_n(&block.ring[WP_RING_RECORDS - 1].counter, block.ring[WP_RING_RECORDS - 1].counter, __ATOMIC_RELAXED);
+  __atomic_store_n(&block.own_ring[WP_RING_RECORDS - 1].counter, block.own_ring[WP_RING_RECORDS - 1].counter, __ATOMIC_RELAXED);
+  use_own_ring(block);
   block.tag = static_cast<std::uint32_t>(process & tag_mask);
   __atomic_store_n(&block.incarnation, process, __ATOMIC_RELEASE);
   __u64 known = __atomic_load_n(&page->block_cnt, __ATOMIC_RELAXED);
@@ -154,6 +157,7 @@ wp_block* acquire_block() noexcept {
 
 void release_block(wp_block& block) noexcept {
   if (block.flushed != block.written) flush(block);
+  give_back_long_ring(block);
   // Before it is free: it is the one to be taken next, so that as few blocks as possible are ever used.
   wp_arena* page = arena();
   const std::uint64_t before = (block.last_wait_id >> sequence_bits) - 1;
@@ -289,6 +293,7 @@ void flush(wp_block& home) noexcept {
   waitprobe_fire_batch(&home, first, written - first, home.incarnation);
   __atomic_store_n(&home.flushed, written, __ATOMIC_RELEASE);
   check_clock(home.incarnation);
+  if (written - first == WP_RING_RECORDS) lengthen_ring_if_busy(home);
 }
 
 void write_first_record(const wp_record& record) noexcept {

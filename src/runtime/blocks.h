@@ -9,7 +9,8 @@
 //    do not see it. A start looks at a few blocks only, however many waits are open.
 //  - Abandoned waits: a guard that longjmp skips leaves its wait open. abandoned.h says when its slot is freed.
 //  - Records go to the home block, the first block of the thread that ends the wait. A full ring is flushed with one hit of the
-//    probe wait_batch. The thread flushes the rest when it ends.
+//    probe wait_batch. The thread flushes the rest when it ends. A thread that fills its ring often gets a longer one
+//    (long_rings.h).
 //  - End of a thread: its blocks are freed. A free block is reused after its last open wait has ended. A thread that ends
 //    without running the destructors of its pthread keys (by the system call exit) leaks its block, as it leaks its stack.
 //  - Owner: the task that took the block, numbered in its own pid namespace. A vfork child runs on the thread state of its
@@ -109,7 +110,7 @@ inline wp_open_wait* from_guard(waitprobe_wait* guard) noexcept {
 // Writes the record of a wait that has ended. REQUIRES: NoReentry.
 inline void write_record(wp_block& home, const wp_record& record) noexcept {
   const std::uint64_t number = home.written;
-  wp_record& to = home.ring[number % WP_RING_RECORDS];
+  wp_record& to = reinterpret_cast<wp_record*>(home.ring)[number & (home.ring_records - 1)];
   // Word by word: a compiler would copy two at once from the stack, where they have just been stored apart, and stall.
   // Released, so that a reader who sees one of them sees the `flushed` that made room for it.
   __atomic_store_n(&to.counter, record.counter, __ATOMIC_RELEASE);
@@ -118,7 +119,7 @@ inline void write_record(wp_block& home, const wp_record& record) noexcept {
   __atomic_store_n(&home.written, number + 1, __ATOMIC_RELEASE);
 }
 
-inline bool is_full(const wp_block& home) noexcept { return home.written - home.flushed == WP_RING_RECORDS; }
+inline bool is_full(const wp_block& home) noexcept { return home.written - home.flushed == home.ring_records; }
 
 // Tells whoever is attached to wait_batch of all records that were not flushed yet. REQUIRES: NoReentry; the block is this
 // thread's.

@@ -15,6 +15,7 @@
 #include "src/runtime/counter.h"
 #include "src/runtime/errno_keeper.h"
 #include "src/runtime/identity.h"
+#include "src/runtime/long_rings.h"
 #include "src/runtime/probes.h"
 
 // Of LeakSanitizer, where the program has it: what is mapped and no allocation may point to allocations all the same.
@@ -23,10 +24,11 @@ extern "C" __attribute__((weak)) void __lsan_register_root_region(const void* be
 namespace waitprobe::detail {
 namespace {
 
-// One mapping: the arena and the first chunk of blocks, which a fork wipes, and memory for counters, which it does not.
+// One mapping: the arena, the first chunk of blocks and long rings, which a fork wipes, and memory for counters, which it does not.
 constexpr std::size_t counters_bytes = std::size_t{256} << 10;  // more than two thousand keys of the usual length
 constexpr std::size_t chunk_bytes = WP_FIRST_CHUNK_BLOCKS * sizeof(wp_block);
-constexpr std::size_t wiped_bytes = arena_bytes + chunk_bytes;
+constexpr std::size_t rings_bytes = prepared_long_rings * long_ring_bytes;
+constexpr std::size_t wiped_bytes = arena_bytes + chunk_bytes + rings_bytes;
 
 // Its address, 0 if there is none. Never unmapped: an instance of the library that is closed cannot tell that from the end of a
 // process, which may be in a sandbox.
@@ -100,6 +102,11 @@ void adopt_prepared() noexcept {
                               __ATOMIC_ACQUIRE);
   none = 0;
   __atomic_compare_exchange_n(&waitprobe_root.arena, &none, address, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+
+std::uint64_t prepared_long_rings_address() noexcept {
+  const std::uint64_t address = prepared.load(std::memory_order_acquire);
+  return address != 0 ? address + arena_bytes + chunk_bytes : 0;
 }
 
 void* prepared_memory(std::size_t bytes) noexcept {

@@ -18,6 +18,9 @@ void prepare_process() noexcept;
 // Gives the prepared arena and blocks to the root, if there are any.
 void adopt_prepared() noexcept;
 
+// The first of the long rings that were prepared; 0 if there are none.
+std::uint64_t prepared_long_rings_address() noexcept;
+
 // Memory for one counter, aligned for it, never freed; null when what was prepared is used up. Threads: any.
 void* prepared_memory(std::size_t bytes) noexcept;
 

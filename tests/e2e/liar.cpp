@@ -32,14 +32,24 @@ void honest_waits(int cnt) {
 }
 
 void lie_wild_counters() {
-  for (wp_record& record : home->ring) record.counter = wild;
+  for (wp_record& record : home->own_ring) record.counter = wild;
   home->written += 200;
 }
 
 // As if they were in an empty cache.
 void lie_null_counters() {
-  for (wp_record& record : home->ring) record.counter = 0;
+  for (wp_record& record : home->own_ring) record.counter = 0;
   home->written += 200;
+}
+
+// Records that are nowhere, and more of them than the ring has.
+void lie_wild_ring() {
+  home->ring = wild;
+  home->written += 200;
+}
+void lie_long_ring() {
+  home->ring_records = WP_LONG_RING_RECORDS;
+  home->written += WP_LONG_RING_RECORDS - 23;
 }
 
 void lie_huge_counts() {
@@ -65,7 +75,7 @@ void lie_open_slots() {
   for (wp_open_wait& slot : home->open) {
     slot.wait_id = 1;
     slot.start = 1;
-    slot.counter = home->ring[0].counter & ~WP_REF_CYCLES;
+    slot.counter = home->own_ring[0].counter & ~WP_REF_CYCLES;
   }
   constexpr int chunks = 8, largest = WP_FIRST_CHUNK_BLOCKS << (chunks - 1);
   auto* blocks = static_cast<wp_block*>(std::malloc(largest * sizeof(wp_block)));
@@ -75,7 +85,7 @@ void lie_open_slots() {
 }
 
 void lie_counter_ring() {
-  auto* counter = reinterpret_cast<wp_counter*>(home->ring[0].counter & WP_REF_ADDRESS);
+  auto* counter = reinterpret_cast<wp_counter*>(home->own_ring[0].counter & WP_REF_ADDRESS);
   counter->next = reinterpret_cast<std::uint64_t>(counter);
   counter->key_len = UINT32_MAX;
   waitprobe_root.counter_cnt = UINT32_MAX;
@@ -100,7 +110,8 @@ char* pages = nullptr;
 
 void rotate() {
   static std::uint64_t turn = 0;
-  const std::uint64_t base = reinterpret_cast<std::uint64_t>(pages) + 32 * (turn++ % 128);
+  const std::uint64_t base =
+      reinterpret_cast<std::uint64_t>(pages) + WP_BLOCK_HEADER * (turn++ % (sizeof(wp_block) / WP_BLOCK_HEADER));
   for (std::uint64_t i = 0, at = 0; i < WP_CHUNKS && at < rotating_blocks; at += WP_FIRST_CHUNK_BLOCKS << i, i++) {
     __atomic_store_n(&waitprobe_root.chunks[i], base + at * sizeof(wp_block), __ATOMIC_RELAXED);
   }
@@ -114,10 +125,11 @@ void lie_rotating() {
   for (std::size_t at = 0; at < bytes; at += sizeof(wp_block)) {
     mmap(pages + at, sizeof(wp_block), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
   }
-  for (std::size_t at = 0; at < sizeof(wp_block); at += 32) {
-    const std::uint64_t head[4] = {arena->incarnation, waitprobe_root.arena, home->written + 3, home->written};
-    std::memcpy(pages + at, head, sizeof head);
-  }
+  wp_block head;
+  std::memcpy(&head, home, WP_BLOCK_HEADER);
+  head.flushed = home->written;
+  head.written = head.flushed + 3;
+  for (std::size_t at = 0; at < sizeof(wp_block); at += WP_BLOCK_HEADER) std::memcpy(pages + at, &head, WP_BLOCK_HEADER);
   arena->block_cnt = rotating_blocks;
   rotate();
 }
@@ -129,6 +141,7 @@ constexpr struct {
     {"wild-counters", lie_wild_counters}, {"null-counters", lie_null_counters},   {"huge-counts", lie_huge_counts},
     {"wild-chunks", lie_wild_chunks},     {"endless-chunks", lie_endless_chunks}, {"counter-ring", lie_counter_ring},
     {"many-blocks", lie_many_blocks},     {"open-slots", lie_open_slots},         {"rotating", lie_rotating},
+    {"wild-ring", lie_wild_ring},         {"long-ring", lie_long_ring},
 };
 
 }  // namespace

@@ -14,10 +14,10 @@ import unittest
 
 import harness
 from harness import Hist, Program, TestCase, Workload, counts_of, run
-from slow_test import Slow
 from verified_test import NOT_VERIFIED
 
-LIES = ("wild-counters", "null-counters", "huge-counts", "wild-chunks", "endless-chunks", "counter-ring", "many-blocks", "open-slots")
+LIES = ("wild-counters", "null-counters", "huge-counts", "wild-chunks", "endless-chunks", "counter-ring", "many-blocks", "open-slots",
+        "wild-ring", "long-ring")
 MOST_SECONDS = 10
 MOST_OPEN = 65_536  # waits that stuck takes of a process
 MOST_KIB = 300 * 1024
@@ -87,7 +87,7 @@ class Liars(TestCase):
 
 
 class Notes(TestCase):
-    """Copies of the workload whose note says of one argument that it stands in memory, where there is none."""
+    """Copies of the workload whose note says of one argument that it stands in memory, and not where the programs read it."""
 
     def setUp(self):
         super().setUp()
@@ -109,30 +109,16 @@ class Notes(TestCase):
             file.write(whole[:note.start(1)] + text.ljust(len(note.group(1)), b"\0") + whole[note.end(1):])
         os.chmod(self.program, 0o700)
 
-    def run_under(self, tool_of, *work):
-        workload = self.started(Workload(*work, program=self.program))
-        tool = self.started(tool_of("-p", workload.pid))
-        workload.go()
-        self.assertEqual(workload.wait(), 0, workload)
-        self.assertEqual(tool.wait(), 0, tool)
-        return workload.truth(), tool
-
-    def test_a_batch_that_cannot_be_found_is_told(self):
-        self.break_argument("wait_batch", 0)
-        _, tool = self.run_under(Hist, "--waits", 1009)
-        self.assertEqual(tool.last()["losses"]["unreadable"], 4, "three full rings, and the rest")
-
-    def test_a_block_that_cannot_be_found_is_told(self):
-        self.break_argument("wait_block", 0)
-        truth, tool = self.run_under(Hist, "--waits", 1009)
-        self.assertEqual(tool.last()["losses"]["unreadable"], 1)
-        self.assertEqual(tool.counts(), truth, "the first full ring makes up for it")
-
-    def test_a_slow_wait_whose_duration_cannot_be_read_is_told(self):
-        self.break_argument("wait_slow_1ms", 2)
-        truth, tool = self.run_under(lambda *target: Slow("--min", "1ms", *target), "--waits", 7, "--pattern", "sleep", "--hold-ns", 2_000_000)
-        self.assertEqual(tool.lines(), [])
-        self.assertEqual(tool.summary()["losses"]["unreadable"], sum(truth.values()))
+    def test_a_file_whose_arguments_are_elsewhere_is_refused(self):
+        for probe, index, tool in (("wait_batch", 0, "hist"), ("wait_block", 0, "hist"), ("wait_slow_1ms", 2, "slow")):
+            with self.subTest(probe=probe):
+                self.break_argument(probe, index)
+                workload = self.started(Workload(program=self.program))
+                refused = run(harness.TOOL, tool, "-p", workload.pid, "-d", "1")
+                self.assertEqual(refused.process.returncode, 1, refused)
+                self.assertRegex(refused.err, rf"cannot attach to probe waitprobe:{probe} of .*: its arguments are not where they are read: ")
+                workload.go()
+                self.assertEqual(workload.wait(), 0, workload)
 
 
 if __name__ == "__main__":

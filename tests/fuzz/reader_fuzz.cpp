@@ -61,8 +61,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   waitprobe::BlockReader reader;
   for (int i = 0; i < 2; i++) {
     reader.read(memory, root, arena, WP_BLOCKS_MAX, [&](const waitprobe::BlockRecords& records) {
-      check(records.cnt >= 1 && records.cnt <= WP_RING_RECORDS);
-      const auto name = read_counter(memory, records.ring[records.first % WP_RING_RECORDS].counter & WP_REF_ADDRESS);
+      check(!records.records.empty() && records.records.size() <= WP_LONG_RING_RECORDS);
+      const auto name = read_counter(memory, records.records.front().counter & WP_REF_ADDRESS);
       check(!name || name->key.size() <= WP_KEY_MAX);
       return (records.first & 1) != 0;
     });
@@ -92,6 +92,8 @@ extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t s
   block.incarnation = arena.incarnation;
   block.written = seed % 1000;
   block.flushed = block.written - seed % 300;
+  block.ring = FuzzedMemory::base + sizeof(wp_block) + WP_RING_OFFSET;
+  block.ring_records = seed % 5 == 0 ? WP_LONG_RING_RECORDS : WP_RING_RECORDS;
   std::memcpy(data, &root, sizeof root);
   std::memcpy(data + 512, &arena, sizeof arena);
   std::memcpy(data + sizeof(wp_block), &block, sizeof block);

@@ -9,6 +9,9 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <latch>
+#include <mutex>
+#include <set>
 #include <thread>
 #include <vector>
 
@@ -45,7 +48,23 @@ const wp_block& home() {
   abort();
 }
 
-const wp_record& last_record(const wp_block& block) { return block.ring[(block.written - 1) % WP_RING_RECORDS]; }
+const wp_record& last_record(const wp_block& block) {
+  return reinterpret_cast<const wp_record*>(block.ring)[(block.written - 1) % block.ring_records];
+}
+
+bool has_own_ring(const wp_block& block) {
+  return block.ring == reinterpret_cast<std::uint64_t>(block.own_ring) && block.ring_records == WP_RING_RECORDS;
+}
+
+// Fills rings of this thread until it counts as busy, however slow this machine is: in a window that has no end.
+const wp_block& become_busy() {
+  const wp_block& block = home();
+  const_cast<wp_block&>(block).busy_since_ns = monotonic_ns() + 3'600'000'000'000;
+  for (std::uint64_t rings = 0; rings <= 10 && has_own_ring(block); rings++) {
+    for (std::uint64_t i = 0; i < WP_RING_RECORDS; i++) wait_once();
+  }
+  return block;
+}
 
 void spin_ns(std::uint64_t ns) {
   for (const std::uint64_t end = monotonic_ns() + ns; monotonic_ns() < end;) {
@@ -98,6 +117,80 @@ TEST(Records, of_a_full_ring_are_handed_over) {
   wait_once();
   EXPECT_EQ(block.written, WP_RING_RECORDS + 1U);
   EXPECT_EQ(block.flushed, std::uint64_t{WP_RING_RECORDS});
+}
+
+TEST(Records, of_a_busy_thread_go_to_a_long_ring) {
+  arm_batches(WP_CLOCK_MONOTONIC);
+  const wp_block& block = home();
+  for (int ring = 0; ring < 3; ring++) {
+    for (std::uint64_t i = 0; i < WP_RING_RECORDS; i++) wait_once();
+  }
+  EXPECT_TRUE(has_own_ring(block)) << "three are not enough";
+  become_busy();
+  EXPECT_EQ(block.ring_records, WP_LONG_RING_RECORDS);
+  EXPECT_FALSE(has_own_ring(block));
+  const std::uint64_t flushed = block.flushed;
+  while (block.written < flushed + WP_LONG_RING_RECORDS - 1) wait_once();
+  EXPECT_EQ(block.flushed, flushed);
+  EXPECT_EQ(waitprobe::detail::Counter::from_ref(last_record(block).counter)->name(), "records.wait");
+  wait_once();
+  EXPECT_EQ(block.flushed, flushed + WP_LONG_RING_RECORDS);
+}
+
+TEST(Records, are_in_short_rings_while_nobody_is_attached_to_batches) {
+  test::Recorder::follow("records.wait");  // a backend: records are kept, and handed over to nobody
+  arm_batches(WP_CLOCK_MONOTONIC);
+  home();
+  __atomic_store_n(&waitprobe_root.armed.batch, std::uint16_t{0}, __ATOMIC_RELEASE);
+  EXPECT_TRUE(has_own_ring(become_busy()));
+}
+
+TEST(Records, are_in_a_long_ring_only_as_long_as_its_thread_lives) {
+  arm_batches(WP_CLOCK_MONOTONIC);
+  home();
+  const wp_block* block = nullptr;
+  std::thread([&] {
+    block = &become_busy();
+    EXPECT_EQ(test::arena().long_rings, 1U);
+    wait_once();
+  }).join();
+  EXPECT_EQ(block->flushed, block->written);
+  EXPECT_TRUE(has_own_ring(*block));
+  EXPECT_EQ(test::arena().long_rings, 0U);
+}
+
+// More than were prepared, and more than there are.
+TEST(Records, of_busy_threads_are_in_rings_that_are_all_different) {
+  constexpr std::size_t threads = 70, long_rings = 64;
+  arm_batches(WP_CLOCK_MONOTONIC);
+  home();
+  std::latch busy(threads);
+  std::vector<std::thread> all;
+  std::mutex mutex;
+  std::set<std::uint64_t> rings;
+  for (std::size_t i = 0; i < threads; i++) {
+    all.emplace_back([&] {
+      const wp_block& block = become_busy();
+      busy.arrive_and_wait();
+      const std::lock_guard lock(mutex);
+      if (!has_own_ring(block)) rings.insert(block.ring);
+    });
+  }
+  for (std::thread& thread : all) thread.join();
+  EXPECT_EQ(rings.size(), long_rings);
+  EXPECT_EQ(test::arena().long_rings, 0U);
+}
+
+TEST(Records, are_in_a_short_ring_again_in_the_child_of_a_fork) {
+  arm_batches(WP_CLOCK_MONOTONIC);
+  become_busy();
+  EXPECT_TRUE(test::holds_in_child([] {
+    CHILD_EXPECT(has_own_ring(home()));
+    CHILD_EXPECT(test::arena().long_rings == 0);
+    CHILD_EXPECT(!has_own_ring(become_busy()));
+    return true;
+  }));
+  EXPECT_FALSE(has_own_ring(home()));
 }
 
 TEST(Records, go_to_the_thread_that_ends_the_wait) {

@@ -16,7 +16,8 @@
 namespace waitprobe {
 namespace {
 
-constexpr std::uint64_t blocks_at = 0x10000, arena_at = 0x5000;
+using Shown = std::vector<std::vector<std::uint64_t>>;  // the numbers of records, block by block
+constexpr std::uint64_t blocks_at = 0x10000, arena_at = 0x5000, long_ring_at = 0x900000;
 
 // A process with three blocks.
 class Process {
@@ -26,27 +27,41 @@ class Process {
     root.chunks[0] = blocks_at;
     arena.incarnation = 77;
     arena.block_cnt = 3;
-    for (wp_block& block : blocks) block.incarnation = arena.incarnation;
+    for (std::size_t i = 0; i < blocks.size(); i++) {
+      blocks[i].incarnation = arena.incarnation;
+      blocks[i].ring = blocks_at + i * sizeof(wp_block) + WP_RING_OFFSET;
+      blocks[i].ring_records = WP_RING_RECORDS;
+    }
     memory.map(blocks_at, blocks.data(), blocks.size() * sizeof(wp_block));
+    memory.map(long_ring_at, long_ring.data(), long_ring.size() * sizeof(wp_record));
   }
 
   void write(wp_block& block, std::uint64_t cnt) {
     for (std::uint64_t i = 0; i < cnt; i++) {
-      if (block.written - block.flushed == WP_RING_RECORDS) block.flushed = block.written;
-      block.ring[block.written % WP_RING_RECORDS] = {1, block.written, 0};
+      if (block.written - block.flushed == block.ring_records) block.flushed = block.written;
+      wp_record* const ring = block.ring == long_ring_at ? long_ring.data() : block.own_ring;
+      ring[block.written % block.ring_records] = {1, block.written, 0};
       block.written++;
     }
   }
 
-  // The numbers of the records that the reader shows, block by block.
-  std::vector<std::vector<std::uint64_t>> read(BlockReader& reader, bool taken = true) {
-    std::vector<std::vector<std::uint64_t>> shown;
+  // As a thread does that has become busy, or that ends.
+  void exchange_ring(wp_block& block) {
+    block.flushed = block.written;
+    const bool is_long = block.ring == long_ring_at;
+    block.ring = is_long ? blocks_at + static_cast<std::uint64_t>(&block - blocks.data()) * sizeof(wp_block) + WP_RING_OFFSET
+                         : long_ring_at;
+    block.ring_records = is_long ? WP_RING_RECORDS : WP_LONG_RING_RECORDS;
+  }
+
+  Shown read(BlockReader& reader, bool taken = true) {
+    Shown shown;
     look = reader.read(memory, root, arena, most, [&](const BlockRecords& records) {
       shown.emplace_back();
-      for (std::uint64_t n = records.first; n < records.first + records.cnt; n++) {
-        const wp_record& record = records.ring[n % WP_RING_RECORDS];
+      std::uint64_t n = records.first;
+      for (const wp_record& record : records.records) {
         EXPECT_EQ(record.duration, n) << "that is not record " << n;
-        shown.back().push_back(n);
+        shown.back().push_back(n++);
       }
       return taken;
     });
@@ -56,6 +71,7 @@ class Process {
   wp_root root = {};
   wp_arena arena = {};
   std::vector<wp_block> blocks = std::vector<wp_block>(3);
+  std::vector<wp_record> long_ring = std::vector<wp_record>(WP_LONG_RING_RECORDS);
   test::FakeMemory memory;
   std::uint64_t most = most_blocks;
   BlockLook look;
@@ -72,6 +88,9 @@ TEST(BlockReader, RemembersNoMoreOfAProcessThatMovesItsBlocksAllTheTime) {
   BlockReader reader;
   const auto look = [&](std::uint64_t round) {
     process.root.chunks[0] = blocks_at + round * 0x100000;
+    for (std::size_t i = 0; i < process.blocks.size(); i++) {
+      process.blocks[i].ring = process.root.chunks[0] + i * sizeof(wp_block) + WP_RING_OFFSET;
+    }
     process.memory = {};
     process.memory.map(process.root.chunks[0], process.blocks.data(), process.blocks.size() * sizeof(wp_block));
     for (wp_block& block : process.blocks) process.write(block, 1);
@@ -90,10 +109,8 @@ TEST(BlockReader, ShowsWhatWasNotHandedOver) {
   process.write(process.blocks[0], 3);
   process.write(process.blocks[2], WP_RING_RECORDS + 7);
   BlockReader reader;
-  const auto shown = process.read(reader);
-  ASSERT_EQ(shown.size(), 2U);
-  EXPECT_EQ(shown[0], numbers(0, 3));
-  EXPECT_EQ(shown[1], numbers(WP_RING_RECORDS, WP_RING_RECORDS + 7));
+  const Shown shown = {numbers(0, 3), numbers(WP_RING_RECORDS, WP_RING_RECORDS + 7)};
+  EXPECT_EQ(process.read(reader), shown);
   EXPECT_TRUE(process.look.all_taken);
 }
 
@@ -101,9 +118,7 @@ TEST(BlockReader, ShowsAFullRing) {
   Process process;
   process.write(process.blocks[0], WP_RING_RECORDS);
   BlockReader reader;
-  const auto shown = process.read(reader);
-  ASSERT_EQ(shown.size(), 1U);
-  EXPECT_EQ(shown[0], numbers(0, WP_RING_RECORDS));
+  EXPECT_EQ(process.read(reader), Shown{numbers(0, WP_RING_RECORDS)});
 }
 
 TEST(BlockReader, ShowsABlockAgainOnlyWhenItHasNewRecordsOrWasNotTaken) {
@@ -134,6 +149,39 @@ TEST(BlockReader, LeavesOutWhatWasOverwrittenMeanwhile) {
   }
 }
 
+TEST(BlockReader, ShowsALongRing) {
+  Process process;
+  process.exchange_ring(process.blocks[1]);
+  process.write(process.blocks[1], 2 * WP_LONG_RING_RECORDS + 7);
+  process.exchange_ring(process.blocks[1]);
+  process.exchange_ring(process.blocks[1]);
+  process.write(process.blocks[1], WP_LONG_RING_RECORDS);  // which goes round its end
+  BlockReader reader;
+  const Shown shown = {numbers(2 * WP_LONG_RING_RECORDS + 7, 3 * WP_LONG_RING_RECORDS + 7)};
+  EXPECT_EQ(process.read(reader), shown);
+}
+
+// The thread gets a longer ring while it is read, or gives it back: whatever the moment, no record is shown from the wrong one.
+TEST(BlockReader, LeavesOutWhatIsInAnotherRingMeanwhile) {
+  for (std::uint64_t moment = 1; moment <= 12; moment++) {
+    for (const int exchanges : {1, 2, 3}) {
+      for (const std::uint64_t meanwhile : {0, 1, 100, 300}) {
+        Process process;
+        process.write(process.blocks[0], 100);
+        process.memory.before_read = [&](std::uint64_t) {
+          if (static_cast<std::uint64_t>(process.memory.reads) != moment) return;
+          for (int i = 0; i < exchanges; i++) {
+            process.exchange_ring(process.blocks[0]);
+            process.write(process.blocks[0], meanwhile);
+          }
+        };
+        BlockReader reader;
+        process.read(reader);
+      }
+    }
+  }
+}
+
 TEST(BlockReader, IsNotFooled) {
   const auto shows_nothing = [](Process& process) {
     BlockReader reader;
@@ -150,6 +198,14 @@ TEST(BlockReader, IsNotFooled) {
   ahead.blocks[0].written = WP_RING_RECORDS + 1;
   shows_nothing(ahead);
 
+  // A ring of another length, or that is nowhere.
+  for (const std::uint32_t records : {0U, 1U, WP_RING_RECORDS + 1, 2 * WP_RING_RECORDS, 2 * WP_LONG_RING_RECORDS, UINT32_MAX}) {
+    Process odd;
+    odd.write(odd.blocks[0], 3);
+    if (records == 0) odd.blocks[0].ring = 0xdead0000beef0000;
+    if (records != 0) odd.blocks[0].ring_records = records;
+    shows_nothing(odd);
+  }
   Process backwards;
   backwards.blocks[0].flushed = 9;
   backwards.blocks[0].written = 3;
@@ -192,7 +248,9 @@ struct ManyBlocks {
     arena.incarnation = block.incarnation = 77;
     arena.block_cnt = cnt;
     block.written = 3;
-    for (std::uint64_t i = 0; i < 3; i++) block.ring[i] = {1, i, 0};
+    block.ring = WP_RING_OFFSET;
+    block.ring_records = WP_RING_RECORDS;
+    for (std::uint64_t i = 0; i < 3; i++) block.own_ring[i] = {1, i, 0};
   }
 
   BlockLook look(std::uint64_t most = most_blocks) {
@@ -241,7 +299,11 @@ TEST(BlockReader, ShowsNoMoreBlocksAtATimeThanTheKernelHasRoomForAndSaysSo) {
 
 TEST(BlockReader, ReadsManyBlocksByFewCalls) {
   std::vector<wp_block> blocks(1000);
-  for (wp_block& block : blocks) block.incarnation = 77;
+  for (wp_block& block : blocks) {
+    block.incarnation = 77;
+    block.ring = reinterpret_cast<std::uint64_t>(block.own_ring);
+    block.ring_records = WP_RING_RECORDS;
+  }
   blocks[999].written = 5;
   wp_root root = {};
   wp_arena arena = {};
@@ -264,7 +326,7 @@ TEST(BlockReader, ReadsManyBlocksByFewCalls) {
   BlockReader reader;
   std::uint64_t cnt = 0;
   const BlockLook look = reader.read(memory, root, arena, most_blocks, [&](const BlockRecords& records) {
-    cnt += records.cnt;
+    cnt += records.records.size();
     return true;
   });
   EXPECT_EQ(look.read_cnt, blocks.size());

@@ -38,16 +38,42 @@ struct Rules {
   // What the dying thread does, as take_last() in bpf/owners.h.
   bool dying_checks_owner = true;  // leaves the block alone when another has taken it
   bool dying_copies_first = true;  // copies, then looks how far that is whole, then claims
+  // The thread exchanges its ring for another when all records are flushed, and back.
+  bool exchanges_ring = false;
+  bool ring_is_compared = true;  // what was copied is left alone if the ring is another one after the copy
 };
 
 enum class ThreadAt : std::uint8_t { idle, wrote, hit, judge, leave, dead };
-enum class FormerAt : std::uint8_t { owner, between, read_head, copy_first, read_again, load_next, judge, copy_last, done };
-enum class ToolAt : std::uint8_t { attach, begin, read_written, read_handed, read_ring, read_after, load_next, judge, done };
+enum class FormerAt : std::uint8_t {
+  owner,
+  between,
+  read_place,
+  read_head,
+  copy_first,
+  read_again,
+  load_next,
+  judge,
+  copy_last,
+  done
+};
+enum class ToolAt : std::uint8_t {
+  attach,
+  begin,
+  read_place,
+  read_written,
+  read_handed,
+  read_ring,
+  read_after,
+  load_next,
+  judge,
+  done
+};
 
 struct State {
   // Shared memory.
   std::uint8_t written = 0, flushed = 0;
-  std::array<std::uint8_t, ring_size> ring = {};
+  std::array<std::array<std::uint8_t, ring_size>, 2> rings = {};
+  std::uint8_t ring = 0, exchanges_left = 0;  // the ring that is used
   // The kernel's.
   std::uint64_t next = WP_NEXT_UNKNOWN;
   bool attached = false;
@@ -60,12 +86,12 @@ struct State {
   std::uint64_t thread_before = 0;
   // Of the thread that owned the block before.
   FormerAt former = FormerAt::owner;
-  std::uint8_t former_written = 0, former_flushed = 0, former_first = 0, former_at = 0;
+  std::uint8_t former_written = 0, former_flushed = 0, former_first = 0, former_at = 0, former_from = 0;
   std::array<std::uint8_t, ring_size> former_ring = {};
   std::uint64_t former_before = 0;
   // The tool's own.
   ToolAt tool = ToolAt::attach;
-  std::uint8_t drains_left = 2, tool_written = 0, tool_flushed = 0, tool_at = 0;
+  std::uint8_t drains_left = 2, tool_written = 0, tool_flushed = 0, tool_at = 0, tool_from = 0;
   std::array<std::uint8_t, ring_size> tool_ring = {};
   std::uint64_t tool_before = 0;
   bool wrong = false;  // a record was counted twice, or with what belongs to another
@@ -84,9 +110,11 @@ class Explorer {
       first.next = 0;
       first.attached = true;
       first.since = 0;
-      first.tool = ToolAt::read_written;
+      first.tool = ToolAt::read_place;
     }
-    if (rules_.changes_owner) first.drains_left = 1;  // one is enough to interfere, and two are explored without it
+    if (rules_.exchanges_ring) first.exchanges_left = rules_.changes_owner ? 1 : 2;
+    for (auto& content : first.rings[1]) content = record_cnt;  // of no record
+    if (rules_.changes_owner) first.drains_left = 1;            // one is enough to interfere, and two are explored without it
     std::vector<State> open = {first};
     seen_.insert(open.front());
     while (!open.empty()) {
@@ -136,6 +164,10 @@ class Explorer {
         break;
       case FormerAt::between:  // it is known to the kernel only if it has shown the block to an attached program
         if (!s.attached) return;
+        s.former = FormerAt::read_place;
+        break;
+      case FormerAt::read_place:  // the head is read at once, in whatever order
+        s.former_from = s.ring;
         s.former = FormerAt::read_head;
         break;
       case FormerAt::read_head:
@@ -145,7 +177,7 @@ class Explorer {
         break;
       case FormerAt::copy_first:
       case FormerAt::copy_last:
-        s.former_ring[s.former_at] = s.ring[s.former_at];
+        s.former_ring[s.former_at] = s.rings[s.former_from][s.former_at];
         if (++s.former_at < ring_size) break;
         if (s.former == FormerAt::copy_last) count_former(s);
         s.former = s.former == FormerAt::copy_first ? FormerAt::read_again : FormerAt::done;
@@ -153,8 +185,10 @@ class Explorer {
       case FormerAt::read_again:
         if (rules_.dying_copies_first) s.former_flushed = s.flushed;
         // An heir is not told apart from the owner.
-        s.former = (rules_.dying_checks_owner && !rules_.is_heir) || s.former_flushed >= s.former_written ? FormerAt::done
-                                                                                                          : FormerAt::load_next;
+        s.former = (rules_.dying_checks_owner && !rules_.is_heir) || s.former_flushed >= s.former_written ||
+                           (rules_.ring_is_compared && s.ring != s.former_from)
+                       ? FormerAt::done
+                       : FormerAt::load_next;
         break;
       case FormerAt::load_next:
         s.former_before = s.next;
@@ -197,8 +231,14 @@ class Explorer {
   void step_thread(State s, std::vector<State>& out) const {
     switch (s.thread) {
       case ThreadAt::idle:
+        if (s.exchanges_left != 0 && s.written == s.flushed) {
+          State exchanged = s;
+          exchanged.ring ^= 1;
+          exchanged.exchanges_left--;
+          out.push_back(exchanged);
+        }
         if (s.written == record_cnt) break;
-        s.ring[s.written % ring_size] = s.written;
+        s.rings[s.ring][s.written % ring_size] = s.written;
         s.thread = ThreadAt::wrote;
         out.push_back(s);
         break;
@@ -213,7 +253,7 @@ class Explorer {
         out.push_back(s);
         break;
       case ThreadAt::judge:
-        if (claim(s, s.thread_before, s.flushed, s.written, WP_BY_THREAD, s.ring)) s.thread = after_hit(s);
+        if (claim(s, s.thread_before, s.flushed, s.written, WP_BY_THREAD, s.rings[s.ring])) s.thread = after_hit(s);
         out.push_back(s);
         break;
       case ThreadAt::leave:
@@ -242,6 +282,10 @@ class Explorer {
         break;
       case ToolAt::begin:  // what stops from now on counts; a record that is being written has stopped
         s.since = static_cast<std::uint8_t>(s.written + (s.thread == ThreadAt::wrote ? 1 : 0));
+        s.tool = ToolAt::read_place;
+        break;
+      case ToolAt::read_place:  // the head is read at once, in whatever order
+        s.tool_from = s.ring;
         s.tool = ToolAt::read_written;
         break;
       case ToolAt::read_written:
@@ -254,7 +298,7 @@ class Explorer {
         s.tool = ToolAt::read_ring;
         break;
       case ToolAt::read_ring:
-        s.tool_ring[s.tool_at] = s.ring[s.tool_at];
+        s.tool_ring[s.tool_at] = s.rings[s.tool_from][s.tool_at];
         if (++s.tool_at == ring_size) s.tool = ToolAt::read_after;
         break;
       case ToolAt::read_after:
@@ -262,7 +306,10 @@ class Explorer {
         if (rules_.reader == Reader::by_written && s.written + 1 > s.tool_flushed + ring_size) {
           s.tool_flushed = static_cast<std::uint8_t>(s.written + 1 - ring_size);
         }
-        s.tool = s.tool_flushed < s.tool_written && s.thread != ThreadAt::dead ? ToolAt::load_next : next_drain(s);
+        s.tool =
+            s.tool_flushed < s.tool_written && s.thread != ThreadAt::dead && (!rules_.ring_is_compared || s.ring == s.tool_from)
+                ? ToolAt::load_next
+                : next_drain(s);
         break;
       case ToolAt::load_next:
         s.tool_before = s.next;
@@ -277,7 +324,7 @@ class Explorer {
     out.push_back(s);
   }
 
-  static ToolAt next_drain(State& s) { return --s.drains_left != 0 ? ToolAt::read_written : ToolAt::done; }
+  static ToolAt next_drain(State& s) { return --s.drains_left != 0 ? ToolAt::read_place : ToolAt::done; }
 
   std::vector<State> successors(const State& s) const {
     std::vector<State> out;

@@ -25,6 +25,21 @@ TEST(Claims, CountEachRecordOnceWhileAFormerOwnerOfTheBlockDies) {
   }
 }
 
+TEST(Claims, CountEachRecordOnceWhileItsThreadExchangesItsRing) {
+  for (const bool taken_while_attached : {false, true}) {
+    Explorer explorer({.taken_while_attached = taken_while_attached, .exchanges_ring = true});
+    EXPECT_EQ(explorer.explore(), std::nullopt);
+    EXPECT_GT(explorer.state_cnt(), 50'000U) << "the model has become so small that it shows nothing";
+  }
+  EXPECT_EQ(Explorer({.taken_while_attached = true, .changes_owner = true, .is_heir = true, .exchanges_ring = true}).explore(),
+            std::nullopt);
+}
+
+TEST(Claims, WouldCountRecordsAsOthersIfTheRingWereNotCompared) {
+  EXPECT_EQ(Explorer({.taken_while_attached = true, .exchanges_ring = true, .ring_is_compared = false}).explore(),
+            "a record was counted twice, or as another");
+}
+
 // It claimed, and copied then: by that time, the new owner had gone round its ring.
 TEST(Claims, WouldCountRecordsAsOthersIfAFormerOwnerBroughtThem) {
   EXPECT_EQ(

@@ -4,36 +4,52 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
-#include <optional>
 #include <vector>
 
 namespace waitprobe {
 namespace {
 
+// What is read of a block before its records.
 struct Head {
   std::uint64_t incarnation;
   std::uint64_t arena;
   std::uint64_t written;
   std::uint64_t flushed;
+  std::uint64_t not_read[4];
+  std::uint64_t ring;
+  std::uint32_t ring_records;
 };
 static_assert(offsetof(wp_block, incarnation) == offsetof(Head, incarnation) &&
-              offsetof(wp_block, written) == offsetof(Head, written) && offsetof(wp_block, flushed) == offsetof(Head, flushed));
+              offsetof(wp_block, written) == offsetof(Head, written) &&
+              offsetof(wp_block, flushed) == offsetof(Head, flushed) && offsetof(wp_block, ring) == offsetof(Head, ring) &&
+              offsetof(wp_block, ring_records) == offsetof(Head, ring_records));
 
-std::optional<Head> read_head(const Memory& memory, std::uint64_t block, const wp_arena& arena) {
-  Head head;
-  if (!memory.read(block, &head, sizeof head) || head.incarnation != arena.incarnation) return std::nullopt;
-  return head;
+bool holds_records(const Head& head) {
+  const bool is_ring = head.ring_records == WP_RING_RECORDS || head.ring_records == WP_LONG_RING_RECORDS;
+  return is_ring && head.flushed != head.written && head.written - head.flushed <= head.ring_records;
 }
 
-// `written`, then the records, then `flushed`: a record from `flushed` on was not overwritten before that was read.
-bool read_records(const Memory& memory, const wp_arena& arena, std::uint64_t written, BlockRecords& out) {
+// Records [first, end) of a ring, one after the other.
+bool copy_records(const Memory& memory, const Head& head, std::uint64_t first, std::uint64_t end, wp_record* to) {
+  const std::uint64_t at = first & (head.ring_records - 1), straight = std::min(end - first, head.ring_records - at);
+  return memory.read(head.ring + at * sizeof(wp_record), to, straight * sizeof(wp_record)) &&
+         (first + straight == end || memory.read(head.ring, to + straight, (end - first - straight) * sizeof(wp_record)));
+}
+
+// The head, then the records, then the head again: a record from `flushed` on was not overwritten before that was read, and stood
+// in this ring if that is still the ring.
+bool read_records(const Memory& memory, const wp_arena& arena, const Head& head, std::vector<wp_record>& copy,
+                  BlockRecords& out) {
+  if (!holds_records(head)) return false;
   std::atomic_thread_fence(std::memory_order_acquire);
-  if (!memory.read(out.block + WP_RING_OFFSET, out.ring.data(), sizeof out.ring)) return false;
+  if (!copy_records(memory, head, head.flushed, head.written, copy.data())) return false;
   std::atomic_thread_fence(std::memory_order_acquire);
-  const auto after = read_head(memory, out.block, arena);
-  if (!after || after->flushed >= written || written - after->flushed > WP_RING_RECORDS) return false;
-  out.first = after->flushed;
-  out.cnt = written - after->flushed;
+  Head after;
+  if (!memory.read(out.block, &after, sizeof after) || after.incarnation != arena.incarnation || after.ring != head.ring)
+    return false;
+  if (after.flushed < head.flushed || after.flushed >= head.written) return false;
+  out.first = after.flushed;
+  out.records = std::span(copy).subspan(after.flushed - head.flushed, head.written - after.flushed);
   return true;
 }
 
@@ -89,11 +105,11 @@ BlockLook BlockReader::read(const Memory& memory, const wp_root& root, const wp_
     if (known != taken_.end() && known->second == head.written) return true;
     if (shown == WP_BLOCKS_MAX) {
       look.all_taken = false;
-      look.left += std::min<std::uint64_t>(head.written - head.flushed, WP_RING_RECORDS);
+      look.left += std::min<std::uint64_t>(head.written - head.flushed, WP_LONG_RING_RECORDS);
       return true;
     }
     records.block = block;
-    if (!read_records(memory, arena, head.written, records)) return true;  // its thread has flushed them meanwhile
+    if (!read_records(memory, arena, head, copy_, records)) return true;  // its thread has flushed them meanwhile
     shown++;
     if (!take(records)) {
       look.all_taken = false;

@@ -4,23 +4,23 @@
 // rules), or lies.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <unordered_map>
+#include <vector>
 
 #include "bpf/abi.h"
 #include "src/collect/process/process_memory.h"
 
 namespace waitprobe {
 
-// Records [first, first + cnt) of a block, whole; record n is ring[n % WP_RING_RECORDS].
+// Records [first, first + records.size()) of a block, whole; never none, and no more than WP_LONG_RING_RECORDS.
 struct BlockRecords {
   std::uint64_t block = 0;  // its address
   std::uint64_t first = 0;
-  std::uint64_t cnt = 0;  // 1 to WP_RING_RECORDS
-  std::array<wp_record, WP_RING_RECORDS> ring;
+  std::span<const wp_record> records;
 };
 
 // As many as an instance of the library can have. A thread with many open waits has many.
@@ -63,6 +63,7 @@ class BlockReader {
   // By number of the block, of which there are few, and not by its address, which the process chooses: all records before this.
   // Forgotten when it gets too large: what is shown twice counts once.
   std::unordered_map<std::uint64_t, std::uint64_t> taken_;
+  std::vector<wp_record> copy_ = std::vector<wp_record>(WP_LONG_RING_RECORDS);
 };
 
 }  // namespace waitprobe

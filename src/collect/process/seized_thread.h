@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "src/collect/process/seccomp_filter.h"
-#include "bpf/abi.h"
+#include "bpf/slow_abi.h"
 
 namespace waitprobe {
 

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "bpf/abi.h"
+#include "bpf/slow_abi.h"
 
 namespace waitprobe {
 

@@ -145,11 +145,19 @@ void HistProgram::count_until(std::uint64_t until_ns, const ClockPair& now, cons
   __atomic_store_n(&windows[WP_WINDOW_CYCLES].span, until - windows[WP_WINDOW_CYCLES].since, __ATOMIC_RELEASE);
 }
 
-bool HistProgram::claim(const wp_block_key& key, std::uint64_t first, std::uint64_t cnt, std::uint64_t offset_ns,
-                        const std::array<wp_record, WP_RING_RECORDS>& ring) {
-  skeleton_->bss->claimed = {key, first, cnt, offset_ns};
-  std::copy(ring.begin(), ring.end(), rings_[WP_RING_OF_TOOL].records);
-  return run(skeleton_->progs.claim) != WP_REFUSE;
+std::uint64_t HistProgram::claim(const wp_block_key& key, std::uint64_t first, std::span<const wp_record> records,
+                                 std::uint64_t offset_ns) {
+  std::uint64_t done = 0;
+  while (done < records.size()) {
+    // Record n is looked for at n % WP_RING_RECORDS.
+    const std::uint64_t at = (first + done) % WP_RING_RECORDS;
+    const std::uint64_t cnt = std::min<std::uint64_t>(records.size() - done, WP_RING_RECORDS - at);
+    std::copy_n(records.begin() + static_cast<std::ptrdiff_t>(done), cnt, rings_[WP_RING_OF_TOOL].records + at);
+    skeleton_->bss->claimed = {key, first + done, cnt, offset_ns};
+    if (run(skeleton_->progs.claim) == WP_REFUSE) break;
+    done += cnt;
+  }
+  return done;
 }
 
 bool HistProgram::introduce(const wp_introduction& introduction) {

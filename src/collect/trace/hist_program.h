@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -47,11 +47,11 @@ class HistProgram {
   // REQUIRES: the shift is that of count_from().
   void set_rate(const TickRate& rate);
 
-  // Counts records of a block that the tool has read, those that nobody else has brought. False when earlier ones are still to
-  // come from their thread; then these have to be read again.
+  // Counts records of a block that the tool has read, from number `first` on: those that nobody else has brought. Returns how many
+  // of them are counted now. Before the others, earlier ones are still to come from their thread; these have to be read again.
   // `offset_ns` is that of their process's CLOCK_MONOTONIC from the machine's.
-  bool claim(const wp_block_key& key, std::uint64_t first, std::uint64_t cnt, std::uint64_t offset_ns,
-             const std::array<wp_record, WP_RING_RECORDS>& ring);
+  std::uint64_t claim(const wp_block_key& key, std::uint64_t first, std::span<const wp_record> records,
+                      std::uint64_t offset_ns);
   // Says whose records are going to be claimed. False when there is no room for the series.
   bool introduce(const wp_introduction& introduction);
   // Says whose last records a block will hold when its thread dies: for blocks that were taken before we listened. `tid` is

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <iterator>
 
-#include "bpf/abi.h"
+#include "bpf/slow_abi.h"
 #include "src/model/losses.h"
 
 namespace waitprobe {

@@ -6,7 +6,7 @@
 #include <memory>
 #include <vector>
 
-#include "bpf/abi.h"
+#include "bpf/slow_abi.h"
 #include "src/collect/trace/attachments.h"
 #include "src/collect/trace/process_filter.h"
 #include "src/model/result.h"

@@ -122,9 +122,9 @@ bool TracedInstances::look_at(const Place& place, Traced& instance, bool last, s
 void TracedInstances::read_blocks(const Memory& memory, const wp_root& root, const wp_arena& arena, const Place& place,
                                   Traced& instance, bool last, std::uint64_t& blocks_left, bool& all_brought) {
   const BlockLook look = instance.blocks.read(memory, root, arena, blocks_left, [&](const BlockRecords& records) {
-    const bool brought = bring(memory, place, instance, records);
-    if (!brought && last) gap_ += records.cnt;
-    return brought;
+    const std::uint64_t brought = bring(memory, place, instance, records);
+    if (last) gap_ += records.records.size() - brought;
+    return brought == records.records.size();
   });
   blocks_left -= look.read_cnt;
   all_brought &= look.all_taken;
@@ -132,11 +132,13 @@ void TracedInstances::read_blocks(const Memory& memory, const wp_root& root, con
   if (!look.all_read) crowded_processes_.insert_or_assign(place.first, instance.comm);
 }
 
-bool TracedInstances::bring(const Memory& memory, const Place& place, const Traced& instance, const BlockRecords& records) {
+// Returns how many of the records were brought, by us or others.
+std::uint64_t TracedInstances::bring(const Memory& memory, const Place& place, const Traced& instance,
+                                     const BlockRecords& records) {
   const auto shard = static_cast<std::uint32_t>(records.block / sizeof(wp_block) % WP_SHARDS);
   std::uint64_t last = 0;
-  for (std::uint64_t n = records.first; n < records.first + records.cnt; n++) {
-    const std::uint64_t counter = records.ring[n % WP_RING_RECORDS].counter & WP_REF_ADDRESS;
+  for (const wp_record& record : records.records) {
+    const std::uint64_t counter = record.counter & WP_REF_ADDRESS;
     if (counter == last) continue;
     last = counter;
     if (!introduced_.contains({instance.incarnation, counter, shard})) {
@@ -145,9 +147,8 @@ bool TracedInstances::bring(const Memory& memory, const Place& place, const Trac
   }
   // Read after the records: what was written before a move to another namespace is brought at the move.
   const auto offsets = time_offsets_of(place.first);
-  if (!offsets) return false;
-  return program_->claim({instance.incarnation, records.block}, records.first, records.cnt, offsets->monotonic_ns,
-                         records.ring);
+  if (!offsets) return 0;
+  return program_->claim({instance.incarnation, records.block}, records.first, records.records, offsets->monotonic_ns);
 }
 
 void TracedInstances::introduce(const Memory& memory, const Place& place, const Traced& instance, const wp_series_key& key) {

@@ -75,7 +75,7 @@ class TracedInstances {
       {&Counts::no_memory, &wp_arena::lost_memory, &Losses::no_memory, nullptr},
   };
   static_assert(sizeof(Counts) == std::size(all_counts) * sizeof(std::uint64_t), "a count is missing above");
-  static constexpr std::size_t other_arena_fields = 4;  // incarnation, block_cnt, suspect_cnt, searched
+  static constexpr std::size_t other_arena_fields = 5;  // incarnation, block_cnt, suspect_cnt, searched, long_rings
   static_assert(sizeof(wp_arena) == (std::size(all_counts) + other_arena_fields) * sizeof(__u64), "a count is missing above");
 
   struct Traced {
@@ -102,7 +102,7 @@ class TracedInstances {
   void end(const Traced& instance);
   void count(const wp_arena& arena);
   void count_last();
-  bool bring(const Memory& memory, const Place& place, const Traced& instance, const BlockRecords& records);
+  std::uint64_t bring(const Memory& memory, const Place& place, const Traced& instance, const BlockRecords& records);
   void introduce(const Memory& memory, const Place& place, const Traced& instance, const wp_series_key& key);
 
   HistProgram* program_;  // null: nobody keeps what ended processes have counted
