@@ -184,7 +184,7 @@ static long add_eight(__u32 round, struct walk *walk) {
 /* A sum of the tally on its way into the totals. */
 struct sum {
   struct wp_tally *tally;
-  struct wp_hist *hist;
+  struct wp_hist *hist; /* null: of a counter that cannot be, which a process has told of */
   __u32 entry;
   __u32 bucket;
 };
@@ -193,11 +193,15 @@ static long add_bucket(__u32 round, struct sum *sum) {
   struct wp_tally *tally = sum->tally;
   struct wp_hist *hist = sum->hist;
   __u32 entry = sum->entry, bucket = sum->bucket++;
-  if (!tally || !hist || entry >= WP_SLOT_CACHE || bucket >= WP_BUCKETS) return 1; /* never: for the verifier */
+  if (!tally || entry >= WP_SLOT_CACHE || bucket >= WP_BUCKETS) return 1; /* never: for the verifier */
   __u32 cnt = tally->count[entry][bucket];
   if (!cnt) return 0;
-  __sync_fetch_and_add(&hist->bucket[bucket], cnt);
   tally->count[entry][bucket] = 0;
+  if (hist) {
+    __sync_fetch_and_add(&hist->bucket[bucket], cnt);
+  } else {
+    lose_now(&losses.unreadable, cnt);
+  }
   return 0;
 }
 
@@ -207,13 +211,14 @@ static long add_sum(__u32 entry, struct sum *sum) {
   __u32 slot = tally->known[entry] >> WP_REF_ID_SHIFT;
   __u64 min_ns = WP_BUCKET_END_NS - tally->room_ns[entry], max_ns = tally->max_ns[entry];
   sum->hist = bpf_map_lookup_elem(&hists, &slot);
-  if (!sum->hist) return 0; /* never: it is in the cache */
   sum->entry = entry;
   sum->bucket = wp_bucket_of(min_ns);
   bpf_loop(wp_bucket_of(max_ns) - sum->bucket + 1, add_bucket, sum, 0);
-  __sync_fetch_and_add(&sum->hist->total_ns, tally->total_ns[entry]);
-  raise(&sum->hist->inverted_min_ns, ~min_ns);
-  raise(&sum->hist->max_ns, max_ns);
+  if (sum->hist) {
+    __sync_fetch_and_add(&sum->hist->total_ns, tally->total_ns[entry]);
+    raise(&sum->hist->inverted_min_ns, ~min_ns);
+    raise(&sum->hist->max_ns, max_ns);
+  }
   tally->total_ns[entry] = tally->room_ns[entry] = tally->max_ns[entry] = 0;
   return 0;
 }

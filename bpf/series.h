@@ -102,33 +102,24 @@ static __noinline __u32 slot_of(__u64 incarnation, __u64 counter, __u32 shard, e
  * after that is at most a maximum inside the same bucket or a view's bound of it. */
 static __always_inline void raise(__u64 *at, __u64 value) {
   __u64 seen = *at;
-  for (int i = 0; i < 4 && seen < value; i++) {
+  for (int i = 0; i < 16 && seen < value; i++) {
     __u64 before = __sync_val_compare_and_swap(at, seen, value);
     if (before == seen) return;
     seen = before;
   }
 }
 
-static __always_inline int is_extreme(const struct wp_hist *hist, __u64 duration_ns) {
-  return hist->inverted_min_ns < ~duration_ns || hist->max_ns < duration_ns;
-}
-
-/* Adds one wait that is no extreme to a histogram: the one way into the totals. */
-static __always_inline void add_wait(struct wp_hist *hist, __u64 duration_ns) {
-  __u32 i = wp_bucket_of(duration_ns);
-  if (i >= WP_BUCKETS) return; /* never: for the verifier */
-  __sync_fetch_and_add(&hist->bucket[i], 1);
-  __sync_fetch_and_add(&hist->total_ns, duration_ns);
-}
-
-/* Adds any wait. */
+/* Adds one wait to the histogram of a series. */
 static __always_inline void add_wait_at(__u32 slot, __u64 duration_ns) {
   struct wp_hist *hist = bpf_map_lookup_elem(&hists, &slot);
+  __u32 i = wp_bucket_of(duration_ns);
   if (!hist) {
     __sync_fetch_and_add(slot == WP_POOL_SIZE ? &losses.series_full : &losses.unreadable, 1);
     return;
   }
-  add_wait(hist, duration_ns);
+  if (i >= WP_BUCKETS) return; /* never: for the verifier */
+  __sync_fetch_and_add(&hist->bucket[i], 1);
+  __sync_fetch_and_add(&hist->total_ns, duration_ns);
   raise(&hist->inverted_min_ns, ~duration_ns);
   raise(&hist->max_ns, duration_ns);
 }

@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 
 #include <waitprobe/wait_counter.h>
 
@@ -40,6 +41,19 @@ void lie_wild_counters() {
 void lie_null_counters() {
   for (wp_record& record : home->own_ring) record.counter = 0;
   home->written += 200;
+}
+
+// A full ring of what an empty entry of the cache looks like, flushed as it should be.
+void lie_ones_counters() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  const std::uint64_t now_ns = static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
+  for (int i = 0; i < 50; i++) {
+    for (wp_record& record : home->own_ring) record = {WP_REF_ADDRESS, 7, now_ns};
+    home->written = home->flushed + WP_RING_RECORDS;
+    waitprobe_fire_batch(home, home->flushed, WP_RING_RECORDS, home->incarnation);
+    home->flushed = home->written;
+  }
 }
 
 // Records that are nowhere, and more of them than the ring has.
@@ -141,7 +155,7 @@ constexpr struct {
     {"wild-counters", lie_wild_counters}, {"null-counters", lie_null_counters},   {"huge-counts", lie_huge_counts},
     {"wild-chunks", lie_wild_chunks},     {"endless-chunks", lie_endless_chunks}, {"counter-ring", lie_counter_ring},
     {"many-blocks", lie_many_blocks},     {"open-slots", lie_open_slots},         {"rotating", lie_rotating},
-    {"wild-ring", lie_wild_ring},         {"long-ring", lie_long_ring},
+    {"wild-ring", lie_wild_ring},         {"long-ring", lie_long_ring},           {"ones-counters", lie_ones_counters},
 };
 
 }  // namespace
