@@ -198,7 +198,7 @@ class Totals(Diff):
         before = self.made("without", other=spread(900), old=spread(300))
         after = self.made("with", other=spread(900), fresh=spread(2_000), rare=rare)
         program = self.diff(before, after, "--gate", "1000", status=3)
-        self.assertEqual(program.err, "waitprobe: gate: fresh: new, total/s is 2.10s\n"
+        self.assertEqual(program.err, "waitprobe: gate: fresh: new, total/s is 1.95s\n"
                                       "waitprobe: gate: 1 of 4 keys could not be judged (\"unknown\")\n")
         self.assertRegex(program.out, r"\nrare +new, unknown\n")
         keys = self.compared(before, after)["keys"]

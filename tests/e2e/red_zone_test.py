@@ -136,6 +136,43 @@ class RedZone(TestCase):
                     self.assertIn("@hits: 100", tracer.out, "it was traced")
                     self.assertEqual(int(process.out) > 0, is_warned_of, process)
 
+    def test_what_it_says_of_children_is_true(self):
+        """A process forks while bpftrace counts the hits of a five-byte nop."""
+        with tempfile.TemporaryDirectory() as folder:
+            program = os.path.join(folder, "forks")
+            probe = PROGRAM[PROGRAM.index("asm("):PROGRAM.index("#include")]
+            subprocess.run(["gcc", "-O1", "-mno-red-zone", "-x", "c", "-", "-o", program], check=True, text=True, input=probe + """
+                #include <stdio.h>
+                #include <sys/wait.h>
+                #include <unistd.h>
+                __attribute__((noinline)) void hit(void) { PROBE("hit", "CODE"); }
+                int main(void) {
+                  char go;
+                  int dead = 0;
+                  if (read(0, &go, 1) != 1) return 1;
+                  for (int i = 0; i < 20; i++) {
+                    int status = 0;
+                    hit();
+                    pid_t child = fork();
+                    if (child == 0) { hit(); _exit(0); }
+                    waitpid(child, &status, 0);
+                    dead += status != 0;
+                  }
+                  return printf("%d", dead) < 0;
+                }""".replace("CODE", FIVE))
+            found = self.red_zone("-f", program)["found"]
+            go_child, go = os.pipe()
+            process = self.started(Program([program], stdin=go_child))
+            os.close(go_child)
+            tracer = self.started(Program(["bpftrace", "-B", "line", "-p", process.pid, "-e",
+                                           f'BEGIN {{ printf("ready\\n"); }} usdt:{program}:other:hit {{ @hits = count(); }}']))
+            harness.wait_until(lambda: "ready" in tracer.out, "bpftrace is attached")
+            os.write(go, b"g")
+            os.close(go)
+            self.assertEqual(process.wait(), 0, process)
+            tracer.wait()
+            self.assertEqual(int(process.out) > 0, "children die" in found, (process.out, found))
+
     def kernel_makes_calls(self):
         with open("/proc/kallsyms", encoding="ascii") as symbols:
             return " arch_uprobe_optimize\n" in symbols.read()

@@ -71,10 +71,15 @@ Result<void> attach_to_itself() {
   return judge_self_test({was_armed, {shots, told_number, pointed_to}, skeleton->bss->self_test});
 }
 
-std::string hit_of_a_probe() {
-  const std::uint64_t nop = try_nops();
-  if (nop == 0) return "a breakpoint: this kernel turns no nop of a probe into a call, or children of a fork die of the call";
-  return "a call: this kernel turns the nop " + std::to_string(nop) + " bytes behind the first one of a probe into one";
+Check check_hits() {
+  const char* const name = "hit of a probe";
+  const auto found = try_nops();
+  if (!found) return {name, CheckStatus::unknown, false, "this user may not set uprobes", fix_the_above};
+  if (found->nop != 0) return {name, CheckStatus::ok, false, "a call: this kernel turns a nop of a probe into one", ""};
+  return {name, CheckStatus::ok, false,
+          found->children_die ? "a breakpoint: this kernel can turn a nop into a call, but children of a fork die of it"
+                              : "a breakpoint: this kernel turns no nop of a probe into a call",
+          ""};
 }
 
 Check check_of(const char* name, const Result<void>& result, const char* found) {
@@ -119,8 +124,7 @@ Result<void> judge_self_test(const SelfTest& test) {
 
 std::vector<Check> run_self_test() {
   constexpr std::uint64_t any_min_ns = 1'000'000;
-  return {check_of("attaching", attach_to_itself(), "a BPF program attached to waitprobe itself ran correctly"),
-          {"hit of a probe", CheckStatus::ok, false, hit_of_a_probe(), ""},
+  return {check_of("attaching", attach_to_itself(), "a BPF program attached to waitprobe itself ran correctly"), check_hits(),
           check_of("hist's programs", loading(HistProgram::load({}, Transport::batches)), "loaded"),
           check_of("slow's programs", loading(SlowProgram::load({}, any_min_ns, true)), "loaded")};
 }

@@ -15,6 +15,7 @@
 
 #include "bpf/abi.h"
 #include "src/collect/machine/capabilities.h"
+#include "src/collect/process/fast_nop.h"
 #include "src/collect/process/library_instances.h"
 #include "src/collect/process/process_memory.h"
 #include "src/collect/process/root_head.h"
@@ -149,6 +150,11 @@ void add_endangered(int fd, const std::string& file, Endangered& found) {
   }
 }
 
+bool children_die() {
+  const auto found = try_nops();
+  return found && found->children_die;
+}
+
 Check check_red_zone(const Endangered& endangered) {
   const char* const name = "red zone";
   if (endangered.site_cnt == 0 && endangered.unread_cnt != 0) {
@@ -161,7 +167,8 @@ Check check_red_zone(const Endangered& endangered) {
     return {name, CheckStatus::ok, false, "this kernel does not turn five-byte nops into calls", ""};
   return {name, does ? CheckStatus::warning : CheckStatus::unknown, false,
           listed(endangered.named, endangered.site_cnt) + ": traced, " + (does ? "this kernel turns" : "a kernel may turn") +
-              " the nop into a call, which overwrites variables of functions that use the red zone",
+              " the nop into a call, which overwrites variables of functions that use the red zone" +
+              (does && children_die() ? ", and of which children die that the process forks" : ""),
           "do not trace these; build that file with -mno-red-zone, or with the one-byte nop of sys/sdt.h"};
 }
 

@@ -82,34 +82,46 @@ bool child_survives() {
   return child > 0 && status == 0;
 }
 
-bool is_fast(const FileDescriptor& event, const volatile unsigned char* code, unsigned char before) {
+bool is_fast(const FileDescriptor& event, const volatile unsigned char* code, unsigned char before, NopTry& found) {
   if (!event.ok()) return false;
   hit();
   // The kernel has written there.
-  if (*code == breakpoint || *code == before || !child_survives()) return false;
+  if (*code == breakpoint || *code == before) return false;
+  const bool survives = child_survives();
+  found.children_die |= !survives;
   std::uint64_t counted = 0;
-  return read(event.get(), &counted, sizeof counted) == sizeof counted && counted == 2 * hits;
+  return survives && read(event.get(), &counted, sizeof counted) == sizeof counted && counted == 2 * hits;
 }
 
-std::uint64_t find_fast_nop() {
+}  // namespace
+
+std::optional<NopTry> try_nops() {
   const auto type = read_proc_file("/sys/bus/event_source/devices/uprobe/type");
   const auto code = reinterpret_cast<std::uint64_t>(&waitprobe_trial_site);
   const auto site = offset_in_program(code);
-  if (!type || !site) return 0;
+  if (!type || !site) return std::nullopt;
+  NopTry found;
   for (const std::uint64_t nop : long_nops) {
     const auto* const at = reinterpret_cast<const unsigned char*>(code + nop);
     const unsigned char before = *at;
     const FileDescriptor event = count_hits(static_cast<std::uint32_t>(std::atoi(type->c_str())), *site + nop);
-    if (is_fast(event, at, before)) return nop;
+    if (!event.ok() && (errno == EPERM || errno == EACCES)) return std::nullopt;
+    if (!is_fast(event, at, before, found)) continue;
+    found.nop = nop;
+    break;
   }
-  return 0;
+  return found;
 }
 
 #else
 
-std::uint64_t find_fast_nop() { return 0; }
+}  // namespace
+
+std::optional<NopTry> try_nops() { return NopTry(); }
 
 #endif
+
+namespace {
 
 // The boot that the last try was made in, and what it found: "BOOT_ID NOP". A try takes a quarter of a second.
 constexpr const char* found_file = "/run/waitprobe.nop";
@@ -145,16 +157,12 @@ void keep(std::uint64_t nop) {
 
 }  // namespace
 
-std::uint64_t try_nops() {
-  const std::uint64_t nop = find_fast_nop();
-  keep(nop);
-  return nop;
-}
-
 std::uint64_t fast_nop() {
   static const std::uint64_t nop = [] {
-    const auto before = found_before();
-    return before ? *before : try_nops();
+    if (const auto before = found_before()) return *before;
+    const auto found = try_nops();
+    if (found) keep(found->nop);
+    return found ? found->nop : 0;
   }();
   return nop;
 }

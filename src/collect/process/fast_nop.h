@@ -6,7 +6,7 @@
 #pragma once
 
 #include <cstdint>
-#include <string_view>
+#include <optional>
 
 #include "src/collect/process/usdt_sites.h"
 
@@ -18,8 +18,13 @@ namespace waitprobe {
 // Threads: any.
 std::uint64_t fast_nop();
 
-// The same by a new try, which takes a quarter of a second. Threads: one at a time.
-std::uint64_t try_nops();
+struct NopTry {
+  std::uint64_t nop = 0;      // as fast_nop()
+  bool children_die = false;  // of a fork, by a nop that the kernel has turned into a call
+};
+
+// A new try, which takes a quarter of a second. Nothing: this user may not set uprobes. Threads: one at a time.
+std::optional<NopTry> try_nops();
 
 // Where a uprobe on this site should be set, as an offset in its file.
 std::uint64_t attach_offset(const UsdtSite& site);
