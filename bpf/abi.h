@@ -311,11 +311,11 @@ struct wp_ring {
 };
 WP_ASSERT_SIZE(struct wp_ring, 6192);
 
-/* Where a part of a ring is added up before it goes into the totals: a sum for each entry of the cache of its block. */
+/* Where a ring is added up before it goes into the totals: a sum for each entry of the cache of its block. */
 #define WP_TALLIES 64
 struct wp_tally {
   __u64 busy;
-  __u64 known[WP_SLOT_CACHE]; /* as struct wp_block_state.slots, when the part was begun */
+  __u64 known[WP_SLOT_CACHE]; /* as struct wp_block_state.slots, when the ring was begun */
   __u64 total_ns[WP_SLOT_CACHE];
   __u64 room_ns[WP_SLOT_CACHE]; /* from the least to WP_BUCKET_END_NS; 0: nothing was added */
   __u64 max_ns[WP_SLOT_CACHE];

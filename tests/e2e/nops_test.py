@@ -70,6 +70,15 @@ class Nops(TestCase):
         perf.wait()
         self.assertEqual(int(re.search(r"^ *([\d,.]+) +waitprobe_nops:wait_stop", perf.err, re.M).group(1).replace(",", "")), sum(truth.values()))
 
+    def test_a_nop_that_was_kept_and_is_none_is_not_used(self):
+        file = harness.built("libwaitprobe.so")
+        events = run(TOOL, "tracefs", "-f", file).out
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as boot, tempfile.NamedTemporaryFile("w") as kept:
+            kept.write(f"{boot.read().strip()} 6\n")
+            kept.flush()
+            script = 'mount --bind "$1" /run/waitprobe.nop && exec "$2" tracefs -f "$3"'
+            self.assertEqual(run("unshare", "--mount", "sh", "-c", script, "sh", kept.name, TOOL, file).out, events)
+
     def test_functions_that_wait_keep_their_values(self):
         with tempfile.TemporaryDirectory() as folder:
             program = os.path.join(folder, "leaf")

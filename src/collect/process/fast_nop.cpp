@@ -8,10 +8,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
-#include <cstdlib>
 #include <cstdio>
+#include <cstdlib>
+#include <iterator>
 #include <optional>
 #include <sstream>
 #include <string>
@@ -23,9 +25,10 @@
 namespace waitprobe {
 namespace {
 
+constexpr std::uint64_t long_nops[] = {1, 11};  // of ten and of five bytes, by how far they are behind the first
+
 #if defined(__x86_64__)
 
-constexpr std::uint64_t long_nops[] = {1, 11};  // of ten and of five bytes, by how far they are behind the first
 constexpr std::uint64_t hits = 3;
 constexpr unsigned char breakpoint = 0xcc;
 
@@ -143,7 +146,9 @@ std::optional<std::uint64_t> found_before() {
   std::string id;
   std::uint64_t nop = 0;
   if (!(words >> id >> nop) || id.empty() || id != boot()) return std::nullopt;
-  return nop;
+  // Another version may have had its nops elsewhere: a uprobe in the middle of one would kill.
+  const bool is_nop = nop == 0 || std::find(std::begin(long_nops), std::end(long_nops), nop) != std::end(long_nops);
+  return is_nop ? std::optional(nop) : std::nullopt;
 }
 
 void keep(std::uint64_t nop) {
