@@ -183,9 +183,11 @@ WP_ASSERT_SIZE(struct wp_block, 8192);
 /* ---- BPF <-> tool --------------------------------------------------------------------------------------------- */
 
 #define WP_BUCKETS WP_BUCKET_CNT
-#define WP_POOL_SIZE 16384 /* histograms */
-#define WP_SHARDS 4        /* histograms one series may have, so that CPUs rarely meet */
-#define WP_KEY_MAX 256     /* bytes of a key that BPF copies */
+#define WP_POOL_SIZE 16384     /* histograms, unless the tool asks for another number */
+#define WP_POOL_SIZE_MAX 65536 /* a cached slot has 16 bits */
+#define WP_POOL_SIZE_MIN 64
+#define WP_SHARDS 4    /* histograms one series may have, so that CPUs rarely meet */
+#define WP_KEY_MAX 256 /* bytes of a key that BPF copies */
 #define WP_COMM_LEN 16
 #define WP_CLOCK_TICK_NS 10000000ULL /* as user space sees them: 100 a second */
 #define WP_TARGETS_MAX 32768
@@ -199,6 +201,15 @@ struct wp_series_key {
 };
 WP_ASSERT_SIZE(struct wp_series_key, 24);
 
+/* Places of a pool that are free, and how many were ever taken: the n-th one was the n-th of the ring of free places. */
+struct wp_leases {
+  __s64 free;
+  __u64 taken;
+  __s64 wake_at; /* when no more are free, the tool is told */
+};
+WP_ASSERT_SIZE(struct wp_leases, 24);
+#define WP_NO_PLACE (~0U)
+
 /* A number for a counter of any process, the same whoever computes it. */
 static inline __u64 wp_distinct(__u64 incarnation, __u32 counter_id) {
   return incarnation * 0x9e3779b97f4a7c15ULL + counter_id;
@@ -206,6 +217,7 @@ static inline __u64 wp_distinct(__u64 incarnation, __u32 counter_id) {
 
 /* Who a histogram belongs to; at the histogram's index. */
 struct wp_series_info {
+  struct wp_series_key series;
   __u64 process_start_ticks; /* start of the process in clock ticks since boot, as in /proc: tells a reused pid */
   __u64 distinct;            /* tells apart counters whose keys are longer than what is kept of them */
   __u32 pid;
@@ -215,7 +227,7 @@ struct wp_series_info {
   char comm[WP_COMM_LEN];
   char key[WP_KEY_MAX];
 };
-WP_ASSERT_SIZE(struct wp_series_info, 304);
+WP_ASSERT_SIZE(struct wp_series_info, 328);
 
 /* Running totals. The count is the sum of the buckets: no second truth that could disagree. */
 struct wp_hist {
@@ -237,13 +249,15 @@ WP_ASSERT_SIZE(struct wp_block_key, 16);
  * above it, at WP_REF_ID_SHIFT, the index of its histogram. */
 #define WP_SLOT_CACHE 32
 struct wp_block_state {
+  struct wp_block_key key;
   __u64 next;      /* all records before it have been claimed: see claim.h */
   __u64 offset_ns; /* of its process's CLOCK_MONOTONIC from the machine's, when records were taken last; or WP_OFFSET_UNKNOWN */
   __u32 tid;       /* the thread whose death will bring the rest */
-  __u32 pad;
+  __u32 pid;       /* the process that has shown it */
+  __u64 epoch;     /* of `slots`: they are worth nothing when slot_epoch is another */
   __u64 slots[WP_SLOT_CACHE];
 };
-WP_ASSERT_SIZE(struct wp_block_state, 280);
+WP_ASSERT_SIZE(struct wp_block_state, 304);
 #define WP_OFFSET_UNKNOWN (~0ULL)
 
 /* The blocks of a thread, one in each instance of the library: its entries are {tid, 0}, {tid, 1}, ... without a hole. */
@@ -329,19 +343,22 @@ struct wp_claim {
   __u64 first;
   __u64 cnt;
   __u64 offset_ns; /* of its process's CLOCK_MONOTONIC from the machine's */
+  __u32 pid;
+  __u32 pad;
 };
-WP_ASSERT_SIZE(struct wp_claim, 40);
+WP_ASSERT_SIZE(struct wp_claim, 48);
 
-/* A series that the tool introduces before it brings records of it, for program `introduce`. */
-struct wp_introduction {
-  struct wp_series_key key;
-  struct wp_series_info info;
+/* An entry of a thread or a process that the tool takes out, for program `forget`: its instance of the library has been closed. */
+struct wp_forgotten {
+  struct wp_thread_key thread;
+  struct wp_arena_key arena;
+  __u64 incarnation;
 };
-WP_ASSERT_SIZE(struct wp_introduction, 328);
+WP_ASSERT_SIZE(struct wp_forgotten, 24);
 
 /* A process that has shown a block which was not known: the tool is to look at it. */
 struct wp_discovery {
-  __u64 incarnation;
+  __u64 incarnation; /* 0: of no process; places are to be given back */
   __u32 pid;
   __u32 unused;
 };
@@ -359,7 +376,8 @@ WP_ASSERT_SIZE(struct wp_self_test, 24);
 struct wp_config {
   __u8 filter_targets; /* count only processes in map `targets` */
   __u8 follow_forks;   /* a child of a target becomes a target */
-  __u8 pad[6];
+  __u8 pad[2];
+  __u32 pool_size;          /* histograms */
   __u64 boottime_offset_ns; /* of the tool's CLOCK_BOOTTIME from the machine's: /proc shows it moments of its own */
 };
 WP_ASSERT_SIZE(struct wp_config, 16);

@@ -46,7 +46,7 @@ class HistSession : private Tracer {
   void on_instance(const LibraryInstance& instance, bool is_new) override;
   bool knows(std::uint64_t incarnation) const override { return instances_.knows(incarnation); }
   std::uint64_t untold_cnt() const override { return program_.untold_cnt(); }
-  void on_lost_sight(std::uint64_t incarnation) override { instances_.forget(incarnation); }
+  void on_lost_sight(std::uint32_t pid, std::uint64_t incarnation) override { instances_.lose_sight(pid, incarnation); }
   std::uint64_t next_ns() const override { return environments_ ? environments_->next_ns() : UINT64_MAX; }
   bool serve() override;
 

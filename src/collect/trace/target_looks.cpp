@@ -196,9 +196,9 @@ void TargetSession::look_later(std::uint32_t pid, bool is_new) {
 
 // A process that shows a block that was not known: a fork, if not the process itself.
 void TargetSession::look_at_discovered(const wp_discovery& discovery) {
-  if (tracer_->knows(discovery.incarnation)) return;
+  if (discovery.incarnation == 0 || tracer_->knows(discovery.incarnation)) return;
   look_later(discovery.pid, true);
-  if (!tracer_->knows(discovery.incarnation) && !has_memory(discovery.pid)) tracer_->on_lost_sight(discovery.incarnation);
+  if (!tracer_->knows(discovery.incarnation)) tracer_->on_lost_sight(discovery.pid, discovery.incarnation);
 }
 
 // Those that have ended are followed too: what they did may be heard of later.
