@@ -74,9 +74,17 @@ void HistSession::on_instance(const LibraryInstance& instance, bool is_new) {
   if (environments_) environments_->add(instance.pid, is_new, now_ns());
 }
 
-bool HistSession::serve() {
+void HistSession::make_room() {
   instances_.make_room();
   program_.add_up_ended([this](const Series& s) { return environments_ ? environments_->value_of(s) : std::nullopt; });
+}
+
+void HistSession::relieve() {
+  if (program_.is_crowded()) make_room();
+}
+
+bool HistSession::serve() {
+  make_room();
   if (environments_) {
     environments_->look(now_ns());
     if (environments_->is_crowded()) environments_->forget_all_but(program_.series());

@@ -48,6 +48,9 @@ class Tracer {
   virtual bool knows(std::uint64_t /*incarnation*/) const { return true; }
   virtual void on_lost_sight(std::uint32_t /*pid*/, std::uint64_t /*incarnation*/) {}
 
+  // Called before each of many looks: where the kernel is about to run out of places, it must not wait for all of them.
+  virtual void relieve() {}
+
   // Readable when there is something to serve; -1: never.
   virtual int fd() const { return -1; }
   // When it wants to be served at the latest (nanoseconds of CLOCK_MONOTONIC).
