@@ -91,8 +91,7 @@ __attribute__((noinline)) waitprobe_wait* start_slow_path(waitprobe_handle* hand
   return detail::to_guard(slot);
 }
 
-__attribute__((hot, always_inline)) inline waitprobe_wait* start_now(waitprobe_handle* handle,
-                                                                     const ScopeOfGuard& scope) noexcept {
+__attribute__((hot, noinline)) waitprobe_wait* start_now(waitprobe_handle* handle, ScopeOfGuard scope) noexcept {
   Counter* counter = known_counter(*handle);
   wp_block* home = detail::home_block();
   const std::uint64_t armed = armed_word();
@@ -172,7 +171,7 @@ __attribute__((hot, noinline)) void stop_now(waitprobe_wait* wait) noexcept {
 
 using namespace waitprobe;
 
-// Declared cold, so that callers keep them out of their way; what they call is not.
+// Declared cold, so that callers keep them out of their way. Compilers inline little into such functions, so these only call.
 __attribute__((noinline)) waitprobe_wait* waitprobe_start_armed(waitprobe_handle* handle) noexcept {
   return start_now(handle, {});
 }
