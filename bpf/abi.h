@@ -122,7 +122,8 @@ WP_ASSERT_SIZE(struct wp_counter, 24);
 #define WP_REF_ADDRESS 0x0000ffffffffffffULL
 #define WP_REF_ID_SHIFT 48
 #define WP_REF_ID_MASK 0x3fffU
-#define WP_REF_CYCLES (1ULL << 63) /* times are ticks of the cycle counter; otherwise nanoseconds */
+#define WP_REF_ELSEWHERE (1ULL << 62) /* of a record: another thread has ended the wait than the one whose block it was in */
+#define WP_REF_CYCLES (1ULL << 63)    /* times are ticks of the cycle counter; otherwise nanoseconds */
 
 /* One open wait. The slot is free when wait_id is 0. It is taken by its block's thread, and given back by any. A reader passes
  * over a slot whose counter is 0: it is being filled. */
@@ -130,16 +131,19 @@ struct wp_open_wait {
   __u64 wait_id;
   __u64 counter; /* WP_REF_... */
   __u64 start;
-  __u16 backend_cnt; /* how many backends saw the start */
-  __u16 site;        /* of a scoped guard: the low bits of where the code that started it stands */
-  __u32 frame;       /* of a scoped guard: the low bits of the stack address of its function, and WP_FRAME_...; else 0 */
-  __u64 ctx[3];      /* what the first backends returned from start() */
-  __u64 more;        /* address of a page or more with what the others returned; in its low bits, the log2 of how many fit */
+  __u8 backend_cnt; /* how many backends saw the start: 0 to 3; 4: more, and `more` begins with their number */
+  __u8 outer;       /* WP_OUTER_...; written by the block's thread alone */
+  __u16 site;       /* of a scoped guard: the low bits of where the code that started it stands */
+  __u32 frame;      /* of a scoped guard: the low bits of the stack address of its function, and WP_FRAME_...; else 0 */
+  __u64 ctx[3];     /* what the first backends returned from start() */
+  __u64 more;       /* address of a page or more with what the others returned; in its low bits, the log2 of its words */
 };
 WP_ASSERT_SIZE(struct wp_open_wait, 64);
 #define WP_FRAME_SUSPECT 1U     /* a later start of its thread says that the guard may be gone */
 #define WP_FRAME_MAY_SUSPEND 2U /* its function may be a coroutine, whose guards live on while its frame has left the stack */
 #define WP_FRAME_FLAGS 15U
+#define WP_OUTER_LINKED 0x80U /* the slot is in the list that begins at wp_inside.innermost; it may be free by now */
+#define WP_OUTER_PLACE 0x1fU  /* the next one of the list: the index of its slot plus 1, 0 at the end */
 
 /* One wait that has ended. */
 struct wp_record {
@@ -148,6 +152,29 @@ struct wp_record {
   __u64 stop;
 };
 WP_ASSERT_SIZE(struct wp_record, 24);
+
+/* What a thread is inside of: of its open waits, the one that began last. Whoever interrupts the thread, as a BPF program at a
+ * context switch does, reads it at once. The thread alone writes here, except `elsewhere`, in such an order that these rules hold
+ * wherever it is interrupted:
+ *
+ *  - `counter` is not 0: counter, wait_id and start are those of the wait in slot `innermost`. It is open, unless another thread
+ *    has ended it. In that case `elsewhere` has grown since it began, and the slot has another wait_id or none.
+ *  - `counter` and `innermost` are 0: the thread is not inside of a wait.
+ *  - Otherwise, and for a wait that another thread has ended: follow the list from `innermost` by wp_open_wait.outer, at most
+ *    WP_BLOCK_SLOTS steps. The first slot whose wait_id and counter are not 0 has the wait that the thread is inside of.
+ *
+ * Whoever reads while the thread runs reads twice, and takes what is the same in both. Only the first block of a thread has a
+ * list: in its others (`owner` is 0) and in one that nobody owns, `counter` and `innermost` are 0. */
+struct wp_inside {
+  __u64 counter; /* WP_REF_... */
+  __u64 wait_id;
+  __u64 start;
+  __u32 elsewhere; /* waits of this block that ended without its thread taking them out of the list */
+  __u16 pad;
+  __u8 innermost; /* the index of its slot plus 1 */
+  __u8 depth;     /* how long the list is, free slots included */
+};
+WP_ASSERT_SIZE(struct wp_inside, 32);
 
 /* A thread's block: two pages, aligned to its size, wiped by fork as the arena is.
  *
@@ -172,12 +199,14 @@ struct wp_block {
   __u32 ring_records; /* how many there is room for: WP_RING_RECORDS or WP_LONG_RING_RECORDS */
   __u32 busy_cnt;     /* for the library: rings that were full since `busy_since_ns` */
   __u64 busy_since_ns;
-  __u64 unused[5];
+  __u64 unused;
+  struct wp_inside inside;
   struct wp_open_wait open[WP_BLOCK_SLOTS];
   struct wp_record own_ring[WP_RING_RECORDS];
 };
 WP_ASSERT_SIZE(struct wp_block, 8192);
 #define WP_BLOCK_HEADER 128 /* bytes before `open` */
+#define WP_INSIDE_OFFSET 96 /* aligned to its size */
 #define WP_RING_OFFSET 2048
 
 /* ---- BPF <-> tool --------------------------------------------------------------------------------------------- */
