@@ -106,6 +106,14 @@ struct wp_arena {
 };
 WP_ASSERT_SIZE(struct wp_arena, 88);
 
+/* What the waits of a key are, as the program says: a value in flags of struct wp_counter. */
+enum wp_key_class {
+  WP_CLASS_WAIT, /* for something that keeps the thread from its work; what is not said, or not known, is this */
+  WP_CLASS_IDLE, /* for work: by a worker whose queue is empty, by an accept loop */
+  WP_CLASS_WORK, /* none: a piece of work that is measured */
+};
+#define WP_FLAGS_CLASS 3U /* the bits of the class */
+
 /* A counter, on the heap, never freed. The argument `key` of the probes is the address of key[0], so BPF finds the rest
  * right in front of it. */
 struct wp_counter {
@@ -113,9 +121,11 @@ struct wp_counter {
   __u64 arena; /* address of struct wp_arena */
   __u32 id;    /* 0, 1, 2, ... in order of creation */
   __u32 key_len;
+  __u32 flags; /* WP_FLAGS_... */
+  __u32 pad;
   /* char key[key_len], then a zero byte */
 };
-WP_ASSERT_SIZE(struct wp_counter, 24);
+WP_ASSERT_SIZE(struct wp_counter, 32);
 
 /* How records and open waits name a counter: its address, the low bits of its id (which spread well where addresses do not),
  * and which clock their times are of. */
@@ -211,7 +221,7 @@ struct wp_series_info {
   __u32 pid;
   __u32 key_len;    /* of the whole key; WP_KEY_MAX bytes of it are here at the most */
   __u32 parent_pid; /* of a process that was forked and has run no other program, when it was seen first; else 0 */
-  __u32 pad;
+  __u32 flags;      /* of the counter */
   char comm[WP_COMM_LEN];
   char key[WP_KEY_MAX];
 };
