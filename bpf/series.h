@@ -63,6 +63,7 @@ static __always_inline int describe(__u32 slot, const struct wp_series_key *key,
   if (BPF_CORE_READ(leader, flags) & PF_FORKNOEXEC) info->parent_pid = BPF_CORE_READ(leader, real_parent, tgid);
   bpf_probe_read_kernel(info->comm, sizeof(info->comm), &leader->comm);
   info->key_len = counter.key_len;
+  info->flags = counter.flags;
   return 0;
 }
 

@@ -30,9 +30,11 @@ struct wp_slow_wait {
   char key[WP_KEY_MAX]; /* the first bytes of it */
   __u32 key_len;        /* of the whole key */
   __u32 stack_bytes;    /* of the copy, from the stack pointer up; 0: none */
-  struct wp_regs regs;  /* all zero without a copy */
+  __u32 flags;          /* of the counter */
+  __u32 pad;
+  struct wp_regs regs; /* all zero without a copy */
 };
-WP_ASSERT_SIZE(struct wp_slow_wait, 328 + 8 * WP_REGS);
+WP_ASSERT_SIZE(struct wp_slow_wait, 336 + 8 * WP_REGS);
 
 struct wp_slow_stack {
   struct wp_slow_wait wait;

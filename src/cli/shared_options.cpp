@@ -129,6 +129,13 @@ void add_key_globs(Parser& parser, std::vector<std::string>& globs) {
                     [&globs](const std::string& glob) { globs.push_back("!" + glob); });
 }
 
+void add_class_globs(Parser& parser, ClassGlobs& globs) {
+  parser.add_values("--idle", "GLOB", "Treat matching keys as waits for work; repeatable",
+                    [&globs](const std::string& glob) { globs.idle.push_back(glob); });
+  parser.add_values("--work", "GLOB", "Treat matching keys as measured work; repeatable",
+                    [&globs](const std::string& glob) { globs.work.push_back(glob); });
+}
+
 void add_color(Parser& parser, std::string& when) {
   parser.add_choice("--color", when, "WHEN", "auto, always or never (default: auto)", {"auto", "always", "never"}, "choice");
 }

@@ -64,6 +64,7 @@ Series to_series(const wp_series_info& info) {
   s.key.assign(info.key, std::min<std::size_t>(info.key_len, sizeof info.key));
   s.key_len = info.key_len;
   s.distinct = info.key_len > sizeof info.key ? info.distinct : 0;
+  s.key_class = class_of_flags(info.flags);
   return s;
 }
 
@@ -211,8 +212,10 @@ HistProgram::KnownSeries& HistProgram::series_of(std::uint32_t slot) {
     wp_series_info info = {};
     bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.infos), &slot, &info);
     Series identity = to_series(info);
-    known = &known_series_[std::make_tuple(identity.process_start_ticks, identity.pid, identity.key, identity.key_len,
-                                           identity.distinct)];
+    const auto [entry, is_new] = known_series_.try_emplace(
+        {identity.process_start_ticks, identity.pid, identity.key, identity.key_len, identity.distinct});
+    known = &entry->second;
+    if (!is_new) identity.key_class = common_class(identity.key_class, known->identity.key_class);
     if (identity.parent_pid == 0) identity.parent_pid = known->identity.parent_pid;
     known->identity = std::move(identity);  // after an exec, with the name of today
     are_ranked_ = false;

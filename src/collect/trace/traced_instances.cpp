@@ -161,6 +161,7 @@ void TracedInstances::introduce(const Memory& memory, const Place& place, const 
   info.distinct = wp_distinct(key.incarnation, name->id);
   info.pid = place.first;
   info.key_len = name->key_len;
+  info.flags = name->flags;
   std::copy_n(instance.comm.data(), std::min<std::size_t>(instance.comm.size(), sizeof info.comm - 1), info.comm);
   std::copy_n(name->key.data(), name->key.size(), info.key);
   if (!program_->introduce(introduction)) return;
