@@ -195,13 +195,17 @@ Json to_json(const OpenWait& wait) {
                {"thread", text_or_null(wait.thread)},
                {"key", repair_utf8(wait.key)}};
   if (wait.key_len > wait.key.size()) json["key_len"] = wait.key_len;
+  json["class"] = name_of(wait.key_class);
   if (wait.group) put_bytes(json, "group", *wait.group);
   json["age_ns"] = wait.age_ns ? Json(*wait.age_ns) : Json(nullptr);
   json["wait_id"] = wait.wait_id;
   json["state"] = text_or_null(wait.state != 0 ? std::string(1, wait.state) : "");
   json["wchan"] = text_or_null(wait.wchan);
   json["syscall"] = text_or_null(wait.system_call);
-  if (wait.lasting != Lasting::no) json["meant_to_last"] = wait.lasting == Lasting::ignored ? "ignored" : "thread";
+  if (wait.lasting != Lasting::no) {
+    constexpr const char* reasons[] = {"", "class", "ignored", "evidence"};  // by Lasting
+    json["meant_to_last"] = reasons[static_cast<std::size_t>(wait.lasting)];
+  }
   json["stack"] = array_of(wait.stack);
   if (!wait.no_stack_reason.empty()) json["no_stack"] = repair_utf8(wait.no_stack_reason);
   return json;

@@ -172,6 +172,7 @@ Result<int> pass_gate(const Comparison& comparison, double percent, const Compar
   const auto unjudged =
       std::count_if(keys.begin(), keys.end(), [&](const ComparedKey& key) { return !is_judged(key, figures); });
   if (static_cast<std::size_t>(unjudged) == keys.size()) {
+    if (keys.empty() && !comparison.keys.empty()) return Error{"judge", names_of(figures), "all keys are idle", ""};
     return Error{"judge", names_of(figures), "no key has enough waits on both sides",
                  "record longer, or with a smaller -i: at least " + std::to_string(least_batches) + " intervals each"};
   }
