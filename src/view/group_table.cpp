@@ -60,12 +60,15 @@ void print_bars_of(std::ostream& out, const KeyInGroups& key, const GroupColumn&
 
 void print_spread(std::ostream& out, const std::vector<KeyInGroups>& keys, const GroupColumn& column,
                   const TableOptions& options) {
-  std::vector<std::pair<Spread, KeyText>> rows;
+  std::vector<std::pair<Spread, const Series*>> rows;
   for (const KeyInGroups& key : keys) {
-    if (const auto spread = spread_of(key)) rows.emplace_back(*spread, KeyText(key.all));
+    if (const auto spread = spread_of(key)) rows.emplace_back(*spread, &key.all);
   }
   if (rows.empty()) return;
-  std::stable_sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.first.ns > b.first.ns; });
+  std::stable_sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) {
+    const KeyClass class_a = a.second->key_class, class_b = b.second->key_class;
+    return class_a != class_b ? class_a < class_b : a.first.ns > b.first.ns;
+  });
   const std::size_t columns = key_columns(options.width, 3 * (1 + total_width) + 2 * column.width(), longest_of(keys));
   const auto end = [&](const Series& group) {
     return ' ' + align_right(format_duration(group.histogram.total_ns()), total_width) + column.text(group.group);
@@ -75,7 +78,7 @@ void print_spread(std::ostream& out, const std::vector<KeyInGroups>& keys, const
                              align_right("spread", total_width);
   out << emphasised(header, Emphasis::bold, options.colours) << '\n';
   for (const auto& [spread, key] : rows) {
-    out << key.padded(columns) << end(*spread.least) << end(*spread.most) << ' '
+    out << KeyText(*key).padded(columns) << end(*spread.least) << end(*spread.most) << ' '
         << align_right(format_duration(spread.ns), total_width) << '\n';
   }
   out << "at a barrier, the group that waits least arrives last\n\n";

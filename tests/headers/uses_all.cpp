@@ -102,6 +102,9 @@ int use_all(int n) {
 int use_c10();
 int use_c10() {
   c10::monitor::WaitCounterHandle handle(std::string("c10"));
+  c10::monitor::WaitCounterHandle idle("c10.idle", WAITPROBE_CLASS_IDLE);
+  STATIC_SCOPED_IDLE_COUNTER(c10.idle_scope);
+  idle.start().stop();
   c10::monitor::WaitCounterHandle::WaitGuard guard = handle.start();
   c10::monitor::detail::registerWaitCounterBackend(nullptr);
   return static_cast<int>(c10::monitor::detail::getRegisteredWaitCounterBackends().size());

@@ -98,6 +98,10 @@ TEST(KeyClass, InGroups) {
   Snapshot s = of_three_classes();
   s.group_by = "RANK";
   for (Series& one : s.series) one.group = std::to_string(one.pid);
+  for (const Series& one : of_three_classes().series) {  // and so that there is a spread
+    s.series.push_back(one);
+    s.series.back().group = "0";
+  }
   expect_golden("table_groups_classes.txt", table(s));
 }
 
