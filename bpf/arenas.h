@@ -5,7 +5,7 @@
 #ifndef WAITPROBE_BPF_ARENAS_H
 #define WAITPROBE_BPF_ARENAS_H
 
-#include "abi.h"
+#include "tool_abi.h"
 #include "kernel.h"
 #include "series.h"
 

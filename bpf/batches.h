@@ -5,7 +5,7 @@
 #ifndef WAITPROBE_BPF_BATCHES_H
 #define WAITPROBE_BPF_BATCHES_H
 
-#include "abi.h"
+#include "tool_abi.h"
 #include "blocks.h"
 #include "claim.h"
 #include "kernel.h"

@@ -5,7 +5,7 @@
 #ifndef WAITPROBE_BPF_BLOCKS_H
 #define WAITPROBE_BPF_BLOCKS_H
 
-#include "abi.h"
+#include "tool_abi.h"
 #include "claim.h"
 #include "kernel.h"
 #include "leases.h"

@@ -3,7 +3,7 @@
  * The least that tracing needs, tried by the tool on itself: a probe with a semaphore, and its arguments. */
 #include "kernel.h"
 
-#include "abi.h"
+#include "tool_abi.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 

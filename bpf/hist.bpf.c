@@ -4,7 +4,7 @@
  * records. Or by events: one hit of wait_stop for each wait. The tool loads the programs of one way. */
 #include "kernel.h"
 
-#include "abi.h"
+#include "tool_abi.h"
 #include "arenas.h"
 #include "batches.h"
 #include "owners.h"

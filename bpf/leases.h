@@ -17,7 +17,7 @@
 #ifndef WAITPROBE_BPF_LEASES_H
 #define WAITPROBE_BPF_LEASES_H
 
-#include "abi.h"
+#include "tool_abi.h"
 #include "kernel.h"
 
 struct {

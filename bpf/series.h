@@ -7,7 +7,7 @@
 #ifndef WAITPROBE_BPF_SERIES_H
 #define WAITPROBE_BPF_SERIES_H
 
-#include "abi.h"
+#include "tool_abi.h"
 #include "kernel.h"
 #include "leases.h"
 #include "targets.h"
@@ -75,6 +75,7 @@ static __always_inline int describe(__u32 slot, const struct wp_series_key *key,
   info->parent_pid = BPF_CORE_READ(leader, flags) & PF_FORKNOEXEC ? BPF_CORE_READ(leader, real_parent, tgid) : 0;
   bpf_probe_read_kernel(info->comm, sizeof(info->comm), &leader->comm);
   info->key_len = counter.key_len;
+  info->flags = counter.flags;
   return 0;
 }
 

@@ -34,6 +34,7 @@ static __always_inline int describe(struct pt_regs *ctx, struct wp_slow_wait *wa
   struct wp_counter counter;
   if (read_counter(key - sizeof(counter), &counter, wait->key)) return -1;
   wait->key_len = counter.key_len;
+  wait->flags = counter.flags;
   return 0;
 }
 

@@ -4,7 +4,7 @@
 #ifndef WAITPROBE_BPF_SLOW_ABI_H
 #define WAITPROBE_BPF_SLOW_ABI_H
 
-#include "abi.h"
+#include "tool_abi.h"
 
 /* The registers of a user thread, in the order of the kernel's struct pt_regs (x86-64) or struct user_pt_regs (arm64), with
  * which ptrace's and a core dump's begin as well. */
@@ -30,9 +30,11 @@ struct wp_slow_wait {
   char key[WP_KEY_MAX]; /* the first bytes of it */
   __u32 key_len;        /* of the whole key */
   __u32 stack_bytes;    /* of the copy, from the stack pointer up; 0: none */
-  struct wp_regs regs;  /* all zero without a copy */
+  __u32 flags;          /* of the counter */
+  __u32 pad;
+  struct wp_regs regs; /* all zero without a copy */
 };
-WP_ASSERT_SIZE(struct wp_slow_wait, 328 + 8 * WP_REGS);
+WP_ASSERT_SIZE(struct wp_slow_wait, 336 + 8 * WP_REGS);
 
 struct wp_slow_stack {
   struct wp_slow_wait wait;

@@ -5,7 +5,7 @@
 #ifndef WAITPROBE_BPF_TARGETS_H
 #define WAITPROBE_BPF_TARGETS_H
 
-#include "abi.h"
+#include "tool_abi.h"
 #include "kernel.h"
 
 const volatile struct wp_config config;

@@ -52,7 +52,7 @@ void start(const char* name, void (*work)()) {
 void wait_for_work() {
   static std::mutex mutex;
   static std::condition_variable work;
-  STATIC_SCOPED_WAIT_COUNTER(queue.idle);
+  STATIC_SCOPED_IDLE_COUNTER(queue.idle);
   std::unique_lock lock(mutex);
   for (;;) work.wait(lock);
 }

@@ -9,6 +9,9 @@
  *
  *   WAITPROBE_SCOPED("db.query");  (until the end of the scope; C99 or later)
  *
+ * Where a thread waits for work, use the idle forms (WAITPROBE_IDLE_HANDLE, WAITPROBE_SCOPED_IDLE): views keep such keys apart, and
+ * `waitprobe stuck` does not report them. The work forms (WAITPROBE_WORK_HANDLE, WAITPROBE_SCOPED_WORK) measure a piece of work.
+ *
  * While nobody listens, both calls are a load and a branch. When a tracer attaches, start and stop fire USDT probes of
  * provider `waitprobe`.
  *
@@ -42,19 +45,31 @@ extern "C" {
 #define WAITPROBE_NULL NULL
 #endif
 
+/* What the waits of a key are. Give a key one class everywhere: within an instance of the library, the first armed wait of a key
+ * decides. */
+typedef enum waitprobe_class {
+  WAITPROBE_CLASS_WAIT, /* something keeps the thread from its work */
+  WAITPROBE_CLASS_IDLE, /* the thread has no work: a worker whose queue is empty, an accept loop */
+  WAITPROBE_CLASS_WORK  /* a piece of work that is measured, and no wait */
+} waitprobe_class;
+
 /* Names a wait. Write it with WAITPROBE_HANDLE; the members are not for use. `key` must outlive the handle until the first
  * wait that somebody listens to. */
 typedef struct waitprobe_handle {
   const char *key;
   size_t key_len;
   void *counter; /* found when first armed; atomic */
+  waitprobe_class key_class;
 } waitprobe_handle;
 
 /* An open wait, or null when nobody listened at its start. */
 typedef struct waitprobe_wait waitprobe_wait;
 
-#define WAITPROBE_HANDLE(literal) \
-  { (literal), sizeof(literal) - 1, WAITPROBE_NULL }
+#define WAITPROBE_HANDLE_OF(literal, key_class) \
+  { (literal), sizeof(literal) - 1, WAITPROBE_NULL, key_class }
+#define WAITPROBE_HANDLE(literal) WAITPROBE_HANDLE_OF(literal, WAITPROBE_CLASS_WAIT)
+#define WAITPROBE_IDLE_HANDLE(literal) WAITPROBE_HANDLE_OF(literal, WAITPROBE_CLASS_IDLE)
+#define WAITPROBE_WORK_HANDLE(literal) WAITPROBE_HANDLE_OF(literal, WAITPROBE_CLASS_WORK)
 
 /* Points to the word that says whether anybody listens. A pointer, and not the word itself: if an executable named a word in a
  * shared library directly, the linker could give it a copy of its own, and the kernel would raise the other one. */
@@ -104,14 +119,16 @@ static __inline__ void waitprobe_stop_scoped(waitprobe_wait *const *wait) WAITPR
   (__builtin_expect(__atomic_load_n(waitprobe_armed, __ATOMIC_RELAXED) != 0, 0) ? waitprobe_start_armed_scoped(&handle, 0) \
                                                                                 : WAITPROBE_NULL)
 #endif
-#define WAITPROBE_SCOPED_(literal, handle, wait)              \
-  static waitprobe_handle handle = WAITPROBE_HANDLE(literal); \
+#define WAITPROBE_SCOPED_(literal, key_class, handle, wait)                 \
+  static waitprobe_handle handle = WAITPROBE_HANDLE_OF(literal, key_class); \
   waitprobe_wait *const wait __attribute__((cleanup(waitprobe_stop_scoped), unused)) = WAITPROBE_START_SCOPED(handle)
-#define WAITPROBE_SCOPED_NUMBERED(literal, number) \
-  WAITPROBE_SCOPED_(literal, WAITPROBE_CONCAT(waitprobe_handle_, number), WAITPROBE_CONCAT(waitprobe_wait_, number))
+#define WAITPROBE_SCOPED_NUMBERED(literal, key_class, number) \
+  WAITPROBE_SCOPED_(literal, key_class, WAITPROBE_CONCAT(waitprobe_handle_, number), WAITPROBE_CONCAT(waitprobe_wait_, number))
 
 /* Waits from here to the end of the scope: WAITPROBE_SCOPED("db.query"). A declaration; may stand several times in one scope.
  * Needs gcc or clang, and C99 or C++11. */
-#define WAITPROBE_SCOPED(literal) WAITPROBE_SCOPED_NUMBERED(literal, __COUNTER__)
+#define WAITPROBE_SCOPED(literal) WAITPROBE_SCOPED_NUMBERED(literal, WAITPROBE_CLASS_WAIT, __COUNTER__)
+#define WAITPROBE_SCOPED_IDLE(literal) WAITPROBE_SCOPED_NUMBERED(literal, WAITPROBE_CLASS_IDLE, __COUNTER__)
+#define WAITPROBE_SCOPED_WORK(literal) WAITPROBE_SCOPED_NUMBERED(literal, WAITPROBE_CLASS_WORK, __COUNTER__)
 
 #endif

@@ -10,6 +10,8 @@
 //
 //   auto row = WITH_WAIT_COUNTER(db.query, connection.query(sql));
 //
+//   STATIC_SCOPED_IDLE_COUNTER(worker.queue);  // the same, but waiting for work
+//
 // Who receives the waits: tracers attached to the USDT probes of provider `waitprobe`, and backends registered in the process.
 //
 // C++: 17 or later; needs neither exceptions nor RTTI.
@@ -19,7 +21,11 @@
 #error "waitprobe/wait_counter.h needs C++17 or later: compile with -std=c++17 or later (C code can use waitprobe/c.h)"
 // So that this is the only error, however often they are used.
 #define STATIC_SCOPED_WAIT_COUNTER(_key) static_cast<void>(0)
+#define STATIC_SCOPED_IDLE_COUNTER(_key) static_cast<void>(0)
+#define STATIC_SCOPED_WORK_COUNTER(_key) static_cast<void>(0)
 #define WITH_WAIT_COUNTER(_key, ...) (__VA_ARGS__)
+#define WITH_IDLE_COUNTER(_key, ...) (__VA_ARGS__)
+#define WITH_WORK_COUNTER(_key, ...) (__VA_ARGS__)
 #else
 
 #include <chrono>
@@ -81,6 +87,7 @@ WAITPROBE_API std::vector<std::shared_ptr<WaitCounterBackendFactoryIf> > getRegi
 struct LiteralKey {
   const char* data;
   std::size_t size;
+  waitprobe_class key_class = WAITPROBE_CLASS_WAIT;
 };
 
 // Whether a macro was given "a.key" or 'a.key', whose quotes would be part of the key, rather than a.key.
@@ -99,14 +106,15 @@ class ScopedWait;
 class WaitCounterHandle {
  public:
   // Finds the counter of a key made at run time: a hash look-up. Errors: std::bad_alloc.
-  WAITPROBE_API explicit WaitCounterHandle(std::string_view key);
+  WAITPROBE_API explicit WaitCounterHandle(std::string_view key, waitprobe_class key_class = WAITPROBE_CLASS_WAIT);
 
   // For the macros: constant-initialised, so that a function-local static needs no guard variable.
   WAITPROBE_HIDDEN constexpr explicit WaitCounterHandle(detail::LiteralKey key) noexcept
-      : handle_{key.data, key.size, nullptr} {}
+      : handle_{key.data, key.size, nullptr, key.key_class} {}
 
   WAITPROBE_HIDDEN WaitCounterHandle(const WaitCounterHandle& other) noexcept
-      : handle_{other.handle_.key, other.handle_.key_len, __atomic_load_n(&other.handle_.counter, __ATOMIC_ACQUIRE)} {}
+      : handle_{other.handle_.key, other.handle_.key_len, __atomic_load_n(&other.handle_.counter, __ATOMIC_ACQUIRE),
+                other.handle_.key_class} {}
   WaitCounterHandle& operator=(const WaitCounterHandle&) = delete;
 
   // Ends its wait when it is destroyed, unless stop() has done so.
@@ -204,27 +212,39 @@ class ScopedWait {
 
 // Each public macro stringifies its argument itself: passed on as it is, the argument would be expanded first, and `linux` and
 // `unix` are macros in many modes of the compilers.
-#define WAITPROBE_STATIC_HANDLE(_literal)                                            \
+#define WAITPROBE_STATIC_HANDLE(_literal, _class)                                    \
   ::waitprobe::detail::static_handle([]() noexcept {                                 \
     static_assert(!::waitprobe::detail::is_quoted(_literal),                         \
                   "waitprobe: write the key without quotes, as in db.pool.acquire"); \
-    return ::waitprobe::detail::LiteralKey{_literal, sizeof(_literal) - 1};          \
+    return ::waitprobe::detail::LiteralKey{_literal, sizeof(_literal) - 1, _class};  \
   })
-#define WAITPROBE_SCOPED_GUARD(_literal)                                                                                   \
-  const ::waitprobe::detail::ScopedWait WAITPROBE_CONCAT(waitprobe_guard_, __COUNTER__)(WAITPROBE_STATIC_HANDLE(_literal), \
-                                                                                        WAITPROBE_MAY_SUSPEND)
-
-// The handle of the key that the argument spells: STATIC_WAIT_COUNTER(db.pool.acquire) has the key "db.pool.acquire".
-#define STATIC_WAIT_COUNTER(_key) WAITPROBE_STATIC_HANDLE(#_key)
-
-// Waits from here to the end of the scope.
-#define STATIC_SCOPED_WAIT_COUNTER(_key) WAITPROBE_SCOPED_GUARD(#_key)
-
-// The value of the expression, which is waited for: a reference where the expression is a call that returns one.
-#define WITH_WAIT_COUNTER(_key, ...)                             \
+#define WAITPROBE_SCOPED_GUARD(_literal, _class)                                         \
+  const ::waitprobe::detail::ScopedWait WAITPROBE_CONCAT(waitprobe_guard_, __COUNTER__)( \
+      WAITPROBE_STATIC_HANDLE(_literal, _class), WAITPROBE_MAY_SUSPEND)
+#define WAITPROBE_AROUND(_literal, _class, ...)                  \
   ([&]() WAITPROBE_NO_THREAD_SAFETY_ANALYSIS -> decltype(auto) { \
-    WAITPROBE_SCOPED_GUARD(#_key);                               \
+    WAITPROBE_SCOPED_GUARD(_literal, _class);                    \
     return __VA_ARGS__;                                          \
   }())
+
+// The handle of the key that the argument spells: STATIC_WAIT_COUNTER(db.pool.acquire) has the key "db.pool.acquire".
+#define STATIC_WAIT_COUNTER(_key) WAITPROBE_STATIC_HANDLE(#_key, WAITPROBE_CLASS_WAIT)
+
+// Waits from here to the end of the scope.
+#define STATIC_SCOPED_WAIT_COUNTER(_key) WAITPROBE_SCOPED_GUARD(#_key, WAITPROBE_CLASS_WAIT)
+
+// The value of the expression, which is waited for: a reference where the expression is a call that returns one.
+#define WITH_WAIT_COUNTER(_key, ...) WAITPROBE_AROUND(#_key, WAITPROBE_CLASS_WAIT, __VA_ARGS__)
+
+// The same, where a thread waits for work: a worker whose queue is empty, an accept loop. Views keep such keys apart, and
+// `waitprobe stuck` does not report them.
+#define STATIC_IDLE_COUNTER(_key) WAITPROBE_STATIC_HANDLE(#_key, WAITPROBE_CLASS_IDLE)
+#define STATIC_SCOPED_IDLE_COUNTER(_key) WAITPROBE_SCOPED_GUARD(#_key, WAITPROBE_CLASS_IDLE)
+#define WITH_IDLE_COUNTER(_key, ...) WAITPROBE_AROUND(#_key, WAITPROBE_CLASS_IDLE, __VA_ARGS__)
+
+// The same, around a piece of work that is measured.
+#define STATIC_WORK_COUNTER(_key) WAITPROBE_STATIC_HANDLE(#_key, WAITPROBE_CLASS_WORK)
+#define STATIC_SCOPED_WORK_COUNTER(_key) WAITPROBE_SCOPED_GUARD(#_key, WAITPROBE_CLASS_WORK)
+#define WITH_WORK_COUNTER(_key, ...) WAITPROBE_AROUND(#_key, WAITPROBE_CLASS_WORK, __VA_ARGS__)
 
 #endif  // C++17

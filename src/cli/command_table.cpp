@@ -46,13 +46,13 @@ constexpr CommandRow table[] = {
     {"stuck", "waits that are open right now, and since when",
      "  waitprobe stuck -p 1234                     open for a second or more\n"
      "  waitprobe stuck -p 1234 --older 10s --stack and what its threads are doing\n"
-     "  waitprobe stuck -a --ignore '*.idle'        except keys that wait long\n"
+     "  waitprobe stuck -a --idle 'worker.*'        except keys that wait for work\n"
      "  waitprobe stuck -f ./server --watch         again every second\n"
      "  waitprobe stuck --core core.1234 --stack    of a process that has died\n"
      "  waitprobe stuck -p 1234 > stuck.txt || mail -s stuck ops < stuck.txt\n",
      "Reads the waits that have started and not ended from the memory of processes, or from a core dump, and prints the "
      "oldest first. Waits that started while no tracer was attached are unknown, unless the process runs with "
-     "WAITPROBE_TRACK=1. Waits that are probably idle (workers without work, keys of --ignore) are listed apart.",
+     "WAITPROBE_TRACK=1. Waits that are probably idle (workers without work, keys of --idle) are listed apart.",
      "a wait is stuck", "no stuck wait was found, but not everything could be read", declare_stuck, run_stuck},
     {"record", "record snapshots into a file",
      "  waitprobe record -o waits.jsonl -p 1234          until Ctrl-C, or its end\n"

@@ -104,11 +104,13 @@ Result<Span> span_of(const Recordings& recordings, const MomentSpan& wanted) {
   return Span{after_begin(window.from_ns), window.to_ns == UINT64_MAX ? UINT64_MAX : after_begin(window.to_ns)};
 }
 
-Result<History> history_of(Recordings& recordings, const Span& span, const std::vector<KeyGlobs>& key_globs, bool with_gaps) {
+Result<History> history_of(Recordings& recordings, const Span& span, const std::vector<KeyGlobs>& key_globs,
+                           const ClassGlobs& class_globs, bool with_gaps) {
   History history;
   recordings.rewind();
   const auto all =
       for_each_interval(recordings, {span.from_ns, span.to_ns, UINT64_MAX}, [&](Snapshot snapshot) -> Result<bool> {
+        classify(snapshot, class_globs);
         for (const KeyGlobs& globs : key_globs) keep_keys(snapshot, globs);
         history = begin_history(std::move(snapshot));
         return true;

@@ -26,6 +26,7 @@ using KeyGlobs = std::vector<std::string>;
 
 // The part of the recordings in columns as long as span.interval_ns, of keys that all of these let pass. Columns in which
 // nothing was recorded are left out, unless `with_gaps`. Begins the recordings again.
-Result<History> history_of(Recordings& recordings, const Span& span, const std::vector<KeyGlobs>& key_globs, bool with_gaps);
+Result<History> history_of(Recordings& recordings, const Span& span, const std::vector<KeyGlobs>& key_globs,
+                           const ClassGlobs& class_globs, bool with_gaps);
 
 }  // namespace waitprobe::cli

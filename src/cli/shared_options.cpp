@@ -8,7 +8,7 @@
 #include <charconv>
 #include <utility>
 
-#include "bpf/abi.h"
+#include "bpf/tool_abi.h"
 #include "src/collect/process/library_instances.h"
 
 namespace waitprobe::cli {
@@ -140,6 +140,13 @@ void add_key_globs(Parser& parser, std::vector<std::string>& globs) {
   parser.add_texts("-k,--key", globs, "GLOB", "Only matching keys, e.g. -k 'db.*'; repeatable");
   parser.add_values("--not", "GLOB", "Exclude matching keys, as -k '!GLOB'; repeatable",
                     [&globs](const std::string& glob) { globs.push_back("!" + glob); });
+}
+
+void add_class_globs(Parser& parser, ClassGlobs& globs) {
+  parser.add_values("--idle", "GLOB", "Treat matching keys as waits for work; repeatable",
+                    [&globs](const std::string& glob) { globs.idle.push_back(glob); });
+  parser.add_values("--work", "GLOB", "Treat matching keys as measured work; repeatable",
+                    [&globs](const std::string& glob) { globs.work.push_back(glob); });
 }
 
 void add_color(Parser& parser, std::string& when) {

@@ -11,6 +11,7 @@
 
 #include "src/cli/parser.h"
 #include "src/collect/process/target_choice.h"
+#include "src/model/key_class.h"
 
 namespace waitprobe::cli {
 
@@ -62,6 +63,9 @@ void add_group_by(Parser& parser, std::string& name);
 
 // -k GLOB and --not GLOB, repeatable.
 void add_key_globs(Parser& parser, std::vector<std::string>& globs);
+
+// --idle GLOB and --work GLOB, repeatable: classes of keys, whatever the program says.
+void add_class_globs(Parser& parser, ClassGlobs& globs);
 
 // --color=WHEN: auto, always or never (wanted_colours(), terminal.h).
 void add_color(Parser& parser, std::string& when);

@@ -29,6 +29,7 @@ Result<void> for_each_interval(SnapshotSource& source, const Span& span, const s
 
 void add_print_options(Parser& parser, PrintOptions& options) {
   add_key_globs(parser, options.key_globs);
+  add_class_globs(parser, options.class_globs);
   parser.add_choice("--sort", options.table.sort, "COLUMN", joined(sort_names(), "|") + " (default: total)", sort_names(),
                     "column");
   parser.add_flag("--json", options.json, "Print one JSON object per line");
@@ -44,6 +45,7 @@ void check_table_options(const TableOptions& options, const std::string& group_b
 }
 
 Result<bool> print_snapshot(const PrintOptions& options, Snapshot snapshot) {
+  classify(snapshot, options.class_globs);
   keep_keys(snapshot, options.key_globs);
   std::ostringstream out;
   if (options.json) {

@@ -27,11 +27,12 @@ Result<void> for_each_interval(SnapshotSource& source, const Span& span, const s
 // How snapshots are printed.
 struct PrintOptions {
   std::vector<std::string> key_globs;
+  ClassGlobs class_globs;
   TableOptions table;
   bool json = false;
 };
 
-// -k, --sort and --json.
+// -k, --idle, --work, --sort and --json.
 void add_print_options(Parser& parser, PrintOptions& options);
 
 // --top and --bars, of commands that print tables alone.

@@ -273,6 +273,11 @@ using KeyId = std::pair<std::string, std::uint64_t>;
 struct KeyOfBoth {
   const HistoryKey* a = nullptr;
   const HistoryKey* b = nullptr;
+
+  KeyClass key_class() const {
+    if (a == nullptr || b == nullptr) return (a != nullptr ? a : b)->total.key_class;
+    return common_class(a->total.key_class, b->total.key_class);
+  }
 };
 
 std::map<KeyId, KeyOfBoth> pair_keys(const History& a, const History& b) {
@@ -325,9 +330,11 @@ Comparison compare(const History& a, const History& b) {
   Comparison comparison{describe(a), describe(b), {}};
   for (const auto& [id, both] : keys) {
     comparison.keys.push_back(compare_key(id, side_of(a, both.a), side_of(b, both.b), error));
+    comparison.keys.back().key_class = both.key_class();
   }
-  std::stable_sort(comparison.keys.begin(), comparison.keys.end(),
-                   [](const ComparedKey& x, const ComparedKey& y) { return change_of_total(x) > change_of_total(y); });
+  std::stable_sort(comparison.keys.begin(), comparison.keys.end(), [](const ComparedKey& x, const ComparedKey& y) {
+    return x.key_class != y.key_class ? x.key_class < y.key_class : change_of_total(x) > change_of_total(y);
+  });
   return comparison;
 }
 

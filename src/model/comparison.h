@@ -60,6 +60,7 @@ inline const ComparedFigures judged_figures = {ComparedFigure::total, ComparedFi
 struct ComparedKey {
   std::string key;  // any bytes, the first WP_KEY_MAX of them
   std::uint64_t key_len = 0;
+  KeyClass key_class = KeyClass::wait;
   std::uint64_t count_a = 0;  // 0: only B has it
   std::uint64_t count_b = 0;
   std::uint64_t total_a_ns = 0;
@@ -88,7 +89,7 @@ struct ComparedSide {
 struct Comparison {
   ComparedSide a;
   ComparedSide b;
-  std::vector<ComparedKey> keys;  // by how much the total a second has changed, either way
+  std::vector<ComparedKey> keys;  // by class, then by how much the total a second has changed, either way
 };
 
 // Compares by key, over all processes. The columns are the batches.

@@ -32,6 +32,7 @@ Series of_key(const Series& s) {
   Series all;
   all.key = s.key;
   all.key_len = s.key_len;
+  all.key_class = s.key_class;
   return all;
 }
 
@@ -52,8 +53,10 @@ std::vector<KeyInGroups> by_key_and_group(const std::vector<Series>& series) {
       key.groups.push_back(of_key(*s));
       key.groups.back().group = s->group;
     }
-    key.groups.back().histogram.add(s->histogram);
-    key.all.histogram.add(s->histogram);
+    for (Series* sum : {&key.groups.back(), &key.all}) {
+      sum->histogram.add(s->histogram);
+      sum->key_class = common_class(sum->key_class, s->key_class);
+    }
   }
   return keys;
 }

@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "bpf/abi.h"
+#include "bpf/tool_abi.h"
 
 namespace waitprobe {
 

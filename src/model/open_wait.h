@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "src/model/key_class.h"
 #include "src/model/stack.h"
 #include "src/model/unseen.h"
 
@@ -14,18 +15,20 @@ namespace waitprobe {
 // Why a wait that is still open is nothing to worry about.
 enum class Lasting {
   no,
-  ignored,  // its key was said to last
-  thread,   // it is as old as its thread, as that of a worker which nobody has given work yet
+  by_class,     // its key is idle, as the program says
+  by_option,    // its key is idle, as the user says
+  by_evidence,  // it looks like that of a worker which nobody has given work yet
 };
 
 // A wait that has begun and not ended: a row of `stuck`. What is not known is empty or 0.
 struct OpenWait {
   std::uint32_t pid = 0;
-  std::string comm;                     // of the process; any bytes
-  std::uint32_t tid = 0;                // of the thread that began it; 0 when that has ended
-  std::string thread;                   // its name; any bytes
-  std::string key;                      // any bytes, the first WP_KEY_MAX of them
-  std::uint64_t key_len = 0;            // of the whole key
+  std::string comm;           // of the process; any bytes
+  std::uint32_t tid = 0;      // of the thread that began it; 0 when that has ended
+  std::string thread;         // its name; any bytes
+  std::string key;            // any bytes, the first WP_KEY_MAX of them
+  std::uint64_t key_len = 0;  // of the whole key
+  KeyClass key_class = KeyClass::wait;
   std::optional<std::uint64_t> age_ns;  // absent in a core dump of which it is not known when it was made
   std::uint64_t order = 0;              // the greater the older, also where ages are not known
   std::uint64_t wait_id = 0;

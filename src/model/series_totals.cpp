@@ -39,6 +39,7 @@ std::pair<SeriesTotals::Entry&, bool> SeriesTotals::entry_of(Series identity) {
   }
   Series& series = (*known)->series;
   series.comm = identity.comm;
+  series.key_class = common_class(identity.key_class, series.key_class);
   if (identity.parent_pid != 0) series.parent_pid = identity.parent_pid;
   return {**known, is_one_of_many};
 }
@@ -93,6 +94,7 @@ void SeriesTotals::add_to_program(Series series) {
     return;
   }
   (*known)->series.histogram.add(series.histogram);
+  (*known)->series.key_class = common_class((*known)->series.key_class, series.key_class);
   (*known)->series.process_cnt += series.process_cnt;
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "src/model/key_class.h"
 #include "src/model/snapshot.h"
 #include "src/model/stack.h"
 
@@ -19,6 +20,7 @@ struct SlowWait {
   std::string thread;         // its name; any bytes
   std::string key;            // any bytes, the first WP_KEY_MAX of them
   std::uint64_t key_len = 0;  // of the whole key
+  KeyClass key_class = KeyClass::wait;
   std::uint64_t duration_ns = 0;
   std::uint64_t wait_id = 0;
   Stack stack;  // of the thread when it ended; empty if it was not asked for

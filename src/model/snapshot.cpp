@@ -129,6 +129,11 @@ Snapshot interval(const Snapshot& later, const Snapshot& earlier) {
   return between;
 }
 
+void classify(Snapshot& snapshot, const ClassGlobs& globs) {
+  if (globs.empty()) return;
+  for (Series& s : snapshot.series) s.key_class = class_of(s.key, s.key_class, globs);
+}
+
 void keep_keys(Snapshot& snapshot, const std::vector<std::string>& patterns) {
   if (patterns.empty()) return;
   std::erase_if(snapshot.series, [&](const Series& s) {
@@ -152,6 +157,7 @@ void merge_series(std::vector<Series>& series) {
       merged.back().histogram.add(s->histogram);
       merged.back().comm = s->comm;  // after an exec, the name of today
       merged.back().process_cnt = std::max(merged.back().process_cnt, s->process_cnt);
+      merged.back().key_class = common_class(merged.back().key_class, s->key_class);
     } else {
       merged.push_back(std::move(*s));
     }
@@ -167,7 +173,8 @@ void add_up_processes(std::vector<Series>& series) {
                                  .comm = {},
                                  .key = std::move(s.key),
                                  .key_len = s.key_len,
-                                 .distinct = 0};
+                                 .distinct = 0,
+                                 .key_class = s.key_class};
   merge_series(series);
 }
 

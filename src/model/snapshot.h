@@ -10,6 +10,7 @@
 
 #include "src/model/caveats.h"
 #include "src/model/histogram.h"
+#include "src/model/key_class.h"
 #include "src/model/losses.h"
 
 namespace waitprobe {
@@ -31,6 +32,7 @@ struct SeriesId {
   std::string key;                        // any bytes, the first WP_KEY_MAX of them
   std::uint64_t key_len = 0;              // of the whole key
   std::uint64_t distinct = 0;             // tells apart keys that are longer than what is kept of them
+  KeyClass key_class = KeyClass::wait;    // what common_class() makes of all who have said something of it
 
   // The processes of a program that have ended are added up where they are very many. They then have no pid, and their start is
   // a number of the program and the group.
@@ -39,7 +41,7 @@ struct SeriesId {
   ProcessId process() const { return {host, process_start_ticks, pid}; }
 };
 
-// All but its name of today, which an exec changes; in the order of merge_series().
+// All but its name of today, which an exec changes, and its class; in the order of merge_series().
 bool is_before(const SeriesId& a, const SeriesId& b);
 
 struct Series : SeriesId {
@@ -92,6 +94,9 @@ struct Snapshot {
 // The waits between two snapshots of one session: series without any are left out. Figures that went back count as zero.
 // REQUIRES: `earlier` was taken before `later`, and the same keys were left out of both.
 Snapshot interval(const Snapshot& later, const Snapshot& earlier);
+
+// Gives the series whose keys match these patterns their class.
+void classify(Snapshot& snapshot, const ClassGlobs& globs);
 
 // Leaves out the series whose key matches none of the patterns (key_patterns.h), and keeps count of their waits. No patterns:
 // all match.

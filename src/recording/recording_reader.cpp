@@ -104,6 +104,11 @@ class Members {
     return "";
   }
 
+  // Earlier versions told of none, and later ones may know others.
+  KeyClass class_or_wait(const char* name) {
+    return find(name) == nullptr ? KeyClass::wait : class_named(text(name)).value_or(KeyClass::wait);
+  }
+
   // What view/json.cpp tells of bytes.
   std::string bytes(const std::string& name) {
     const std::string plain = text(name.c_str());
@@ -267,6 +272,7 @@ class Reader {
     id.key = members.bytes("key");
     id.key_len = members.number_or("key_len", id.key.size());
     id.distinct = members.number_or("distinct", 0);
+    id.key_class = members.class_or_wait("class");
     take_group(id.process(), members, changed);
     auto histogram = histogram_of(members);
     if (!histogram) return std::nullopt;
@@ -291,8 +297,11 @@ class Reader {
   }
 
   std::size_t index_of(SeriesId id) {
+    const KeyClass key_class = id.key_class;
     const auto [entry, fresh] = index_.try_emplace(std::move(id), recording_.series.size());
     if (fresh) recording_.series.push_back(entry->first);
+    KeyClass& known = recording_.series[entry->second].key_class;
+    known = common_class(known, key_class);
     return entry->second;
   }
 

@@ -20,6 +20,9 @@ __attribute__((visibility("hidden"))) std::uint64_t waitprobe_counter_table[WP_C
 namespace waitprobe::detail {
 namespace {
 
+static_assert(int{WAITPROBE_CLASS_WAIT} == WP_CLASS_WAIT && int{WAITPROBE_CLASS_IDLE} == WP_CLASS_IDLE &&
+              int{WAITPROBE_CLASS_WORK} == WP_CLASS_WORK);
+
 std::uint64_t hash(std::string_view key) noexcept {  // FNV-1a
   std::uint64_t h = 0xcbf29ce484222325ULL;
   for (const char c : key) h = (h ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
@@ -42,7 +45,7 @@ void* allocate(std::size_t bytes, CounterMemory from, bool& of_heap) noexcept {
   return of_heap ? std::malloc(bytes) : memory;
 }
 
-Counter* make_counter(std::string_view key, CounterMemory from, bool& of_heap) noexcept {
+Counter* make_counter(std::string_view key, waitprobe_class key_class, CounterMemory from, bool& of_heap) noexcept {
   const wp_arena* of_this_instance = arena();
   void* memory = of_this_instance != nullptr ? allocate(sizeof(Counter) + key.size() + 1, from, of_heap) : nullptr;
   if (memory == nullptr) return nullptr;
@@ -54,6 +57,7 @@ Counter* make_counter(std::string_view key, CounterMemory from, bool& of_heap) n
   counter->abi.arena = reinterpret_cast<std::uint64_t>(of_this_instance);
   counter->abi.id = __atomic_fetch_add(&waitprobe_root.counter_cnt, 1U, __ATOMIC_RELAXED);
   counter->abi.key_len = static_cast<std::uint32_t>(key.size());
+  counter->abi.flags = static_cast<std::uint32_t>(key_class) & WP_FLAGS_CLASS;
   counter->ref = reinterpret_cast<std::uint64_t>(&counter->abi) | static_cast<std::uint64_t>(counter->abi.id & WP_REF_ID_MASK)
                                                                       << WP_REF_ID_SHIFT;
   char* text = reinterpret_cast<char*>(&counter->abi + 1);
@@ -84,7 +88,7 @@ wp_arena* arena() noexcept {
   return reinterpret_cast<wp_arena*>(address);
 }
 
-Counter* find_counter(std::string_view key, CounterMemory from) noexcept {
+Counter* find_counter(std::string_view key, waitprobe_class key_class, CounterMemory from) noexcept {
   key = key.substr(0, UINT32_MAX);
   std::uint64_t* head = &waitprobe_counter_table[hash(key) % WP_COUNTER_BUCKETS];
   std::uint64_t first = __atomic_load_n(head, __ATOMIC_ACQUIRE);
@@ -92,7 +96,7 @@ Counter* find_counter(std::string_view key, CounterMemory from) noexcept {
   if (found != nullptr) return found;
 
   bool of_heap = false;
-  Counter* fresh = make_counter(key, from, of_heap);
+  Counter* fresh = make_counter(key, key_class, from, of_heap);
   if (fresh == nullptr) return nullptr;
   const auto address = reinterpret_cast<std::uint64_t>(&fresh->abi);
   for (std::uint64_t searched_up_to = first;;) {
@@ -122,7 +126,7 @@ Counter* counter_of(waitprobe_handle* handle) noexcept {
     auto* counter = static_cast<Counter*>(known);
     if (counter->abi.arena == __atomic_load_n(&waitprobe_root.arena, __ATOMIC_RELAXED)) return counter;
   }
-  Counter* counter = find_counter({handle->key, handle->key_len}, CounterMemory::prepared);
+  Counter* counter = find_counter({handle->key, handle->key_len}, handle->key_class, CounterMemory::prepared);
   if (counter == nullptr) {
     count_no_memory();
   } else if (known == nullptr) {

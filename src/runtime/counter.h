@@ -25,7 +25,9 @@ struct Counter {
 
   const char* key() const noexcept { return reinterpret_cast<const char*>(&abi + 1); }
   std::string_view name() const noexcept { return {key(), abi.key_len}; }
-  waitprobe_handle handle() noexcept { return {key(), abi.key_len, this}; }
+  waitprobe_handle handle() noexcept {
+    return {key(), abi.key_len, this, static_cast<waitprobe_class>(abi.flags & WP_FLAGS_CLASS)};
+  }
 
   static Counter* from_address(std::uint64_t address) noexcept;
   static Counter* from_ref(std::uint64_t ref) noexcept { return from_address(ref & WP_REF_ADDRESS); }
@@ -34,8 +36,10 @@ struct Counter {
 // For a wait, memory that was prepared comes first: a call of malloc may need the kernel.
 enum class CounterMemory { heap, prepared };
 
-// The counter of a key, made if there is none. Null when there is no memory; a key is cut at 4 GiB. Lifetime: for ever.
-Counter* find_counter(std::string_view key, CounterMemory memory = CounterMemory::heap) noexcept;
+// The counter of a key, made if there is none: of this class then, which it keeps whatever the others say who ask for it. Null when
+// there is no memory; a key is cut at 4 GiB. Lifetime: for ever.
+Counter* find_counter(std::string_view key, waitprobe_class key_class = WAITPROBE_CLASS_WAIT,
+                      CounterMemory memory = CounterMemory::heap) noexcept;
 
 // The counter of a handle, remembered in it. Null, and counted, when there is no memory.
 //

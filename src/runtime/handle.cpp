@@ -9,8 +9,9 @@
 
 namespace waitprobe {
 
-WaitCounterHandle::WaitCounterHandle(std::string_view key) : handle_{nullptr, 0, nullptr} {
-  detail::Counter* counter = detail::find_counter(key);
+WaitCounterHandle::WaitCounterHandle(std::string_view key, waitprobe_class key_class)
+    : handle_{nullptr, 0, nullptr, key_class} {
+  detail::Counter* counter = detail::find_counter(key, key_class);
   if (counter == nullptr) throw std::bad_alloc();
   handle_ = counter->handle();
 }

@@ -11,6 +11,7 @@
 
 #include "src/runtime/counter.h"
 #include "src/runtime/errno_keeper.h"
+#include "src/torch/key_classes.h"
 
 namespace waitprobe {
 namespace {
@@ -34,7 +35,8 @@ void c10_monitor_wait_counter_dynamic_backend_init_v1(WaitCounterDynamicBackend*
                                                       std::size_t key_len) noexcept {
   using namespace waitprobe;
   const detail::ErrnoKeeper keeper;
-  detail::Counter* counter = detail::find_counter({key, key_len});
+  const std::string_view name(key, key_len);
+  detail::Counter* counter = detail::find_counter(name, class_of_torch_key(name));
   void* memory = counter != nullptr ? std::malloc(sizeof(waitprobe_handle)) : nullptr;
   if (memory == nullptr) {
     detail::count_no_memory();

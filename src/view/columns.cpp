@@ -87,8 +87,10 @@ std::vector<const Series*> sorted(const std::vector<Series>& series, const std::
   const bool by_key = wanted == columns().end();
   std::vector<std::pair<std::uint64_t, const Series*>> valued;
   for (const Series& s : series) valued.emplace_back(by_key ? 0 : wanted->value(s), &s);
-  std::stable_sort(valued.begin(), valued.end(),
-                   [&](const auto& a, const auto& b) { return by_key ? a.second->key < b.second->key : a.first > b.first; });
+  std::stable_sort(valued.begin(), valued.end(), [&](const auto& a, const auto& b) {
+    if (a.second->key_class != b.second->key_class) return a.second->key_class < b.second->key_class;
+    return by_key ? a.second->key < b.second->key : a.first > b.first;
+  });
   std::vector<const Series*> rows;
   for (const auto& entry : valued) rows.push_back(entry.second);
   return rows;

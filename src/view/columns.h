@@ -40,7 +40,8 @@ std::span<const Figure> figures();
 // What --sort takes: the names of the columns, but for those that sort as another does, and "key".
 std::vector<std::string> sort_names();
 
-// In order of a column, the greatest first; by "key", in the order of its bytes. REQUIRES: `column` is one of sort_names().
+// By class: waits first. Those of a class in order of a column, the greatest first; by "key", in the order of its bytes. REQUIRES:
+// `column` is one of sort_names().
 std::vector<const Series*> sorted(const std::vector<Series>& series, const std::string& column);
 
 }  // namespace waitprobe

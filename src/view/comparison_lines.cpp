@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "src/view/escape.h"
+#include "src/view/key_text.h"
 #include "src/view/note_lines.h"
 #include "src/view/units.h"
 #include "src/view/caveat_lines.h"
@@ -68,8 +69,8 @@ std::string headline(const ComparedKey& key) {
 void print_key(std::ostream& out, const ComparedKey& key, const ComparisonOptions& options) {
   const std::string says = headline(key);
   const std::size_t beside = std::max<std::size_t>(22, says.size()) + 2;
-  const std::string shown = pad_in(shown_key(key.key, key.key_len),
-                                   width_left(options.width == unlimited_width ? 80 : options.width, beside), options.width);
+  const std::size_t columns = width_left(options.width == unlimited_width ? 80 : options.width, beside);
+  const std::string shown = KeyText(key.key, key.key_len, key.key_class).padded_in(columns, options.width);
   out << emphasised(shown, Emphasis::bold, options.colours) << "  "
       << (is_worse(key) ? emphasised(says, Emphasis::alert, options.colours) : says) << '\n';
   out << "  count   " << align_right(key.count_a != 0 ? format_count(key.count_a) : "-", value_width)
@@ -166,9 +167,10 @@ void print_comparison(std::ostream& out, const Comparison& comparison, const Com
       << align_right("change", change_width) << align_right("99 % interval", 2 * bound_width) << "\n";
   for (const ComparedKey& key : comparison.keys) print_key(out, key, options);
   print_summary(out, comparison);
-  out << "Sorted by the change of total/s. A change is significant if its interval\n"
-         "excludes 0 % and it is at least 2 % (9.1 % for p50 and p99: the width of a\n"
-         "bucket). 1 comparison in 100 without a real change shows one.\n"
+  out << "Sorted by the change of total/s; keys that are no waits come last. A change is\n"
+         "significant if its interval excludes 0 % and it is at least 2 % (9.1 % for p50\n"
+         "and p99: the width of a bucket). 1 comparison in 100 without a real change\n"
+         "shows one.\n"
          "docs/recording.md describes the method.\n";
 }
 

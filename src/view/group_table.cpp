@@ -10,6 +10,7 @@
 #include "src/view/escape.h"
 #include "src/view/group_column.h"
 #include "src/view/hist_bars.h"
+#include "src/view/key_text.h"
 #include "src/view/units.h"
 
 namespace waitprobe {
@@ -17,11 +18,9 @@ namespace {
 
 constexpr std::size_t total_width = 6;
 
-std::string shown_key_of(const Series& series) { return shown_key(series.key, series.key_len); }
-
 std::size_t longest_of(const std::vector<KeyInGroups>& keys) {
   std::size_t longest = 0;
-  for (const KeyInGroups& key : keys) longest = std::max(longest, display_width(shown_key_of(key.all)));
+  for (const KeyInGroups& key : keys) longest = std::max(longest, KeyText(key.all).width());
   return longest;
 }
 
@@ -38,9 +37,10 @@ std::vector<KeyInGroups> keys_in_order(const Snapshot& snapshot, const std::stri
 // The key once, on a line of its own if it is too long for its column.
 void print_rows(std::ostream& out, const KeyInGroups& key, std::size_t key_columns, const GroupColumn& column,
                 std::uint64_t elapsed_ns, std::size_t width) {
-  std::string label = shown_key_of(key.all);
-  if (display_width(label) > key_columns) {
-    out << shorten(label, width) << '\n';
+  const KeyText text(key.all);
+  std::string label = text.whole();
+  if (text.width() > key_columns) {
+    out << text.shortened(width) << '\n';
     label.clear();
   }
   for (const Series& group : key.groups) {
@@ -52,7 +52,7 @@ void print_rows(std::ostream& out, const KeyInGroups& key, std::size_t key_colum
 void print_bars_of(std::ostream& out, const KeyInGroups& key, const GroupColumn& column, const TableOptions& options) {
   for (const Series& group : key.groups) {
     const std::string whose = ", " + column.name() + " " + column.shown(group.group);
-    out << shorten(shown_key_of(group), width_left(options.width, display_width(whose))) << whose << '\n';
+    out << KeyText(group).shortened(width_left(options.width, display_width(whose))) << whose << '\n';
     print_bars(out, group.histogram, options.width);
     out << '\n';
   }
@@ -60,12 +60,15 @@ void print_bars_of(std::ostream& out, const KeyInGroups& key, const GroupColumn&
 
 void print_spread(std::ostream& out, const std::vector<KeyInGroups>& keys, const GroupColumn& column,
                   const TableOptions& options) {
-  std::vector<std::pair<Spread, std::string>> rows;
+  std::vector<std::pair<Spread, const Series*>> rows;
   for (const KeyInGroups& key : keys) {
-    if (const auto spread = spread_of(key)) rows.emplace_back(*spread, shown_key_of(key.all));
+    if (const auto spread = spread_of(key)) rows.emplace_back(*spread, &key.all);
   }
   if (rows.empty()) return;
-  std::stable_sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.first.ns > b.first.ns; });
+  std::stable_sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) {
+    const KeyClass class_a = a.second->key_class, class_b = b.second->key_class;
+    return class_a != class_b ? class_a < class_b : a.first.ns > b.first.ns;
+  });
   const std::size_t columns = key_columns(options.width, 3 * (1 + total_width) + 2 * column.width(), longest_of(keys));
   const auto end = [&](const Series& group) {
     return ' ' + align_right(format_duration(group.histogram.total_ns()), total_width) + column.text(group.group);
@@ -75,7 +78,7 @@ void print_spread(std::ostream& out, const std::vector<KeyInGroups>& keys, const
                              align_right("spread", total_width);
   out << emphasised(header, Emphasis::bold, options.colours) << '\n';
   for (const auto& [spread, key] : rows) {
-    out << pad(key, columns) << end(*spread.least) << end(*spread.most) << ' '
+    out << KeyText(*key).padded(columns) << end(*spread.least) << end(*spread.most) << ' '
         << align_right(format_duration(spread.ns), total_width) << '\n';
   }
   out << "at a barrier, the group that waits least arrives last\n\n";

@@ -10,6 +10,7 @@
 #include "src/view/escape.h"
 #include "src/view/group_table.h"
 #include "src/view/hist_bars.h"
+#include "src/view/key_text.h"
 #include "src/view/loss_lines.h"
 #include "src/view/note_lines.h"
 #include "src/view/units.h"
@@ -28,13 +29,13 @@ void print_rows(std::ostream& out, const std::vector<const Series*>& rows, std::
   std::vector<std::string> labels;
   std::map<std::string, int> seen;
   for (const Series* row : rows) {
-    labels.push_back(pad(shown_key(row->key, row->key_len), key_columns));
+    labels.push_back(KeyText(*row).padded(key_columns));
     seen[labels.back()]++;
   }
   for (std::size_t i = 0; i < rows.size(); i++) {
-    std::string key = shown_key(rows[i]->key, rows[i]->key_len);
-    if (seen[labels[i]] > 1 && display_width(key) > key_columns) {
-      out << shorten(key, width) << '\n' << std::string(key_columns, ' ');
+    const KeyText key(*rows[i]);
+    if (seen[labels[i]] > 1 && key.width() > key_columns) {
+      out << key.shortened(width) << '\n' << std::string(key_columns, ' ');
     } else {
       out << labels[i];
     }
@@ -115,7 +116,7 @@ void print_hist(std::ostream& out, const Snapshot& snapshot, const TableOptions&
   rows.resize(rows.size() - more);
   const auto groups = by_process(rows);
   std::size_t longest = 0;
-  for (const Series& s : snapshot.series) longest = std::max(longest, display_width(shown_key(s.key, s.key_len)));
+  for (const Series& s : snapshot.series) longest = std::max(longest, KeyText(s).width());
   const std::size_t columns = key_columns(options.width, row_width(), longest);
   for (const auto& group : groups) {
     const Series& first = **std::max_element(group.begin(), group.end(),
@@ -128,7 +129,7 @@ void print_hist(std::ostream& out, const Snapshot& snapshot, const TableOptions&
     out << '\n';
     if (!options.bars) continue;
     for (const Series* row : group) {
-      out << shorten(shown_key(row->key, row->key_len), options.width) << '\n';
+      out << KeyText(*row).shortened(options.width) << '\n';
       print_bars(out, row->histogram, options.width);
       out << '\n';
     }

@@ -54,6 +54,7 @@ Json to_json(const Series& series) {
     json["key_len"] = series.key_len;
     json["distinct"] = series.distinct;
   }
+  json["class"] = name_of(series.key_class);
   if (series.group) put_bytes(json, "group", *series.group);
   for (const Figure& figure : figures()) json[figure.json_name] = figure.value(series);
   if (series.histogram.min_max_are_bounds()) json["min_max_are_bounds"] = true;
@@ -78,6 +79,7 @@ Json spreads_of(const std::vector<Series>& series) {
     Json json = Json::object();
     put_bytes(json, "key", key.all.key);
     if (key.all.key_len > key.all.key.size()) json["key_len"] = key.all.key_len;
+    json["class"] = name_of(key.all.key_class);
     json["least"] = end_to_json(*spread->least);
     json["most"] = end_to_json(*spread->most);
     array.push_back(std::move(json));
@@ -154,6 +156,7 @@ Json to_json(const ComparedKey& key) {
   Json json = Json::object();
   put_bytes(json, "key", key.key);
   if (key.key_len > key.key.size()) json["key_len"] = key.key_len;
+  json["class"] = name_of(key.key_class);
   json["verdict"] = name_of(key.verdict);
   json["a"] = {{"count", key.count_a}, {"total_ns", key.total_a_ns}};
   json["b"] = {{"count", key.count_b}, {"total_ns", key.total_b_ns}};
@@ -193,13 +196,17 @@ Json to_json(const OpenWait& wait) {
                {"thread", text_or_null(wait.thread)},
                {"key", repair_utf8(wait.key)}};
   if (wait.key_len > wait.key.size()) json["key_len"] = wait.key_len;
+  json["class"] = name_of(wait.key_class);
   if (wait.group) put_bytes(json, "group", *wait.group);
   json["age_ns"] = wait.age_ns ? Json(*wait.age_ns) : Json(nullptr);
   json["wait_id"] = wait.wait_id;
   json["state"] = text_or_null(wait.state != 0 ? std::string(1, wait.state) : "");
   json["wchan"] = text_or_null(wait.wchan);
   json["syscall"] = text_or_null(wait.system_call);
-  if (wait.lasting != Lasting::no) json["meant_to_last"] = wait.lasting == Lasting::ignored ? "ignored" : "thread";
+  if (wait.lasting != Lasting::no) {
+    constexpr const char* reasons[] = {"", "class", "ignored", "evidence"};  // by Lasting
+    json["meant_to_last"] = reasons[static_cast<std::size_t>(wait.lasting)];
+  }
   json["stack"] = array_of(wait.stack);
   if (!wait.no_stack_reason.empty()) json["no_stack"] = repair_utf8(wait.no_stack_reason);
   return json;
@@ -312,6 +319,7 @@ void print_json(std::ostream& out, const SlowWait& wait) {
                {"thread", repair_utf8(wait.thread)},
                {"key", repair_utf8(wait.key)}};
   if (wait.key_len > wait.key.size()) json["key_len"] = wait.key_len;
+  json["class"] = name_of(wait.key_class);
   json["duration_ns"] = wait.duration_ns;
   json["wait_id"] = wait.wait_id;
   json["stack"] = array_of(wait.stack);

@@ -41,6 +41,12 @@ std::string key_html(const Series& series) {
                                                    : html(series.key) + (series.key_len > series.key.size() ? "&hellip;" : "");
 }
 
+// What a key is that is no wait.
+std::string mark_html(const Series& series) {
+  if (series.key_class == KeyClass::wait) return "";
+  return std::string(" <span class=\"mark\">") + name_of(series.key_class) + "</span>";
+}
+
 // "server, worker and 2 more"
 std::string some_of(const std::set<std::string>& names) {
   constexpr std::size_t most_names = 3;
@@ -114,8 +120,9 @@ void print_overview(std::ostream& out, const History& history, const std::vector
   out << "<th scope=\"col\" class=\"over-time\">over time</th></tr></thead>\n<tbody>\n";
   for (const Shown& shown : keys) {
     const Series& total = shown.key->total;
-    out << "<tr><th scope=\"row\">" << (shown.is_drawn ? "<a href=\"#" + shown.id + "\">" : "") << key_html(total)
-        << (shown.is_drawn ? "</a>" : "") << "</th>";
+    out << "<tr data-class=\"" << static_cast<int>(total.key_class) << "\"><th scope=\"row\">"
+        << (shown.is_drawn ? "<a href=\"#" + shown.id + "\">" : "") << key_html(total) << (shown.is_drawn ? "</a>" : "")
+        << mark_html(total) << "</th>";
     print_figures(out, total, history.total.elapsed_ns);
     out << "<td class=\"over-time\">";
     if (shown.is_drawn) print_small_heat_map(out, history, "m" + shown.id);
@@ -125,7 +132,8 @@ void print_overview(std::ostream& out, const History& history, const std::vector
   if (keys.size() > most_drawn)
     out << "<p>Details are below for the first " << most_drawn << " of " << keys.size() << " keys.</p>\n";
   out << "<p class=\"hint\">total: time waited, all threads. waiters: threads waiting on average. "
-         "p99: 1 wait in 100 took longer. ~: upper bound of the bucket."
+         "p99: 1 wait in 100 took longer. ~: upper bound of the bucket. "
+         "idle, work: keys that are no waits stand below the others."
          "<span class=\"scripted\"> Click a heading to sort.</span></p>\n</section>\n";
 }
 
@@ -187,7 +195,7 @@ void print_columns_as_text(std::ostream& out, const History& history, const Hist
 
 void print_details(std::ostream& out, const History& history, const Shown& shown) {
   const HistoryKey& key = *shown.key;
-  out << "<section class=\"key\" id=\"" << shown.id << "\">\n<h2>" << key_html(key.total) << "</h2>\n";
+  out << "<section class=\"key\" id=\"" << shown.id << "\">\n<h2>" << key_html(key.total) << mark_html(key.total) << "</h2>\n";
   print_summary(out, key.total, history.total.elapsed_ns);
   out << "<figure>\n";
   print_heat_map(out, history, key, "m" + shown.id);

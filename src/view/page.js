@@ -12,7 +12,8 @@ for (const table of document.querySelectorAll("table.sortable")) {
       heading.setAttribute("aria-sort", descending ? "descending" : "ascending");
       const value = row => is_number ? BigInt(row.cells[place].dataset.value) : row.cells[place].textContent;
       const rows = [...table.tBodies[0].rows].map(row => [value(row), row]);
-      rows.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0) * (descending ? -1 : 1));
+      const key_class = row => Number(row.dataset.class);  // waits first
+      rows.sort(([a, x], [b, y]) => key_class(x) - key_class(y) || (a < b ? -1 : a > b ? 1 : 0) * (descending ? -1 : 1));
       table.tBodies[0].append(...rows.map(([, row]) => row));
     });
   });

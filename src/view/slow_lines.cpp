@@ -5,6 +5,7 @@
 
 #include "src/view/escape.h"
 #include "src/view/frame_text.h"
+#include "src/view/key_text.h"
 #include "src/view/loss_lines.h"
 #include "src/view/units.h"
 #include "src/view/caveat_lines.h"
@@ -36,8 +37,8 @@ void print_slow(std::ostream& out, const SlowWait& wait, const SlowOptions& opti
   const std::size_t name_width = name_columns(options.width);
   out << format_time_of_day_ms(wait.time_unix_ns) << ' ' << align_right(format_duration(wait.duration_ns), duration_width)
       << ' '
-      << emphasised(pad_in(shown_key(wait.key, wait.key_len), key_width(options.width), options.width), Emphasis::bold,
-                    options.colours)
+      << emphasised(KeyText(wait.key, wait.key_len, wait.key_class).padded_in(key_width(options.width), options.width),
+                    Emphasis::bold, options.colours)
       << ' ' << pad_in(escape(wait.comm), name_width, options.width) << ' '
       << align_right(std::to_string(wait.pid), number_width) << ' ' << pad_in(escape(wait.thread), name_width, options.width)
       << ' ' << align_right(std::to_string(wait.tid), number_width) << '\n';

@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include "src/view/escape.h"
 #include "src/view/frame_text.h"
 #include "src/view/group_column.h"
+#include "src/view/key_text.h"
 #include "src/view/note_lines.h"
 #include "src/view/caveat_lines.h"
 #include "src/view/units.h"
@@ -17,13 +19,18 @@ namespace {
 constexpr std::size_t age_width = 6, number_width = 7, indent = 7;
 constexpr std::size_t most_lasting = 10, most_untracked = 5, most_groups = 3;
 
+// Without the mark of idle ones: their heading says so.
+KeyText key_of(const OpenWait& wait) {
+  return {wait.key, wait.key_len, wait.key_class == KeyClass::idle ? KeyClass::wait : wait.key_class};
+}
+
 // Rows of one width.
 class Rows {
  public:
   Rows(const OpenWaits& found, const StuckTableOptions& options) : groups_(found.group_by, options.width), options_(options) {
     for (const OpenWait& wait : found.waits) groups_.add(wait.group);
     std::size_t longest = 0;
-    for (const OpenWait& wait : found.waits) longest = std::max(longest, display_width(shown_key(wait.key, wait.key_len)));
+    for (const OpenWait& wait : found.waits) longest = std::max(longest, key_of(wait).width());
     const std::size_t beside = age_width + 2 * number_width + 5 + groups_.width();
     name_width_ = name_columns(options.width, beside + longest);
     key_width_ = key_columns(options.width, beside + 2 * name_width_, longest);
@@ -38,7 +45,7 @@ class Rows {
 
   void print(std::ostream& out, const OpenWait& wait, Emphasis emphasis) const {
     const std::string age = align_right(wait.age_ns ? format_duration(*wait.age_ns) : "?", age_width);
-    const std::string key = pad(shown_key(wait.key, wait.key_len), key_width_);
+    const std::string key = key_of(wait).padded(key_width_);
     const std::string thread = wait.tid == 0 ? "(ended)" : wait.thread.empty() ? "-" : escape(wait.thread);
     out << emphasised(age + ' ' + key, emphasis, options_.colours) << groups_.text(wait.group) << ' '
         << pad_in(escape(wait.comm), name_width_, options_.width) << ' ' << align_right(std::to_string(wait.pid), number_width)
@@ -95,17 +102,23 @@ void print_wait(std::ostream& out, const OpenWait& wait, const Rows& rows, const
   print_frames(out, wait.stack, indent + 2, options.width, options.colours);
 }
 
+// Those that are meant to last, and why.
 void print_lasting(std::ostream& out, const std::vector<const OpenWait*>& lasting, const Rows& rows, bool is_first) {
-  if (lasting.empty()) return;
-  out << "probably idle (* since the thread started):\n";
-  if (is_first) rows.print_header(out);
-  for (std::size_t i = 0; i < std::min(lasting.size(), most_lasting); i++) {
-    OpenWait marked = *lasting[i];
-    if (marked.lasting == Lasting::thread) marked.thread = "*" + marked.thread;
-    rows.print(out, marked, Emphasis::dim);
-  }
-  if (lasting.size() > most_lasting) {
-    out << std::string(indent, ' ') << "and " << std::to_string(lasting.size() - most_lasting) << " more; --json shows all\n";
+  constexpr std::pair<Lasting, const char*> reasons[] = {
+      {Lasting::by_class, "idle, as the program says"},
+      {Lasting::by_option, "idle, by --idle"},
+      {Lasting::by_evidence, "probably idle: threads that have waited for this alone since they started"}};
+  for (const auto& [why, heading] : reasons) {
+    std::size_t cnt = 0;
+    for (const OpenWait* wait : lasting) {
+      if (wait->lasting != why) continue;
+      if (cnt == 0) out << heading << ":\n";
+      if (cnt == 0 && std::exchange(is_first, false)) rows.print_header(out);
+      if (cnt++ < most_lasting) rows.print(out, *wait, Emphasis::dim);
+    }
+    if (cnt > most_lasting) {
+      out << std::string(indent, ' ') << "and " << std::to_string(cnt - most_lasting) << " more; --json shows all\n";
+    }
   }
 }
 

@@ -11,6 +11,7 @@
 #include "src/view/escape.h"
 #include "src/view/hist_bars.h"
 #include "src/view/hist_table.h"
+#include "src/view/key_text.h"
 #include "src/view/note_lines.h"
 #include "src/view/units.h"
 
@@ -150,7 +151,7 @@ Layout layout_of(const TopState& state, const TopData& data, std::size_t columns
   layout.with_process = has_several_processes(*data.total);
   for (const Column& column : columns()) layout.columns.push_back(&column);
   std::size_t longest_key = 0;
-  for (const Series& s : data.total->series) longest_key = std::max(longest_key, display_width(shown_key(s.key, s.key_len)));
+  for (const Series& s : data.total->series) longest_key = std::max(longest_key, KeyText(s).width());
   const std::size_t least_key = std::clamp<std::size_t>(longest_key, std::string("key").size(), least_key_width);
   for (const std::string name : dispensable) {
     if (width_beside_key(layout) + least_key <= columns_of_screen) break;
@@ -182,7 +183,7 @@ std::string header_of(const TopState& state, const Layout& layout) {
 }
 
 std::string row_text(const Series& series, std::uint64_t elapsed_ns, const Layout& layout) {
-  std::string line = pad(shown_key(series.key, series.key_len), layout.key_width);
+  std::string line = KeyText(series).padded(layout.key_width);
   if (layout.with_process) {
     line += ' ' + pad(escape(series.comm), layout.process_width) + ' ' +
             align_right(series.is_of_program() ? "ended" : std::to_string(series.pid), pid_width);
@@ -236,6 +237,7 @@ std::vector<TopLine> help_lines() {
            "",
            "Sorted by the column in capitals. ~ upper bound of the bucket.",
            "total: time waited by all threads; waiters: threads waiting on average",
+           "[idle], [work]: not waits, below them: waiting for work, measured work",
        }) {
     lines.push_back({text, TopStyle::plain});
   }
@@ -259,7 +261,8 @@ std::vector<TopLine> row_lines(TopState& state, const std::vector<const Series*>
   if (room != 0 && state.selected_row >= state.first_row + room) state.first_row = state.selected_row - room + 1;
   std::vector<TopLine> lines;
   for (std::size_t i = state.first_row; i < rows.size() && lines.size() < room; i++) {
-    lines.push_back({row_text(*rows[i], elapsed_ns, layout), i == state.selected_row ? TopStyle::selected : TopStyle::plain});
+    const TopStyle unselected = rows[i]->key_class == KeyClass::wait ? TopStyle::plain : TopStyle::dim;
+    lines.push_back({row_text(*rows[i], elapsed_ns, layout), i == state.selected_row ? TopStyle::selected : unselected});
   }
   return lines;
 }

@@ -201,8 +201,7 @@ class Stuck(TestCase):
         found, status = self.stuck(target)
         self.assertLessEqual(len(found["open"]), 1)
         self.assertNotIn("crowded", found)
-        # That of a main thread is as old as it, and so nothing to worry about.
-        self.assertEqual(status, 3 if any("meant_to_last" not in wait for wait in found["open"]) else 0, found)
+        self.assertEqual(status, 3 if found["open"] else 0, found)
 
     def test_those_of_threads_that_have_ended_are_bounded(self):
         target = self.started(Staying("many-places", 100_000, TRACKED))

@@ -29,7 +29,6 @@ void go_on(int fd) {
   wait_times(52);
   std::puts(R"({"keys":{"gone.wait":103}})");
   std::fflush(stdout);
-  usleep(200'000);  // a wait that is as old as its thread is meant to last
   STATIC_SCOPED_WAIT_COUNTER(gone.open);
   take_byte(fd);
 }

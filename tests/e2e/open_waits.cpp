@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: MIT
 //
 // Waits that stay open, for stuck_test.py and bench/stuck.sh. Without arguments one of each kind; with a number, so many
-// threads in one wait each. Says "ready" when all are open, and ends with its standard input.
+// threads in one wait each; with the name of a scene and a number, so many threads in it. Says "ready" when all are open, and ends
+// with its standard input.
 #include <pthread.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <latch>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
@@ -79,16 +83,82 @@ void one_of_each(std::vector<std::thread>& threads, std::latch& open, std::optio
   stay();
 }
 
+std::mutex account;
+std::mutex queue_mutex;
+std::condition_variable has_jobs;
+
+[[noreturn]] void pop(std::latch& open) {
+  std::unique_lock lock(queue_mutex);
+  open.count_down();
+  for (;;) has_jobs.wait(lock);
+}
+
+// A thread for each request, which hangs at once on a lock that is never released.
+void request(std::latch& open) {
+  STATIC_SCOPED_WAIT_COUNTER(account.lock);
+  open.count_down();
+  account.lock();
+}
+
+// Workers whose queue is empty.
+void worker(std::latch& open) {
+  STATIC_SCOPED_WAIT_COUNTER(worker.queue);
+  pop(open);
+}
+
+void marked_worker(std::latch& open) {
+  STATIC_SCOPED_IDLE_COUNTER(worker.queue);
+  pop(open);
+}
+
+void worker_that_has_worked(std::latch& open) {
+  STATIC_WAIT_COUNTER(worker.queue).start().stop();
+  worker(open);
+}
+
+// Has had no other wait, but works before.
+void late_worker(std::latch& open) {
+  begin_later();
+  worker(open);
+}
+
+// Measures a piece of work, in which it waits.
+void job(std::latch& open) {
+  STATIC_SCOPED_WORK_COUNTER(worker.job);
+  request(open);
+}
+
+struct Scene {
+  const char* name;
+  void (*run)(std::latch& open);
+};
+constexpr Scene scenes[] = {{"requests", request},
+                            {"workers", worker},
+                            {"marked-workers", marked_worker},
+                            {"used-workers", worker_that_has_worked},
+                            {"late-workers", late_worker},
+                            {"jobs", job}};
+
+// Returns how many threads there are in it.
+int begin_scene(const char* name, int cnt, std::vector<std::thread>& threads, std::latch& open) {
+  account.lock();
+  for (const Scene& scene : scenes) {
+    if (std::strcmp(name, scene.name) != 0) continue;
+    for (int i = 0; i < cnt; i++) threads.emplace_back(scene.run, std::ref(open));
+  }
+  return static_cast<int>(threads.size());
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   if (argc > 1 && std::string(argv[1]) == "vfork") wait_for_a_vfork_child();
-  const int cnt = argc > 1 ? std::atoi(argv[1]) : 0;
+  const int cnt = argc > 1 ? std::atoi(argv[argc - 1]) : 0;
   std::latch open(cnt != 0 ? cnt : 4);
   std::vector<std::thread> threads;
   std::optional<WaitCounterHandle::WaitGuard> given;
   if (cnt == 0) one_of_each(threads, open, given);
-  for (int i = 0; i < cnt; i++) {
+  for (int i = argc > 2 ? begin_scene(argv[1], cnt, threads, open) : 0; i < cnt; i++) {
     threads.emplace_back([&open, i] {
       name_thread(("waiter-" + std::to_string(i)).c_str());
       begin_later();

@@ -132,7 +132,7 @@ class Ages(Case):
         self.assertTrue(all(0 < wait["age_ns"] < at_most for wait in found["open"]), found["open"])
         self.assertGreater(of_key(found, "idle.wait")["age_ns"] - of_key(found, "many.wait")["age_ns"], 140_000_000)
         self.assertEqual({wait["key"]: wait.get("meant_to_last") for wait in found["open"]},
-                         {"idle.wait": "thread", "many.wait": None, "stack.wait": None, "given.wait": None})
+                         {"idle.wait": None, "many.wait": None, "stack.wait": None, "given.wait": None})
 
     @contextlib.contextmanager
     def open_waits(self, clock, *before):

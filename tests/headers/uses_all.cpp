@@ -83,8 +83,15 @@ int use_all(int n) {
   waitprobe_stop(waitprobe_start(&c_handle));
   WAITPROBE_SCOPED("c.scope");
   WAITPROBE_SCOPED("c.two_in_one_scope");
+  WAITPROBE_SCOPED_IDLE("c.idle_scope");
+  STATIC_SCOPED_IDLE_COUNTER(idle.scope);
+  STATIC_SCOPED_WORK_COUNTER(work.scope);
+  STATIC_IDLE_COUNTER(idle.handle).start().stop();
+  STATIC_WORK_COUNTER(work.handle).start().stop();
+  waitprobe::WaitCounterHandle("idle.made", WAITPROBE_CLASS_IDLE).start().stop();
   std::vector<int> numbers = {1};
   WITH_WAIT_COUNTER(outer, WITH_WAIT_COUNTER(inner, numbers.at(0))) += in_lambda(n);
+  WITH_IDLE_COUNTER(idle.outer, WITH_WORK_COUNTER(work.inner, numbers.at(0))) += in_lambda(n);
   DefaultMember member;
   member.handle.start().stop();
   return Queue<int>().pop() + in_inline_function() + numbers[0] + static_cast<int>(factories.size()) +
@@ -95,6 +102,9 @@ int use_all(int n) {
 int use_c10();
 int use_c10() {
   c10::monitor::WaitCounterHandle handle(std::string("c10"));
+  c10::monitor::WaitCounterHandle idle("c10.idle", WAITPROBE_CLASS_IDLE);
+  STATIC_SCOPED_IDLE_COUNTER(c10.idle_scope);
+  idle.start().stop();
   c10::monitor::WaitCounterHandle::WaitGuard guard = handle.start();
   c10::monitor::detail::registerWaitCounterBackend(nullptr);
   return static_cast<int>(c10::monitor::detail::getRegisteredWaitCounterBackends().size());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <gtest/gtest.h>
 
+#include "src/runtime/counter.h"
 #include "tests/runtime/c_api.h"
 #include "tests/runtime/recorder.h"
 
@@ -28,6 +29,14 @@ TEST(CInterface, a_scope_waits_until_it_is_left) {
   EXPECT_EQ(inside, 2);
   EXPECT_EQ(tally->open_now(), 0);
   EXPECT_TRUE(tally->saw(2));
+}
+
+TEST(CInterface, keys_have_the_class_of_their_handle_or_scope) {
+  test::Recorder::follow("c.");
+  c_classes();
+  const auto flags_of = [](const char* key) { return waitprobe::detail::find_counter(key)->abi.flags; };
+  for (const char* key : {"c.idle", "c.idle_scope"}) EXPECT_EQ(flags_of(key), WP_CLASS_IDLE + 0U) << key;
+  for (const char* key : {"c.work", "c.work_scope"}) EXPECT_EQ(flags_of(key), WP_CLASS_WORK + 0U) << key;
 }
 
 TEST(CInterface, a_scope_in_cpp_ends_by_an_exception_too) {

@@ -88,6 +88,51 @@ TEST(Keys, made_at_run_time_are_copied) {
   EXPECT_TRUE(recorder.of("keys.temporary").saw(1));
 }
 
+namespace {
+
+std::uint32_t class_in_table(std::string_view key) {
+  const wp_counter* counter = counter_in_table(key);
+  return counter != nullptr ? counter->flags & WP_FLAGS_CLASS : UINT32_MAX;
+}
+
+}  // namespace
+
+TEST(Classes, are_those_of_the_macro_or_the_handle) {
+  Recorder& recorder = Recorder::follow("class.");
+  STATIC_IDLE_COUNTER(class.idle_1).start().stop();
+  { STATIC_SCOPED_IDLE_COUNTER(class.idle_2); }
+  EXPECT_EQ(WITH_IDLE_COUNTER(class.idle_3, 7), 7);
+  WaitCounterHandle{"class.idle_4", WAITPROBE_CLASS_IDLE}.start().stop();
+  STATIC_WORK_COUNTER(class.work_1).start().stop();
+  { STATIC_SCOPED_WORK_COUNTER(class.work_2); }
+  EXPECT_EQ(WITH_WORK_COUNTER(class.work_3, 7), 7);
+  WaitCounterHandle{"class.work_4", WAITPROBE_CLASS_WORK}.start().stop();
+  STATIC_WAIT_COUNTER(class.wait_1).start().stop();
+  WaitCounterHandle{"class.wait_2"}.start().stop();
+  for (const char* key : {"class.idle_1", "class.idle_2", "class.idle_3", "class.idle_4"}) {
+    EXPECT_EQ(class_in_table(key), WP_CLASS_IDLE + 0U) << key;
+    EXPECT_TRUE(recorder.of(key).saw(1)) << key;
+  }
+  for (const char* key : {"class.work_1", "class.work_2", "class.work_3", "class.work_4"}) {
+    EXPECT_EQ(class_in_table(key), WP_CLASS_WORK + 0U) << key;
+  }
+  for (const char* key : {"class.wait_1", "class.wait_2"}) EXPECT_EQ(class_in_table(key), WP_CLASS_WAIT + 0U) << key;
+}
+
+TEST(Classes, are_what_the_first_wait_says_where_places_disagree) {
+  Recorder::follow("class.");
+  STATIC_IDLE_COUNTER(class.disputed).start().stop();
+  STATIC_WAIT_COUNTER(class.disputed).start().stop();
+  EXPECT_EQ(class_in_table("class.disputed"), WP_CLASS_IDLE + 0U);
+}
+
+TEST(Classes, are_copied_with_a_handle_that_has_not_been_armed) {
+  Recorder::follow("class.");
+  WaitCounterHandle copy = STATIC_IDLE_COUNTER(class.copied);
+  copy.start().stop();
+  EXPECT_EQ(class_in_table("class.copied"), WP_CLASS_IDLE + 0U);
+}
+
 // So many share each chain of the table, and differ behind a zero byte only.
 TEST(Keys, of_twenty_thousand_counters_are_all_found_again) {
   const auto key = [](int i) { return std::string("keys.many.\0", 11) + std::to_string(i); };

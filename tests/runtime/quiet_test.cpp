@@ -96,7 +96,7 @@ TEST(Quiet, a_guard_inside_malloc_that_interrupts_a_start_is_counted_and_harmles
   STATIC_WAIT_COUNTER(quiet.malloc.inner).start().stop();
   const std::uint64_t before = test::arena().lost_reentered;
   const std::string long_key = "quiet.malloc.outer" + std::string(1 << 20, 'x');
-  waitprobe_handle outer = {long_key.data(), long_key.size(), nullptr};
+  waitprobe_handle outer = {long_key.data(), long_key.size(), nullptr, WAITPROBE_CLASS_WAIT};
   {
     const test::OnAllocation inside([] { STATIC_WAIT_COUNTER(quiet.malloc.inner).start().stop(); });
     waitprobe_stop(waitprobe_start(&outer));

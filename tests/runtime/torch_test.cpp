@@ -11,6 +11,7 @@
 
 #include "src/runtime/counter.h"
 #include "src/runtime/probes.h"
+#include "src/torch/key_classes.h"
 #include "tests/runtime/blocks.h"
 #include "tests/runtime/child.h"
 #include "tests/runtime/recorder.h"
@@ -27,6 +28,33 @@ TEST(Torch, KeyIsKnownBeforeAnybodyListens) {
   EXPECT_EQ(waitprobe_root.counter_cnt, 1U);
   EXPECT_EQ(waitprobe::detail::find_counter(key)->name(), key);
   EXPECT_EQ(waitprobe_root.counter_cnt, 1U) << "that was the same one";
+  counter.destroy();
+}
+
+TEST(Torch, KeysOfPyTorchHaveTheirClass) {
+  const struct {
+    waitprobe_class key_class;
+    std::vector<const char*> keys;
+  } classes[] = {
+      {WAITPROBE_CLASS_WORK,
+       {"pytorch.wait_counter.dynamo_compile", "pytorch.wait_counter.fx_codegen_and_compile",
+        "pytorch.wait_counter.compile_triton", "pytorch.wait_counter.Scheduler.fused_nodes",
+        "pytorch.wait_counter.c10d._object_to_tensor", "pytorch.wait_counter.torchcomms._tensor_to_object",
+        "pytorch.wait_counter.ProcessGroupNCCL__checkTimeout", "pytorch.wait_counter.FlightRecorder__dump",
+        "pytorch.wait_counter.subproc_pool.job", "pytorch.dynamo_timed._compile.compile_inner", "pytorch.filelock.region",
+        "pytorch.ProcessGroupNCCL__dumpDebuggingInfo", "pytorch.triton.benchmark"}},
+      {WAITPROBE_CLASS_IDLE, {"pytorch.wait_counter.subproc_pool.running", "pytorch.wait_counter.subproc_pool.quiesced"}},
+      {WAITPROBE_CLASS_WAIT,
+       {"pytorch.wait_counter.TCPStore__wait", "pytorch.wait_counter.c10d.init_process_group",
+        "pytorch.dynamo_timed.async_compile.wait", "pytorch.wait_counter.guard_collective",
+        "pytorch.wait_counter.cuda_device_synchronize", "pytorch.ProcessGroupNCCL__abort", "pytorch.filelock.enter",
+        "pytorch.remote_cache.get", "my_compile", "train.barrier", "pytorch.wait_counter.", "pytorch.", ""}},
+  };
+  for (const auto& [key_class, keys] : classes) {
+    for (const char* key : keys) EXPECT_EQ(waitprobe::class_of_torch_key(key), key_class) << key;
+  }
+  Counter counter("pytorch.wait_counter.dynamo_compile");
+  EXPECT_EQ(waitprobe::detail::find_counter("pytorch.wait_counter.dynamo_compile")->abi.flags, WP_CLASS_WORK + 0U);
   counter.destroy();
 }
 

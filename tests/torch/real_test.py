@@ -118,6 +118,8 @@ class Compiler(TestCase):
         tool = self.started(Hist("--", *with_torch("python3", "-c", program)))
         self.assertEqual(tool.wait(120), 0)
         self.assertIn("pytorch.wait_counter.dynamo_compile", tool.counts())
+        classes = {one["key"]: one["class"] for one in tool.last()["series"]}
+        self.assertEqual({key for key, one in classes.items() if key.endswith("_compile") and one != "work"}, set(), classes)
         self.assert_all_seen(tool.last())
 
 

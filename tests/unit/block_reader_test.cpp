@@ -373,7 +373,7 @@ TEST(ProcessMemory, KeysOfACounterRingAreReadOnce) {
   struct {
     wp_counter counter;
     char key[8];
-  } ring = {{0x2000, 0, 0, 3}, "abc"};
+  } ring = {{0x2000, 0, 0, 3, 0, 0}, "abc"};
   memory.map(0x1000, &head, sizeof head);
   memory.map(0x2000, &ring, sizeof ring);
   const auto keys = read_keys(memory, root);
@@ -388,12 +388,13 @@ TEST(ProcessMemory, AKeyIsCutAndItsLengthKept) {
   struct {
     wp_counter counter;
     char key[WP_KEY_MAX];
-  } huge = {{0, 0, 7, UINT32_MAX}, "x"};
+  } huge = {{0, 0, 7, UINT32_MAX, WP_CLASS_IDLE, 0}, "x"};
   memory.map(0x2000, &huge, sizeof huge);
   const auto name = read_counter(memory, 0x2000);
   ASSERT_TRUE(name.has_value());
   EXPECT_EQ(name->key.size(), static_cast<std::size_t>(WP_KEY_MAX));
   EXPECT_EQ(name->key_len, UINT32_MAX);
+  EXPECT_EQ(name->flags, WP_CLASS_IDLE + 0U);
 }
 
 }  // namespace waitprobe

@@ -179,16 +179,20 @@ inline OpenWaits open_waits() {
   found.time_unix_ns = 1'700'000'000'000'000'000;
   found.older_ns = 1'000'000'000;
   found.waits = {open_wait("account.lock", 12'300'000'000), open_wait("queue.idle", 9'000'000'000),
-                 open_wait("disk.read", 5'000'000'000), open_wait("a.guard.that.was.handed.on", 4'000'000'000),
-                 open_wait("accept", 3'000'000'000)};
+                 open_wait("disk.read", 5'000'000'000),     open_wait("a.guard.that.was.handed.on", 4'000'000'000),
+                 open_wait("accept", 3'000'000'000),        open_wait("worker.queue", 2'000'000'000),
+                 open_wait("model.compile", 1'500'000'000)};
   found.waits[0].stack = stack();
-  found.waits[1].lasting = Lasting::thread;
+  found.waits[1].lasting = Lasting::by_evidence;
   found.waits[2].state = 'D';
   found.waits[2].no_stack_reason = "it did not stop: it is blocked in the kernel";
   found.waits[3].tid = 0;
   found.waits[3].thread = found.waits[3].wchan = found.waits[3].system_call = "";
   found.waits[3].state = 0;
-  found.waits[4].lasting = Lasting::ignored;
+  found.waits[4].lasting = Lasting::by_option;
+  found.waits[5].lasting = Lasting::by_class;
+  found.waits[4].key_class = found.waits[5].key_class = KeyClass::idle;
+  found.waits[6].key_class = KeyClass::work;
   found.younger_cnt = 7;
   found.untracked = {{17, "server"}, {19, "\x1b]0;evil\x07"}};
   found.unseen.process_cnt = 3;
@@ -218,7 +222,7 @@ inline OpenWaits nasty_open_waits() {
     found.waits.back().wchan = std::string(300, '\x1b');
   }
   found.waits.back().stack = nasty_stack();
-  found.waits[0].lasting = found.waits[1].lasting = Lasting::thread;
+  found.waits[0].lasting = found.waits[1].lasting = Lasting::by_evidence;
   found.untracked.resize(9, {UINT32_MAX, std::string(15, '\n')});
   return found;
 }

@@ -70,6 +70,7 @@ Options parse_options(int argc, char** argv) {
   app.add_flag("--true-quantiles", o.true_quantiles, "Print the quantiles of the durations as well");
   app.add_option("--names", o.names, "These keys instead, with commas between them")->delimiter(',')->envname("WORKLOAD_NAMES");
   app.add_flag("--nasty-keys", o.nasty_keys, "Keys that are hard to print");
+  app.add_flag("--classes", o.classes, "Keys that are waits, idle and work in turn");
   app.add_option("--distinct", o.distinct, "So many keys instead, made at run time, with --waits waits each")
       ->check(up_to(1'000'000));
   app.add_flag("--hold-open", o.hold_open, "One more wait on work.0, begun before --ready-fd and ended after --go-fd");

@@ -16,6 +16,7 @@ struct Options {
   bool true_quantiles = false;
   std::vector<std::string> names;
   bool nasty_keys = false;
+  bool classes = false;  // of the keys in turn: wait, idle, work
   std::uint32_t distinct = 0;
   bool hold_open = false;
   bool linger = false;

@@ -159,10 +159,11 @@ Keys::Keys(const Options& options) {
       names_.push_back((distinct ? "distinct." : "work.") + std::to_string(i));
     }
   }
-  const bool literals = !options.nasty_keys && options.names.empty() && options.distinct == 0;
+  const bool literals = !options.nasty_keys && options.names.empty() && options.distinct == 0 && !options.classes;
   for (std::size_t i = 0; i < names_.size(); i++) {
     const bool literal = literals && i < std::size(literal_handles);
-    if (!literal) made_.push_back(std::make_unique<WaitCounterHandle>(names_[i]));
+    const auto key_class = static_cast<waitprobe_class>(options.classes ? i % 3 : 0);
+    if (!literal) made_.push_back(std::make_unique<WaitCounterHandle>(names_[i], key_class));
     handles_.push_back(literal ? &literal_handles[i] : made_.back().get());
   }
 }

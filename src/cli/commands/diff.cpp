@@ -30,6 +30,7 @@ struct Options {
   MomentSpan a;
   MomentSpan b;
   std::vector<std::string> key_globs;
+  ClassGlobs class_globs;
   std::optional<double> gate_percent;
   ComparedFigures gate_on = judged_figures;
   bool json = false;
@@ -75,6 +76,7 @@ void declare(Parser& parser, Options& options) {
   add_moment_span(parser, "--a", options.a, "Part of the first recording: 14:00..14:05, 0..60s");
   add_moment_span(parser, "--b", options.b, "Part of the second, or only, recording");
   add_key_globs(parser, options.key_globs);
+  add_class_globs(parser, options.class_globs);
   add_gate(parser, options.gate_percent);
   add_gate_on(parser, options.gate_on);
   parser.add_flag("--json", options.json, "Print one JSON object");
@@ -110,14 +112,15 @@ struct Side {
   History batches;
 };
 
-Result<Side> side_of(Recordings& recordings, const MomentSpan& wanted, const std::vector<KeyGlobs>& key_globs) {
+Result<Side> side_of(Recordings& recordings, const MomentSpan& wanted, const std::vector<KeyGlobs>& key_globs,
+                     const ClassGlobs& class_globs) {
   auto span = span_of(recordings, wanted);
   if (!span) return span.error();
   span->to_ns = std::min(span->to_ns, recordings.end_unix_ns() - recordings.begin_unix_ns());
   const std::size_t batch_cnt = batches_of(recordings, *span);
   // Rounded up, so that no piece is left over at the end.
   span->interval_ns = batch_cnt == 0 ? UINT64_MAX : (span->to_ns - span->from_ns + batch_cnt - 1) / batch_cnt;
-  auto batches = history_of(recordings, *span, key_globs, false);
+  auto batches = history_of(recordings, *span, key_globs, class_globs, false);
   if (!batches) return batches.error();
   const std::uint64_t begin_ns = recordings.begin_unix_ns();
   const Recording& recording = recordings.all().front();
@@ -148,7 +151,7 @@ Result<std::vector<Side>> sides_of(const Options& options) {
   const auto key_globs = common_keys(read, options.key_globs);
   std::vector<Side> sides;
   for (const MomentSpan& part : {options.a, options.b}) {
-    auto side = side_of(sides.empty() ? read.front() : read.back(), part, key_globs);
+    auto side = side_of(sides.empty() ? read.front() : read.back(), part, key_globs, options.class_globs);
     if (!side) return side.error();
     sides.push_back(std::move(*side));
   }
@@ -163,14 +166,18 @@ std::string complaint(const ComparedKey& key, ComparedFigure worst) {
 
 // Says which keys are worse than the gate lets pass. Returns the exit status. Errors: there is nothing that it could judge.
 Result<int> pass_gate(const Comparison& comparison, double percent, const ComparedFigures& figures) {
-  const auto unjudged = std::count_if(comparison.keys.begin(), comparison.keys.end(),
-                                      [&](const ComparedKey& key) { return !is_judged(key, figures); });
-  if (static_cast<std::size_t>(unjudged) == comparison.keys.size()) {
+  std::vector<ComparedKey> keys = comparison.keys;
+  // A program that has less to do waits longer for work, and is no worse for that.
+  std::erase_if(keys, [](const ComparedKey& key) { return key.key_class == KeyClass::idle; });
+  const auto unjudged =
+      std::count_if(keys.begin(), keys.end(), [&](const ComparedKey& key) { return !is_judged(key, figures); });
+  if (static_cast<std::size_t>(unjudged) == keys.size()) {
+    if (keys.empty() && !comparison.keys.empty()) return Error{"judge", names_of(figures), "all keys are idle", ""};
     return Error{"judge", names_of(figures), "no key has enough waits on both sides",
                  "record longer, or with a smaller -i: at least " + std::to_string(least_batches) + " intervals each"};
   }
   int status = 0;
-  for (const ComparedKey& key : comparison.keys) {
+  for (const ComparedKey& key : keys) {
     const auto worst = worsened_beyond(key, percent, figures);
     if (!worst) continue;
     status = gate_failed;
@@ -187,8 +194,7 @@ Result<int> pass_gate(const Comparison& comparison, double percent, const Compar
     doubt("waits were lost; the result is uncertain");
   }
   if (unjudged != 0) {
-    std::cerr << "waitprobe: gate: " << unjudged << " of " << comparison.keys.size()
-              << " keys could not be judged (\"unknown\")\n";
+    std::cerr << "waitprobe: gate: " << unjudged << " of " << keys.size() << " keys could not be judged (\"unknown\")\n";
   }
   return status;
 }

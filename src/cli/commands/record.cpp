@@ -23,6 +23,7 @@ using Event = TargetSession::Event;
 struct Options {
   LiveOptions live;
   std::vector<std::string> key_globs;
+  ClassGlobs class_globs;
   std::string group_by;
   std::string file;
   bool overwrite = false;
@@ -37,6 +38,7 @@ void declare(Parser& parser, Options& options) {
   parser.add_flag("--overwrite", options.overwrite, "Replace the file if it exists");
   add_live_options(parser, options.live, "Time from snapshot to snapshot (default: 1s)");
   add_key_globs(parser, options.key_globs);
+  add_class_globs(parser, options.class_globs);
   add_group_by(parser, options.group_by);
   options.target_options->add_max_series(parser);
   options.target_options->add_force(parser);
@@ -94,6 +96,7 @@ Result<void> record(HistSession& session, SessionEnd& end, const Options& option
   bool is_read = true;
   const auto written =
       for_each_interval(source, {0, UINT64_MAX, options.live.interval_ns}, [&](Snapshot snapshot) -> Result<bool> {
+        classify(snapshot, options.class_globs);
         keep_keys(snapshot, options.key_globs);
         const auto line = write(file, snapshot);
         is_read = line && *line;

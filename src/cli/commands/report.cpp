@@ -105,7 +105,7 @@ std::uint64_t column_ns(const Recordings& recordings, const Span& span) {
 
 Result<void> write_report_page(Recordings& recordings, Span span, const Options& options) {
   span.interval_ns = column_ns(recordings, span);
-  const auto history = history_of(recordings, span, {options.print.key_globs}, true);
+  const auto history = history_of(recordings, span, {options.print.key_globs}, options.print.class_globs, true);
   if (!history) return history.error();
   PageOptions page{{}, options.print.table.sort};
   for (const Recording& recording : recordings.all()) {

@@ -26,6 +26,7 @@ struct Options {
   std::uint64_t duration_ns = UINT64_MAX;
   std::uint64_t most_cnt = UINT64_MAX;
   std::vector<std::string> key_globs;
+  ClassGlobs class_globs;
   bool stacks = false;
   bool json = false;
   SlowOptions view;
@@ -73,7 +74,8 @@ class Printer {
   }
 
  private:
-  void print(std::ostream& out, const SlowWait& wait) {
+  void print(std::ostream& out, SlowWait wait) {
+    wait.key_class = class_of(wait.key, wait.key_class, options_.class_globs);
     if (options_.json) {
       print_json(out, wait);
     } else {
@@ -136,6 +138,7 @@ void declare(Parser& parser, Options& options) {
   add_duration(parser, "-d,--duration", options.duration_ns, "Stop after this time; ends the command by SIGTERM",
                Zero::refused);
   add_key_globs(parser, options.key_globs);
+  add_class_globs(parser, options.class_globs);
   parser.add_flag("--json", options.json, "Print one JSON object per line");
   options.target_options->add_force(parser);
   options.ready.emplace(parser);

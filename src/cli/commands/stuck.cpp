@@ -41,8 +41,10 @@ void declare(Parser& parser, Options& options) {
   parser.add_text("--core", options.core_file, "FILE", "Read a core dump instead of running processes");
   add_duration(parser, "--older", options.stuck.older_ns, "Only waits open at least this long (default: 1s)", Zero::allowed);
   parser.add_flag("--stack", options.stuck.stacks, "Print the stacks of the threads; stops each briefly");
-  parser.add_texts("--ignore", options.stuck.ignore_globs, "GLOB", "Keys that normally wait long; repeatable");
   add_key_globs(parser, options.stuck.key_globs);
+  add_class_globs(parser, options.stuck.class_globs);
+  parser.add_values("--ignore", "GLOB", "Another name of --idle",
+                    [&globs = options.stuck.class_globs.idle](const std::string& glob) { globs.push_back(glob); });
   add_group_by(parser, options.stuck.group_by);
   parser.add_flag("--watch", options.watch, "Repeat until Ctrl-C");
   add_duration(parser, "-i,--interval", options.interval_ns, "Refresh interval for --watch (default: 1s)", Zero::refused);

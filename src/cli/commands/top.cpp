@@ -98,16 +98,18 @@ class Top {
     auto now = std::make_shared<const Snapshot>(session_.snapshot());
     if (!state_.paused) {
       data_.interval = interval(*now, *before_);
-      data_.total = of_wanted_keys(now);
+      data_.total = as_wanted(now);
+      classify(data_.interval, options_.print.class_globs);
       keep_keys(data_.interval, options_.print.key_globs);
       add_quiet_series(data_.interval, *data_.total);
     }
     before_ = std::move(now);
   }
 
-  std::shared_ptr<const Snapshot> of_wanted_keys(const std::shared_ptr<const Snapshot>& all) const {
-    if (options_.print.key_globs.empty()) return all;
+  std::shared_ptr<const Snapshot> as_wanted(const std::shared_ptr<const Snapshot>& all) const {
+    if (options_.print.key_globs.empty() && options_.print.class_globs.empty()) return all;
     Snapshot wanted = *all;
+    classify(wanted, options_.print.class_globs);
     keep_keys(wanted, options_.print.key_globs);
     return std::make_shared<const Snapshot>(std::move(wanted));
   }

@@ -11,7 +11,7 @@
 #include <optional>
 #include <string>
 
-#include "bpf/abi.h"
+#include "bpf/tool_abi.h"
 #include "doctor.skel.h"
 #include "src/collect/trace/hist_program.h"
 #include "src/collect/doctor/self_test_probe.h"

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "bpf/abi.h"
+#include "bpf/tool_abi.h"
 #include "src/model/diagnosis.h"
 #include "src/model/result.h"
 

@@ -14,6 +14,13 @@ constexpr std::size_t head_size = WP_RING_OFFSET;
 
 constexpr std::size_t most_slots = 65'536;
 
+constexpr unsigned sequence_bits = 44;  // of wp_block.last_wait_id
+constexpr std::uint64_t sequence_mask = (std::uint64_t{1} << sequence_bits) - 1;
+
+bool is_first_of(const wp_block& block, const wp_open_wait& slot) {
+  return slot.wait_id == block.last_wait_id && (slot.wait_id & sequence_mask) == 1 && block.written == 0;
+}
+
 bool is_open(const wp_open_wait& slot) { return slot.wait_id != 0 && slot.counter != 0; }
 
 }  // namespace
@@ -24,6 +31,7 @@ OpenSlots read_open_slots(const Memory& memory, const wp_root& root, const wp_ar
     wp_block once, again;
     std::memcpy(&once, part, head_size);
     if (once.incarnation != arena.incarnation) return true;
+    if (once.owner_tid != 0) open.owners.push_back(once.owner_tid);
     bool is_read_again = false;
     for (std::size_t i = 0; i < WP_BLOCK_SLOTS; i++) {
       const wp_open_wait& slot = once.open[i];
@@ -36,8 +44,8 @@ OpenSlots read_open_slots(const Memory& memory, const wp_root& root, const wp_ar
       if (open.slots.size() == most_slots) return open.are_all = false;
       // A thread that takes a block looks at its slots, and gives it back where one is open: it did not begin this wait.
       const std::uint32_t owner = again.owner_tid == once.owner_tid ? once.owner_tid : 0;
-      open.slots.push_back(
-          {owner, slot.wait_id, slot.counter & WP_REF_ADDRESS, slot.start, (slot.counter & WP_REF_CYCLES) != 0});
+      open.slots.push_back({owner, slot.wait_id, slot.counter & WP_REF_ADDRESS, slot.start, (slot.counter & WP_REF_CYCLES) != 0,
+                            is_first_of(again, then)});
     }
     return true;
   });

@@ -19,11 +19,13 @@ struct OpenSlot {
   std::uint64_t counter = 0;  // address of struct wp_counter
   std::uint64_t start = 0;
   bool is_cycles = false;  // `start` is in ticks of the cycle counter; else nanoseconds of its own CLOCK_MONOTONIC
+  bool is_first = false;   // its block has never had another one, and no record
 };
 
 struct OpenSlots {
   std::vector<OpenSlot> slots;
-  bool are_all = true;  // otherwise there are more than these 65,536
+  std::vector<std::uint32_t> owners;  // of all blocks that have one: a thread with several is here several times
+  bool are_all = true;                // otherwise there are more than these 65,536
 };
 
 // Those that were open for as long as it took to read their block twice. Of a process that lies, whatever it likes.

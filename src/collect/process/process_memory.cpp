@@ -102,7 +102,7 @@ std::optional<wp_arena> read_arena(const Memory& memory, const wp_root& root) {
 std::optional<CounterName> read_counter(const Memory& memory, std::uint64_t address) {
   wp_counter counter;
   if (!memory.read(address, &counter, sizeof counter)) return std::nullopt;
-  CounterName name{counter.next, counter.id, counter.key_len,
+  CounterName name{counter.next, counter.id, counter.key_len, counter.flags,
                    std::string(std::min<std::size_t>(counter.key_len, WP_KEY_MAX), '\0')};
   if (!name.key.empty() && !memory.read(address + sizeof counter, name.key.data(), name.key.size())) return std::nullopt;
   return name;

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "bpf/abi.h"
+#include "bpf/tool_abi.h"
 
 namespace waitprobe {
 
@@ -54,7 +54,8 @@ struct CounterName {
   std::uint64_t next = 0;  // address of the next counter of its chain
   std::uint32_t id = 0;
   std::uint32_t key_len = 0;  // of the whole key
-  std::string key;            // any bytes, the first WP_KEY_MAX of them
+  std::uint32_t flags = 0;
+  std::string key;  // any bytes, the first WP_KEY_MAX of them
 };
 
 // The counter at an address.

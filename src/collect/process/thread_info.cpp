@@ -1,24 +1,58 @@
 // SPDX-License-Identifier: MIT
 #include "src/collect/process/thread_info.h"
 
+#include <linux/futex.h>
 #include <seccomp.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
+#include <iterator>
 #include <memory>
+#include <string_view>
 
 #include "src/collect/process/process.h"
 
 namespace waitprobe {
 namespace {
 
-// "202 0x7f12 ...", "-1 0x7f12 ..." outside of every call, or "running".
-std::string name_of_call(const std::string& text) {
+// "202 0x7f12 0x80 ...": the number of the call and its arguments; "-1 0x7f12 ..." outside of every call, or "running".
+struct SystemCall {
+  std::string name;  // empty: in none
+  std::uint64_t arguments[3] = {};
+};
+
+SystemCall parse_call(const std::string& text) {
   int number = -1;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || number < 0) return "";
+  const char *at = text.data(), *const end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(at, end, number);
+  if (error != std::errc() || number < 0) return {};
   const std::unique_ptr<char, decltype(&std::free)> name(seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, number), std::free);
-  return name != nullptr ? name.get() : std::to_string(number);
+  SystemCall call;
+  call.name = name != nullptr ? name.get() : std::to_string(number);
+  at = rest;
+  for (std::uint64_t& argument : call.arguments) {
+    if (end - at < 3) break;
+    at = std::from_chars(at + 3, end, argument, 16).ptr;  // behind " 0x"
+  }
+  return call;
+}
+
+// Of futex: a mutex of glibc, Rust and others that somebody waits for has the value 2; the calls of priority inheritance are for
+// locks alone.
+bool is_for_lock(const SystemCall& futex) {
+  const std::uint64_t operation = futex.arguments[1] & FUTEX_CMD_MASK;
+  return operation == FUTEX_LOCK_PI || operation == FUTEX_LOCK_PI2 || futex.arguments[2] == 2;
+}
+
+// Not in those that wait for a time, for an answer of somebody (read, recvfrom), or for a lock.
+bool may_await_work(char state, const SystemCall& call) {
+  constexpr std::string_view calls[] = {"accept", "accept4",  "epoll_pwait",    "epoll_pwait2",   "epoll_wait",
+                                        "msgrcv", "poll",     "ppoll",          "io_uring_enter", "io_getevents",
+                                        "select", "pselect6", "mq_timedreceive"};
+  if (state != 'S') return false;
+  if (call.name == "futex") return !is_for_lock(call);
+  return std::find(std::begin(calls), std::end(calls), call.name) != std::end(calls);
 }
 
 }  // namespace
@@ -27,8 +61,10 @@ std::optional<ThreadInfo> thread_info(std::uint32_t pid, std::uint32_t tid) {
   const std::string folder = "/proc/" + std::to_string(pid) + "/task/" + std::to_string(tid) + "/";
   const auto stat = parse_stat(read_proc_file(folder + "stat").value_or(""));
   if (!stat) return std::nullopt;
-  ThreadInfo info{stat->name, stat->state, stat->start_ticks, read_proc_file(folder + "wchan").value_or(""),
-                  name_of_call(read_proc_file(folder + "syscall").value_or(""))};
+  const SystemCall call = parse_call(read_proc_file(folder + "syscall").value_or(""));
+  ThreadInfo info{stat->name,        stat->state,
+                  stat->start_ticks, read_proc_file(folder + "wchan").value_or(""),
+                  call.name,         may_await_work(stat->state, call)};
   if (info.wchan == "0") info.wchan.clear();
   return info;
 }

@@ -14,6 +14,7 @@ struct ThreadInfo {
   std::uint64_t start_ticks = 0;  // since boot, in clock ticks of user space
   std::string wchan;              // where in the kernel it sleeps
   std::string system_call;        // which it is in
+  bool may_await_work = false;    // it sleeps in one that threads wait for work in, and not for a lock
 };
 
 // Nothing when the thread has ended.

@@ -39,12 +39,10 @@ OpenWait describe(const CoreFile& core, const Found& found, std::optional<std::u
   OpenWait wait;
   wait.pid = core.pid();
   wait.comm = core.comm();
-  wait.key = found.name.key;
-  wait.key_len = found.name.key_len;
+  describe_key(wait, found.name, options);
   wait.age_ns = age_ns;
   wait.order = order_of(found.slot);
   wait.wait_id = found.slot.wait_id;
-  wait.lasting = lasting_of(wait.key, options);
   return wait;
 }
 

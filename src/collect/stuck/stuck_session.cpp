@@ -17,10 +17,6 @@
 namespace waitprobe {
 namespace {
 
-// A wait that began within this time after its thread did is as old as it; the kernel tells when threads began in ticks of 10
-// ms.
-constexpr std::uint64_t as_old_ns = 50'000'000;
-
 // Of moments that offsets were taken from: one before our clock began is as large a number as there is.
 bool is_before(std::uint64_t one, std::uint64_t other) { return static_cast<std::int64_t>(one - other) < 0; }
 
@@ -30,8 +26,12 @@ bool is_wanted(const std::string& key, const StuckOptions& options) {
   return options.key_globs.empty() || matches_any(key, options.key_globs);
 }
 
-Lasting lasting_of(const std::string& key, const StuckOptions& options) {
-  return matches_any(key, options.ignore_globs) ? Lasting::ignored : Lasting::no;
+void describe_key(OpenWait& wait, const CounterName& name, const StuckOptions& options) {
+  wait.key = name.key;
+  wait.key_len = name.key_len;
+  wait.key_class = class_of(name.key, class_of_flags(name.flags), options.class_globs);
+  if (wait.key_class != KeyClass::idle) return;
+  wait.lasting = matches_any(name.key, options.class_globs.idle) ? Lasting::by_option : Lasting::by_class;
 }
 
 void each_stuck_thread(OpenWaits& found, const std::function<void(OpenWait& oldest)>& add_stack) {
@@ -59,6 +59,7 @@ std::vector<StuckSession::Found> StuckSession::find_slots(const std::vector<Libr
                                                           OpenWaits& to) const {
   std::vector<Found> found;
   std::set<std::uint32_t> untracked, unreadable, crowded, other_abi;
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> owners;  // of blocks: process and thread
   for (const LibraryInstance& instance : instances) {
     const ProcessMemory memory(instance.pid);
     const auto root = read_root(memory, instance.root_address);
@@ -76,7 +77,13 @@ std::vector<StuckSession::Found> StuckSession::find_slots(const std::vector<Libr
     if (!arena) continue;
     const OpenSlots open = read_open_slots(memory, *root, *arena);
     for (const OpenSlot& slot : open.slots) found.push_back({&instance, slot});
+    for (const std::uint32_t tid : open.owners) owners.emplace_back(instance.pid, tid);
     if (!open.are_all) crowded.insert(instance.pid);
+  }
+  std::sort(owners.begin(), owners.end());
+  for (Found& one : found) {
+    const auto [first, end] = std::equal_range(owners.begin(), owners.end(), std::pair(one.instance->pid, one.slot.owner_tid));
+    one.is_of_only_block = end - first == 1 && !crowded.contains(one.instance->pid);
   }
   for (const std::uint32_t pid : untracked) to.untracked.push_back({pid, comm_of(pid)});
   for (const std::uint32_t pid : crowded) to.crowded.push_back({pid, comm_of(pid)});
@@ -88,7 +95,7 @@ std::vector<StuckSession::Found> StuckSession::find_slots(const std::vector<Libr
 // The process that an instance is in, looked up once.
 StuckSession::Process& StuckSession::process_of(std::uint32_t pid, Processes& processes) {
   const auto [entry, is_new] = processes.try_emplace(pid);
-  if (is_new) entry->second = {comm_of(pid), threads_of(pid), {}, monotonic_ahead_of_ours(pid)};
+  if (is_new) entry->second = {comm_of(pid), threads_of(pid), {}, monotonic_ahead_of_ours(pid), start_ticks_of(pid)};
   return entry->second;
 }
 
@@ -101,12 +108,10 @@ std::optional<OpenWait> StuckSession::describe(const Found& found, std::optional
   OpenWait wait;
   wait.pid = found.instance->pid;
   wait.comm = process.comm;
-  wait.key = name->key;
-  wait.key_len = name->key_len;
+  describe_key(wait, *name, options_);
   wait.age_ns = age_ns;
   wait.order = age_ns.value_or(0);
   wait.wait_id = found.slot.wait_id;
-  wait.lasting = lasting_of(wait.key, options_);
   const auto thread = process.threads.find(found.slot.owner_tid);
   if (thread != process.threads.end()) {
     wait.tid = thread->second;
@@ -128,9 +133,21 @@ void StuckSession::ask_kernel(OpenWait& wait, Process& process) {
   wait.state = info->state;
   wait.wchan = info->wchan;
   wait.system_call = info->system_call;
-  // Both as seen from our own time namespace.
-  const std::uint64_t thread_age_ns = clock_ns(CLOCK_BOOTTIME) - info->start_ticks * WP_CLOCK_TICK_NS;
-  if (wait.lasting == Lasting::no && wait.age_ns && *wait.age_ns + as_old_ns >= thread_age_ns) wait.lasting = Lasting::thread;
+}
+
+// Ages are those that our own time namespace gives them.
+ThreadInWait StuckSession::evidence_of(const Found& found, const OpenWait& wait, const Process& process) {
+  ThreadInWait evidence{found.instance->pid, found.instance->root_address, found.slot.counter};
+  const auto info = process.infos.find(wait.tid);
+  if (wait.tid == 0 || info == process.infos.end() || !info->second || !wait.age_ns) return evidence;
+  const std::uint64_t now = clock_ns(CLOCK_BOOTTIME);
+  evidence.tid = wait.tid;
+  evidence.is_only_wait = found.slot.is_first && found.is_of_only_block;
+  evidence.may_await_work = info->second->may_await_work;
+  evidence.age_ns = *wait.age_ns;
+  evidence.thread_age_ns = now - info->second->start_ticks * WP_CLOCK_TICK_NS;
+  evidence.process_age_ns = now - process.start_ticks * WP_CLOCK_TICK_NS;
+  return evidence;
 }
 
 void StuckSession::add_stack(OpenWait& wait, OpenWaits& to) {
@@ -206,19 +223,30 @@ Result<OpenWaits> StuckSession::look(Arming* arming) {
   to.time_unix_ns = clock_ns(CLOCK_REALTIME);
 
   Processes processes;
+  std::vector<ThreadInWait> evidence;  // of all waits; of those that are not shown, nothing is known
+  std::vector<std::size_t> numbers;    // of those that are shown, in `evidence`
   for (const Found& one : all) {
     Process& process = process_of(one.instance->pid, processes);
     const auto start_ns = clock.start_ns(one.slot, process.ahead_ns);
     std::optional<std::uint64_t> age_ns;
     if (start_ns) age_ns = is_before(*start_ns, now) ? now - *start_ns : 0;
     const bool is_younger = age_ns && *age_ns < options_.older_ns;
+    evidence.push_back(evidence_of(one, {}, process));
     if (is_younger && options_.key_globs.empty()) {  // its key need not be read
       to.younger_cnt++;
       continue;
     }
     auto wait = describe(one, age_ns, process);
     if (wait && is_younger) to.younger_cnt++;
-    if (wait && !is_younger) to.waits.push_back(std::move(*wait));
+    if (!wait || is_younger) continue;
+    evidence.back() = evidence_of(one, *wait, process);
+    numbers.push_back(evidence.size() - 1);
+    to.waits.push_back(std::move(*wait));
+  }
+  const std::vector<bool> are_idle = are_in_idle_pools(evidence);
+  for (std::size_t i = 0; i < to.waits.size(); i++) {
+    // Whoever has said something of the key knows better.
+    if (to.waits[i].key_class == KeyClass::wait && are_idle[numbers[i]]) to.waits[i].lasting = Lasting::by_evidence;
   }
   std::stable_sort(to.waits.begin(), to.waits.end(), [](const OpenWait& a, const OpenWait& b) { return a.order > b.order; });
   add_groups(found->instances, to);

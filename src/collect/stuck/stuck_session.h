@@ -12,11 +12,14 @@
 #include <vector>
 
 #include "src/collect/stuck/arming.h"
+#include "src/collect/stuck/idle_pools.h"
 #include "src/collect/process/library_instances.h"
 #include "src/collect/process/open_slots.h"
+#include "src/collect/process/process_memory.h"
 #include "src/collect/stacks/symbolizer.h"
 #include "src/collect/process/target_choice.h"
 #include "src/collect/process/thread_info.h"
+#include "src/model/key_class.h"
 #include "src/model/open_wait.h"
 #include "src/model/result.h"
 
@@ -24,15 +27,17 @@ namespace waitprobe {
 
 struct StuckOptions {
   std::uint64_t older_ns = 1'000'000'000;
-  std::vector<std::string> key_globs;     // only these keys; empty: all
-  std::vector<std::string> ignore_globs;  // keys that are meant to last
+  std::vector<std::string> key_globs;  // only these keys; empty: all
+  ClassGlobs class_globs;
   bool stacks = false;
   std::string group_by;  // an environment variable; empty: no groups
 };
 
-// Whether a wait of this key is to be shown, and if it is meant to last.
+// Whether a wait of this key is to be shown.
 bool is_wanted(const std::string& key, const StuckOptions& options);
-Lasting lasting_of(const std::string& key, const StuckOptions& options);
+
+// Fills in what its counter says of a wait: the key, its class, and whether that is meant to last.
+void describe_key(OpenWait& wait, const CounterName& name, const StuckOptions& options);
 
 // Calls add_stack(wait) for the oldest stuck wait of each thread, and for those whose thread has ended; the others are
 // marked as of the same thread as above.
@@ -52,6 +57,7 @@ class StuckSession {
   struct Found {
     const LibraryInstance* instance;
     OpenSlot slot;
+    bool is_of_only_block = false;  // its thread has no other block, in no instance; false where not all are known
   };
 
   struct Process {
@@ -59,6 +65,7 @@ class StuckSession {
     std::map<std::uint32_t, std::uint32_t> threads;            // as it calls them, and as we do
     std::map<std::uint32_t, std::optional<ThreadInfo>> infos;  // by our numbers
     std::optional<std::uint64_t> ahead_ns;                     // of its CLOCK_MONOTONIC from ours, where that is known
+    std::uint64_t start_ticks = 0;                             // 0: not known
   };
   using Processes = std::map<std::uint32_t, Process>;
 
@@ -68,6 +75,7 @@ class StuckSession {
   static Process& process_of(std::uint32_t pid, Processes& processes);
   std::optional<OpenWait> describe(const Found& found, std::optional<std::uint64_t> age_ns, Process& process) const;
   static void ask_kernel(OpenWait& wait, Process& process);
+  static ThreadInWait evidence_of(const Found& found, const OpenWait& wait, const Process& process);
   void add_groups(const std::vector<LibraryInstance>& instances, OpenWaits& to) const;
   void add_stack(OpenWait& wait, OpenWaits& to);
   void add_stacks(OpenWaits& to);

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "bpf/abi.h"
+#include "bpf/tool_abi.h"
 #include "src/collect/trace/attachments.h"
 #include "src/collect/trace/leases.h"
 #include "src/collect/trace/process_filter.h"

@@ -7,7 +7,7 @@
 #include <memory>
 #include <set>
 
-#include "bpf/abi.h"
+#include "bpf/tool_abi.h"
 #include "src/collect/machine/file_descriptor.h"
 #include "src/model/result.h"
 

@@ -6,7 +6,7 @@
 #include <memory>
 #include <vector>
 
-#include "bpf/abi.h"
+#include "bpf/tool_abi.h"
 #include "src/collect/process/target_choice.h"
 #include "src/model/result.h"
 

@@ -26,6 +26,7 @@ Series to_series(const wp_series_info& info) {
   s.key.assign(info.key, std::min<std::size_t>(info.key_len, sizeof info.key));
   s.key_len = info.key_len;
   s.distinct = info.key_len > sizeof info.key ? info.distinct : 0;
+  s.key_class = class_of_flags(info.flags);
   return s;
 }
 
@@ -119,6 +120,7 @@ std::vector<Series> SeriesPool::series() {
     }
     all[entry.rank].histogram.add(histogram);
     all[entry.rank].comm = entry.series.comm;
+    all[entry.rank].key_class = entry.series.key_class;
   });
   if (totals_.series_cnt() != known_cnt) {
     merge_series(all);  // those that are new stand at the end

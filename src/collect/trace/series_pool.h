@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include "bpf/abi.h"
+#include "bpf/tool_abi.h"
 #include "src/collect/trace/leases.h"
 #include "src/model/result.h"
 #include "src/model/series_totals.h"

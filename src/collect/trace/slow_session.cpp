@@ -66,6 +66,7 @@ void SlowSession::add(const wp_slow_wait& wait, const std::uint8_t* stack) {
   slow.thread = text_of(wait.thread, sizeof wait.thread);
   slow.key.assign(wait.key, std::min<std::size_t>(wait.key_len, sizeof wait.key));
   slow.key_len = wait.key_len;
+  slow.key_class = class_of_flags(wait.flags);
   slow.duration_ns = wait.duration_ns;
   slow.wait_id = wait.wait_id;
   if (stacks_) {

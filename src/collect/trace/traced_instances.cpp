@@ -219,6 +219,7 @@ void TracedInstances::introduce(const Memory& memory, const Owner& owner, const 
   info.distinct = wp_distinct(key.incarnation, name->id);
   info.pid = owner.pid;
   info.key_len = name->key_len;
+  info.flags = name->flags;
   std::copy_n(owner.comm.data(), std::min<std::size_t>(owner.comm.size(), sizeof info.comm - 1), info.comm);
   std::copy_n(name->key.data(), name->key.size(), info.key);
   program_->introduce(info);
