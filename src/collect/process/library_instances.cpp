@@ -84,7 +84,7 @@ Error no_probes_error(std::uint32_t pid) {
 }
 
 Error unopened_error(std::uint32_t pid, const std::string& path) {
-  return Error{"trace", describe_process(pid), "it runs code of " + path + ", which cannot be opened", reading_rights_fix()};
+  return Error{"trace", describe_process(pid), "it runs code of " + path + ", which cannot be opened", opening_rights_fix()};
 }
 
 Error nothing_found_error(std::uint32_t pid, const std::set<std::string>& unopened) {

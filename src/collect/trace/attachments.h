@@ -6,14 +6,13 @@
 
 #include <cstdint>
 #include <map>
-#include <memory>
 #include <string>
 #include <vector>
 
+#include "src/collect/machine/uprobe_link.h"
 #include "src/collect/process/library_instances.h"
 #include "src/model/result.h"
 
-struct bpf_link;
 struct bpf_program;
 
 namespace waitprobe {
@@ -44,17 +43,12 @@ class Attachments {
   void detach();
 
  private:
-  struct Destroy {
-    void operator()(bpf_link* link) const;
-  };
-
-  using Link = std::unique_ptr<bpf_link, Destroy>;
-
-  Result<Link> attach(const ProbeProgram& program, const ProbeFile& file, const std::string& path, const std::string& shown_as);
+  Result<UprobeLink> attach(const ProbeProgram& program, const ProbeFile& file, const std::string& path,
+                            const std::string& shown_as);
 
   std::vector<ProbeProgram> programs_;
   struct Attached {
-    std::vector<Link> links;  // one for each program
+    std::vector<UprobeLink> links;  // one for each program
     std::uint64_t since_ns = 0;
   };
   std::map<FileId, Attached> links_;  // by ProbeFile::on_disk

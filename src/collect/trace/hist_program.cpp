@@ -16,6 +16,7 @@
 #include "src/collect/process/time_namespace.h"
 #include "src/collect/machine/tracepoints.h"
 #include "src/collect/machine/tracing_rights.h"
+#include "src/collect/machine/uprobe_multi.h"
 #include "src/collect/trace/loss_fields.h"
 
 namespace waitprobe {
@@ -52,6 +53,7 @@ void choose_programs(hist_bpf& skeleton, Transport transport, const KernelFeatur
   }
   for (bpf_program* program : {programs.on_wait_stop, programs.on_wait_batch, programs.on_wait_block}) {
     bpf_program__set_autoattach(program, false);
+    prefer_uprobe_multi(program);
   }
 }
 
