@@ -173,16 +173,14 @@ static __noinline void forget_own(__u32 tid) {
 }
 
 /* Takes what the current thread, which is about to die or to lose its memory, has not flushed. */
-static __noinline void flush_current_thread(int forget) {
+static __noinline void flush_current_thread(void) {
   struct last_records last = {
       .thread.tid = bpf_get_current_pid_tgid(), .from = unknown(0), .end = unknown(0), .is_in_block = unknown(0)};
-  __u32 tid = last.thread.tid;
   if (!bpf_map_lookup_elem(&threads, &last.thread)) return;
   last.thread.index = unknown(0);
   last.ring = own_ring();
   bpf_loop(WP_THREAD_INSTANCES * (WP_RING_PARTS + 1), take_some, &last, 0);
   let_go(last.ring);
-  if (forget) forget_own(tid);
 }
 
 /* A child in the memory of its parent goes on with the blocks of the thread that has made it, and may outlive it. */

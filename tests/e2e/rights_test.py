@@ -41,9 +41,9 @@ class Rights(TestCase):
                 tools = [self.started(Hist(*options, *target, before=before)) for target in (["-p", workload.pid], ["-a"])]
                 workload.go()
                 self.assertEqual(workload.wait(), 0, workload)
-                tools[1].stop()
+                self.assertIn(tools[1].stop(), (0, 4), "others may start programs meanwhile")
+                self.assertEqual(tools[0].wait(), 0, tools[0])
                 for tool in tools:
-                    self.assertEqual(tool.wait(), 0, tool)
                     self.assertEqual(counts_of(tool.last(), workload.pid), workload.truth())
                     self.assertEqual(tool.err, "")
                 started = run(*before, TOOL, "hist", "--json", *options, "--", harness.built("waitprobe-workload"), *WORK)

@@ -66,7 +66,7 @@ Result<void> attach_to_itself() {
   const bool was_armed = self_test_is_armed();
   const std::uint64_t pointed_to = ~told_number;
   for (std::uint64_t i = 0; i < shots; i++) fire_self_test(told_number, &pointed_to);
-  link.reset();
+  link.detach();
   return judge_self_test({was_armed, {shots, told_number, pointed_to}, skeleton->bss->self_test});
 }
 

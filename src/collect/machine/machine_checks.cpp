@@ -64,7 +64,7 @@ Check check_setting(const std::string& name, const std::string& setting, const F
 }
 
 Check check_kernel_features() {
-  const auto features = read_kernel_features();
+  const auto features = read_kernel_features(TracefsFolder::open());
   const std::string name = "exit/exec tracepoints";
   if (!features) return {name, CheckStatus::unknown, false, features.error().why, ""};
   const bool all = features->exec_is_announced && features->exit_is_early;

@@ -14,7 +14,7 @@ namespace waitprobe {
 
 // A BPF program attached to a place in a file: by uprobe_multi if it was loaded for that (prefer_uprobe_multi()), else by perf.
 //
-// Lifetime: detaches. That takes up to 100 ms; on return no CPU runs the program for this place any more.
+// Lifetime: detaches. That takes 20 to 100 ms; on return no CPU runs the program for this place any more.
 class UprobeLink {
  public:
   UprobeLink() = default;
@@ -24,7 +24,7 @@ class UprobeLink {
                            std::uint32_t pid = 0);
 
   bool ok() const { return multi_.ok() || perf_ != nullptr; }
-  void reset() { *this = UprobeLink(); }
+  void detach() { *this = UprobeLink(); }
 
  private:
   struct Destroy {

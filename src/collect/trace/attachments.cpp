@@ -3,6 +3,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <exception>
 #include <thread>
@@ -74,18 +75,18 @@ Result<UprobeLink> Attachments::attach(const ProbeProgram& program, const ProbeF
 
 // To close a link is to wait until no CPU runs its program any more: many waits together take hardly longer than one. Where a
 // limit allows no more threads (pids.max, ulimit -u, ulimit -v), one after the other has to do.
-void Attachments::detach() {
+void Attachments::detach(std::span<TracepointLink> tracepoints) {
   std::vector<std::jthread> closing;
-  for (auto& [file, attached] : links_) {
-    for (UprobeLink& link : attached.links) {
-      if (closing.size() == most_closing) closing.clear();
-      try {
-        closing.emplace_back([&link] { link.reset(); });
-      } catch (const std::exception&) {
-        link.reset();
-      }
+  const auto close = [&closing](auto& link) {
+    if (closing.size() == most_closing) closing.clear();
+    try {
+      closing.emplace_back([&link] { link.detach(); });
+    } catch (const std::exception&) {
+      link.detach();
     }
-  }
+  };
+  for (auto& [file, attached] : links_) std::for_each(attached.links.begin(), attached.links.end(), close);
+  std::for_each(tracepoints.begin(), tracepoints.end(), close);
   closing.clear();
   links_.clear();
 }

@@ -6,9 +6,11 @@
 
 #include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "src/collect/machine/tracepoints.h"
 #include "src/collect/machine/uprobe_link.h"
 #include "src/collect/process/library_instances.h"
 #include "src/model/result.h"
@@ -39,8 +41,8 @@ class Attachments {
   // Attaches to an open file. `known_as` is its path, for people and other tools.
   Result<void> attach(const ProbeFile& file, const FileDescriptor& opened, const std::string& known_as);
 
-  // Takes about 100 ms a file. On return no hit of a probe is under way.
-  void detach();
+  // Detaches programs of tracepoints at the same time. Takes 20 to 50 ms, or 100 by perf. On return no program is under way.
+  void detach(std::span<TracepointLink> tracepoints);
 
  private:
   Result<UprobeLink> attach(const ProbeProgram& program, const ProbeFile& file, const std::string& path,

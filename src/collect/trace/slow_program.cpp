@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "slow.skel.h"
+#include "src/collect/machine/tracefs_folder.h"
 #include "src/collect/machine/tracepoints.h"
 #include "src/collect/machine/tracing_rights.h"
 #include "src/collect/machine/uprobe_multi.h"
@@ -38,7 +39,10 @@ Result<SlowProgram> SlowProgram::load(const wp_config& config, std::uint64_t min
   bpf_program__set_autoattach(skeleton->progs.on_slow_wait, false);
   prefer_uprobe_multi(skeleton->progs.on_slow_wait);
   if (const int failed = slow_bpf__load(skeleton); failed != 0) return load_error(-failed, log.text());
-  if (auto attached = attach_to_kernel(*skeleton->skeleton, log); !attached) return attached.error();
+  auto links = attach_to_kernel(*skeleton->skeleton, {{skeleton->progs.on_thread_exit, "sched/sched_process_exit", 0}},
+                                TracefsFolder::open(), log);
+  if (!links) return links.error();
+  program.links_ = std::move(*links);
 
   auto processes = ProcessFilter::open(skeleton->maps.targets, nullptr, config.filter_targets != 0);
   if (!processes) return processes.error();
