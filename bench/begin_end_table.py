@@ -57,7 +57,7 @@ def measure(start):
         began = time.monotonic()
         if tracer.process.stdout:
             tracer.process.stdout.read()
-        tracer.wait()
+        tracer.process.wait()  # without a deadline, for which Python would look now and then only
         return tracer.ready_ms, cpu, (time.monotonic() - began) * 1000
 
 
