@@ -20,9 +20,11 @@
 #include <optional>
 #include <sstream>
 #include <string>
+#include <utility>
 
 #include "src/collect/machine/clock.h"
 #include "src/collect/machine/file_descriptor.h"
+#include "src/collect/machine/late_close.h"
 #include "src/collect/machine/proc_file.h"
 #include "src/collect/machine/uprobe_multi.h"
 #include "src/collect/process/process.h"
@@ -30,12 +32,13 @@
 namespace waitprobe {
 namespace {
 
-constexpr std::uint64_t long_nops[] = {1, 11};  // of ten and of five bytes, by how far they are behind the first
+// Of ten and of five bytes, by how far they are behind the first.
+constexpr std::uint64_t long_nops[] = {1, 11};
 
 #if defined(__x86_64__)
 
 constexpr std::uint64_t hits = 3;
-constexpr unsigned char breakpoint = 0xcc;
+constexpr unsigned char breakpoint = 0xcc, first_of_ten = 0x66, first_of_five = 0x0f;
 
 // As a probe of the library. A function of its own in assembler, so that nothing is below the stack pointer.
 asm(".pushsection .text.waitprobe_trial_site,\"ax\",@progbits\n"
@@ -75,6 +78,13 @@ class Trial {
       open_perf_event(offset);
     }
   }
+
+  // A link may stay until the end, as nobody comes here again. Not an event of perf, which would be inherited by a command.
+  ~Trial() {
+    if (count_.ok()) close_late(std::move(link_));
+  }
+  Trial(const Trial&) = delete;
+  Trial& operator=(const Trial&) = delete;
 
   bool ok() const { return link_.ok(); }
   bool was_refused() const { return error_ == EPERM || error_ == EACCES; }
@@ -152,11 +162,12 @@ bool child_survives() {
   return child > 0 && status == 0;
 }
 
-bool is_fast(const Trial& trial, const volatile unsigned char* code, unsigned char before, NopTry& found) {
+bool is_fast(const Trial& trial, const volatile unsigned char* code, NopTry& found) {
   if (!trial.ok()) return false;
   hit();
-  // The kernel has written there.
-  if (*code == breakpoint || *code == before) return false;
+  // The kernel has written there. What was there before is not read: the uprobe of an earlier try may still be there, or of another
+  // process.
+  if (*code == breakpoint || *code == first_of_ten || *code == first_of_five) return false;
   const bool survives = child_survives();
   found.children_die |= !survives;
   return survives && trial.hit_cnt() == 2 * hits;
@@ -171,10 +182,9 @@ std::optional<NopTry> try_nops() {
   NopTry found;
   for (const std::uint64_t nop : long_nops) {
     const auto* const at = reinterpret_cast<const unsigned char*>(code + nop);
-    const unsigned char before = *at;
     const Trial trial(*site + nop);
     if (trial.was_refused()) return std::nullopt;
-    if (!is_fast(trial, at, before, found)) continue;
+    if (!is_fast(trial, at, found)) continue;
     found.nop = nop;
     break;
   }
@@ -191,7 +201,8 @@ std::optional<NopTry> try_nops() { return NopTry(); }
 
 namespace {
 
-// The boot that the last try was made in, and what it found: "BOOT_ID NOP". A try takes a quarter of a second.
+// The boot that the last try was made in, and what it found: "BOOT_ID NOP". A try takes 10 ms, or a quarter of a second by
+// perf.
 constexpr const char* found_file = "/run/waitprobe.nop";
 
 std::string boot() {
