@@ -122,7 +122,8 @@ WP_ASSERT_SIZE(struct wp_counter, 24);
 #define WP_REF_ADDRESS 0x0000ffffffffffffULL
 #define WP_REF_ID_SHIFT 48
 #define WP_REF_ID_MASK 0x3fffU
-#define WP_REF_CYCLES (1ULL << 63) /* times are ticks of the cycle counter; otherwise nanoseconds */
+#define WP_REF_ELSEWHERE (1ULL << 62) /* of a record: another thread has ended the wait than the one whose block it was in */
+#define WP_REF_CYCLES (1ULL << 63)    /* times are ticks of the cycle counter; otherwise nanoseconds */
 
 /* One open wait. The slot is free when wait_id is 0. It is taken by its block's thread, and given back by any. A reader passes
  * over a slot whose counter is 0: it is being filled. */
@@ -130,16 +131,19 @@ struct wp_open_wait {
   __u64 wait_id;
   __u64 counter; /* WP_REF_... */
   __u64 start;
-  __u16 backend_cnt; /* how many backends saw the start */
-  __u16 site;        /* of a scoped guard: the low bits of where the code that started it stands */
-  __u32 frame;       /* of a scoped guard: the low bits of the stack address of its function, and WP_FRAME_...; else 0 */
-  __u64 ctx[3];      /* what the first backends returned from start() */
-  __u64 more;        /* address of a page or more with what the others returned; in its low bits, the log2 of how many fit */
+  __u8 backend_cnt; /* how many backends saw the start: 0 to 3; 4: more, and `more` begins with their number */
+  __u8 outer;       /* WP_OUTER_...; written by the block's thread alone */
+  __u16 site;       /* of a scoped guard: the low bits of where the code that started it stands */
+  __u32 frame;      /* of a scoped guard: the low bits of the stack address of its function, and WP_FRAME_...; else 0 */
+  __u64 ctx[3];     /* what the first backends returned from start() */
+  __u64 more;       /* address of a page or more with what the others returned; in its low bits, the log2 of its words */
 };
 WP_ASSERT_SIZE(struct wp_open_wait, 64);
 #define WP_FRAME_SUSPECT 1U     /* a later start of its thread says that the guard may be gone */
 #define WP_FRAME_MAY_SUSPEND 2U /* its function may be a coroutine, whose guards live on while its frame has left the stack */
 #define WP_FRAME_FLAGS 15U
+#define WP_OUTER_LINKED 0x80U /* the slot is in the list that begins at wp_inside.innermost; it may be free by now */
+#define WP_OUTER_PLACE 0x1fU  /* the next one of the list: the index of its slot plus 1, 0 at the end */
 
 /* One wait that has ended. */
 struct wp_record {
@@ -148,6 +152,29 @@ struct wp_record {
   __u64 stop;
 };
 WP_ASSERT_SIZE(struct wp_record, 24);
+
+/* What a thread is inside of: of its open waits, the one that began last. Whoever interrupts the thread, as a BPF program at a
+ * context switch does, reads it at once. The thread alone writes here, except `elsewhere`, in such an order that these rules hold
+ * wherever it is interrupted:
+ *
+ *  - `counter` is not 0: counter, wait_id and start are those of the wait in slot `innermost`. It is open, unless another thread
+ *    has ended it. In that case `elsewhere` has grown since it began, and the slot has another wait_id or none.
+ *  - `counter` and `innermost` are 0: the thread is not inside of a wait.
+ *  - Otherwise, and for a wait that another thread has ended: follow the list from `innermost` by wp_open_wait.outer, at most
+ *    WP_BLOCK_SLOTS steps. The first slot whose wait_id and counter are not 0 has the wait that the thread is inside of.
+ *
+ * Whoever reads while the thread runs reads twice, and takes what is the same in both. Only the first block of a thread has a
+ * list: in its others (`owner` is 0) and in one that nobody owns, `counter` and `innermost` are 0. */
+struct wp_inside {
+  __u64 counter; /* WP_REF_... */
+  __u64 wait_id;
+  __u64 start;
+  __u32 elsewhere; /* waits of this block that ended without its thread taking them out of the list */
+  __u16 pad;
+  __u8 innermost; /* the index of its slot plus 1 */
+  __u8 depth;     /* how long the list is, free slots included */
+};
+WP_ASSERT_SIZE(struct wp_inside, 32);
 
 /* A thread's block: two pages, aligned to its size, wiped by fork as the arena is.
  *
@@ -172,20 +199,24 @@ struct wp_block {
   __u32 ring_records; /* how many there is room for: WP_RING_RECORDS or WP_LONG_RING_RECORDS */
   __u32 busy_cnt;     /* for the library: rings that were full since `busy_since_ns` */
   __u64 busy_since_ns;
-  __u64 unused[5];
+  __u64 unused;
+  struct wp_inside inside;
   struct wp_open_wait open[WP_BLOCK_SLOTS];
   struct wp_record own_ring[WP_RING_RECORDS];
 };
 WP_ASSERT_SIZE(struct wp_block, 8192);
 #define WP_BLOCK_HEADER 128 /* bytes before `open` */
+#define WP_INSIDE_OFFSET 96 /* aligned to its size */
 #define WP_RING_OFFSET 2048
 
 /* ---- BPF <-> tool --------------------------------------------------------------------------------------------- */
 
 #define WP_BUCKETS WP_BUCKET_CNT
-#define WP_POOL_SIZE 16384 /* histograms */
-#define WP_SHARDS 4        /* histograms one series may have, so that CPUs rarely meet */
-#define WP_KEY_MAX 256     /* bytes of a key that BPF copies */
+#define WP_POOL_SIZE 16384     /* histograms, unless the tool asks for another number */
+#define WP_POOL_SIZE_MAX 65536 /* a cached slot has 16 bits */
+#define WP_POOL_SIZE_MIN 64
+#define WP_SHARDS 4    /* histograms one series may have, so that CPUs rarely meet */
+#define WP_KEY_MAX 256 /* bytes of a key that BPF copies */
 #define WP_COMM_LEN 16
 #define WP_CLOCK_TICK_NS 10000000ULL /* as user space sees them: 100 a second */
 #define WP_TARGETS_MAX 32768
@@ -199,6 +230,15 @@ struct wp_series_key {
 };
 WP_ASSERT_SIZE(struct wp_series_key, 24);
 
+/* Places of a pool that are free, and how many were ever taken: the n-th one was the n-th of the ring of free places. */
+struct wp_leases {
+  __s64 free;
+  __u64 taken;
+  __s64 wake_at; /* when no more are free, the tool is told */
+};
+WP_ASSERT_SIZE(struct wp_leases, 24);
+#define WP_NO_PLACE (~0U)
+
 /* A number for a counter of any process, the same whoever computes it. */
 static inline __u64 wp_distinct(__u64 incarnation, __u32 counter_id) {
   return incarnation * 0x9e3779b97f4a7c15ULL + counter_id;
@@ -206,6 +246,7 @@ static inline __u64 wp_distinct(__u64 incarnation, __u32 counter_id) {
 
 /* Who a histogram belongs to; at the histogram's index. */
 struct wp_series_info {
+  struct wp_series_key series;
   __u64 process_start_ticks; /* start of the process in clock ticks since boot, as in /proc: tells a reused pid */
   __u64 distinct;            /* tells apart counters whose keys are longer than what is kept of them */
   __u32 pid;
@@ -215,7 +256,7 @@ struct wp_series_info {
   char comm[WP_COMM_LEN];
   char key[WP_KEY_MAX];
 };
-WP_ASSERT_SIZE(struct wp_series_info, 304);
+WP_ASSERT_SIZE(struct wp_series_info, 328);
 
 /* Running totals. The count is the sum of the buckets: no second truth that could disagree. */
 struct wp_hist {
@@ -237,13 +278,15 @@ WP_ASSERT_SIZE(struct wp_block_key, 16);
  * above it, at WP_REF_ID_SHIFT, the index of its histogram. */
 #define WP_SLOT_CACHE 32
 struct wp_block_state {
+  struct wp_block_key key;
   __u64 next;      /* all records before it have been claimed: see claim.h */
   __u64 offset_ns; /* of its process's CLOCK_MONOTONIC from the machine's, when records were taken last; or WP_OFFSET_UNKNOWN */
   __u32 tid;       /* the thread whose death will bring the rest */
-  __u32 pad;
+  __u32 pid;       /* the process that has shown it */
+  __u64 epoch;     /* of `slots`: they are worth nothing when slot_epoch is another */
   __u64 slots[WP_SLOT_CACHE];
 };
-WP_ASSERT_SIZE(struct wp_block_state, 280);
+WP_ASSERT_SIZE(struct wp_block_state, 304);
 #define WP_OFFSET_UNKNOWN (~0ULL)
 
 /* The blocks of a thread, one in each instance of the library: its entries are {tid, 0}, {tid, 1}, ... without a hole. */
@@ -329,19 +372,22 @@ struct wp_claim {
   __u64 first;
   __u64 cnt;
   __u64 offset_ns; /* of its process's CLOCK_MONOTONIC from the machine's */
+  __u32 pid;
+  __u32 pad;
 };
-WP_ASSERT_SIZE(struct wp_claim, 40);
+WP_ASSERT_SIZE(struct wp_claim, 48);
 
-/* A series that the tool introduces before it brings records of it, for program `introduce`. */
-struct wp_introduction {
-  struct wp_series_key key;
-  struct wp_series_info info;
+/* An entry of a thread or a process that the tool takes out, for program `forget`: its instance of the library has been closed. */
+struct wp_forgotten {
+  struct wp_thread_key thread;
+  struct wp_arena_key arena;
+  __u64 incarnation;
 };
-WP_ASSERT_SIZE(struct wp_introduction, 328);
+WP_ASSERT_SIZE(struct wp_forgotten, 24);
 
 /* A process that has shown a block which was not known: the tool is to look at it. */
 struct wp_discovery {
-  __u64 incarnation;
+  __u64 incarnation; /* 0: of no process; places are to be given back */
   __u32 pid;
   __u32 unused;
 };
@@ -366,7 +412,8 @@ WP_ASSERT_SIZE(struct wp_self_test, 24);
 struct wp_config {
   __u8 filter_targets; /* count only processes in map `targets` */
   __u8 follow_forks;   /* a child of a target becomes a target */
-  __u8 pad[6];
+  __u8 pad[2];
+  __u32 pool_size;          /* histograms */
   __u64 boottime_offset_ns; /* of the tool's CLOCK_BOOTTIME from the machine's: /proc shows it moments of its own */
 };
 WP_ASSERT_SIZE(struct wp_config, 16);

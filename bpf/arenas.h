@@ -9,7 +9,7 @@
 #include "kernel.h"
 #include "series.h"
 
-/* The instances in a process, by number: 0, 1, ... */
+/* The instances in a process, by number: 0, 1, ... An entry whose incarnation is 0 is free: that instance was closed. */
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(max_entries, WP_BLOCKS_MAX);
@@ -45,7 +45,7 @@ static long remember_arena_at(__u32 index, struct own_arenas *own) {
   own->key.index = index;
   struct wp_known_arena *known = bpf_map_lookup_elem(&arenas, &own->key);
   if (known && known->incarnation == own->arena.incarnation) return 1;
-  if (known && known->arena != own->arena.arena) {
+  if (known && known->incarnation && known->arena != own->arena.arena) {
     if (index < WP_THREAD_INSTANCES - 1) return 0;
     keep_counts(known);
     lose_now(&losses.unreadable, 1); /* at least, if its instance has not been closed */

@@ -6,30 +6,11 @@
 #define WAITPROBE_BPF_BATCHES_H
 
 #include "abi.h"
+#include "blocks.h"
 #include "claim.h"
 #include "kernel.h"
 #include "series.h"
 #include "targets.h"
-
-struct {
-  __uint(type, BPF_MAP_TYPE_HASH);
-  __uint(max_entries, WP_BLOCKS_MAX);
-  __type(key, struct wp_block_key);
-  __type(value, struct wp_block_state);
-} blocks SEC(".maps");
-
-/* No counter stands at the address of all ones, nor does a histogram there: a process that lies must not hit upon an empty
- * entry. */
-const struct wp_block_state new_block = {
-    .next = WP_NEXT_UNKNOWN, .offset_ns = WP_OFFSET_UNKNOWN, .slots = {[0 ... WP_SLOT_CACHE - 1] = ~0ULL}};
-struct wp_claim claimed;
-__u64 block_cnt; /* entries of `blocks` */
-
-struct {
-  __uint(type, BPF_MAP_TYPE_RINGBUF);
-  __uint(max_entries, 1 << 18);
-} discoveries SEC(".maps");
-__u64 untold_cnt; /* discoveries for which there was no room */
 
 /* Where records stand while they are added up: whole rings, read at once, since each read costs as much as several records.
  * Whoever uses one owns it until then, preempted or not, which per-CPU memory would not see to. */
@@ -136,7 +117,7 @@ static __noinline int add_record(const struct records *records, const struct wp_
   __u32 slot = *cached >> WP_REF_ID_SHIFT;
   if ((*cached & WP_REF_ADDRESS) != counter) {
     slot = slot_of(records->incarnation, counter, records->shard, records->source);
-    if (slot < WP_POOL_SIZE) *cached = (__u64)slot << WP_REF_ID_SHIFT | counter;
+    if (slot < WP_POOL_SIZE_MAX) *cached = (__u64)slot << WP_REF_ID_SHIFT | counter;
   }
   add_wait_at(slot, duration_of(record));
   return 0;
@@ -322,32 +303,12 @@ static __always_inline void add_copied(struct records *records, __u64 first, __u
   bpf_loop(unknown(end - first), add_one, records, 0);
 }
 
-static __always_inline void tell_of(const struct wp_block_key *key) {
-  struct wp_discovery *discovery = bpf_ringbuf_reserve(&discoveries, sizeof(*discovery), 0);
-  if (!discovery) {
-    __sync_fetch_and_add(&untold_cnt, 1);
-    return;
-  }
-  discovery->incarnation = key->incarnation;
-  discovery->pid = bpf_get_current_pid_tgid() >> 32;
-  discovery->unused = 0;
-  bpf_ringbuf_submit(discovery, 0);
-}
-
-static __always_inline struct wp_block_state *state_of(const struct wp_block_key *key, enum wp_bringer by) {
-  struct wp_block_state *state = bpf_map_lookup_elem(&blocks, key);
-  if (state) return state;
-  long failed = bpf_map_update_elem(&blocks, key, &new_block, BPF_NOEXIST);
-  if (!failed) __sync_fetch_and_add(&block_cnt, 1);
-  if (!failed && by != WP_BY_TOOL) tell_of(key);
-  return bpf_map_lookup_elem(&blocks, key);
-}
-
 /* For the records of a block, of which those that were taken last were taken before this. */
 static __always_inline struct records records_of(const struct wp_block_key *key, struct wp_block_state *state,
                                                  struct wp_ring *ring, enum wp_bringer by) {
   __u64 offset_ns = by != WP_BY_TOOL ? monotonic_offset_ns() : claimed.offset_ns, before_ns = state->offset_ns;
   state->offset_ns = offset_ns;
+  renew_cache(state);
   return (struct records){
       .ring = ring,
       .state = state,

@@ -84,8 +84,20 @@ int claim(void *ctx) {
 
 SEC("syscall")
 int introduce(void *ctx) {
-  struct wp_series_key *key = &introduction.key;
-  return slot_of(key->incarnation, key->counter, key->shard, FROM_TOOL) < WP_POOL_SIZE;
+  struct wp_series_key *key = &introduction.series;
+  return slot_of(key->incarnation, key->counter, key->shard, FROM_TOOL) < WP_POOL_SIZE_MAX;
+}
+
+/* Of an instance of the library that has been closed, while the process goes on. */
+struct wp_forgotten forgotten;
+
+SEC("syscall")
+int forget(void *ctx) {
+  struct wp_owned_block *owned = bpf_map_lookup_elem(&threads, &forgotten.thread);
+  if (owned) __sync_val_compare_and_swap(&owned->key.incarnation, forgotten.incarnation, 0);
+  struct wp_known_arena *known = bpf_map_lookup_elem(&arenas, &forgotten.arena);
+  if (known) __sync_val_compare_and_swap(&known->incarnation, forgotten.incarnation, 0);
+  return 0;
 }
 
 /* ---- threads that die ----------------------------------------------------------------------------------------- */

@@ -6,7 +6,7 @@
 
 #include "batches.h"
 
-/* Which blocks a thread will leave behind when it dies. */
+/* Which blocks a thread will leave behind when it dies. An entry whose incarnation is 0 is free: that instance was closed. */
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(max_entries, WP_BLOCKS_MAX);
@@ -25,7 +25,8 @@ struct own_blocks {
 static long remember_at(__u32 index, struct own_blocks *own) {
   own->thread.index = index;
   struct wp_owned_block *known = bpf_map_lookup_elem(&threads, &own->thread);
-  if (known && (known->key.incarnation != own->block.key.incarnation || known->key.block != own->block.key.block)) {
+  if (known && known->key.incarnation &&
+      (known->key.incarnation != own->block.key.incarnation || known->key.block != own->block.key.block)) {
     if (index == WP_THREAD_INSTANCES - 1) lose_now(&losses.blocks_full, 1); /* at least */
     return 0;
   }
@@ -124,14 +125,14 @@ static __always_inline int take_last_part(struct last_records *last) {
   if (head->flushed > first) first = head->flushed;
   if (first > end) return 0; /* all that were to be taken have been flushed meanwhile */
   last->from = end;
-  struct wp_block_state *state = first < end ? state_of(&key, WP_BY_THREAD) : bpf_map_lookup_elem(&blocks, &key);
+  struct wp_block_state *state = first < end ? state_of(&key, WP_BY_THREAD) : known_state(&key);
   if (!state) {
     lose_now(&losses.blocks_full, end - first);
   } else if (claim_records(state, first, end, WP_BY_THREAD, &first) == WP_CLAIM && first != end) {
     /* Where first is end, a hit was passed over, and the claim has told of the gap. */
-    if (failed) {
+    if (unknown(failed)) {
       lose_now(&losses.unreadable, end - first);
-    } else {
+    } else if (last->ring) {
       struct records records = records_of(&key, state, last->ring, WP_BY_THREAD);
       add_copied(&records, first, end);
     }
@@ -157,7 +158,7 @@ static long own_at(__u32 index, struct own_blocks *own) {
   if (!own->forget) return 0;
   bpf_map_delete_elem(&threads, &own->thread);
   /* A later thread may get this number, and this block. Whoever has taken it is left alone. */
-  struct wp_block_state *state = bpf_map_lookup_elem(&blocks, &own->block.key);
+  struct wp_block_state *state = known_state(&own->block.key);
   if (state && state->tid == own->thread.tid) state->tid = 0;
   return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (MIT OR GPL-2.0)
  *
- * The totals in the kernel: one pool of histograms, handed out to {series, shard} on first use. All memory is allocated when
- * the maps are made, and a wait that finds no place is counted.
+ * The totals in the kernel: one pool of histograms, leased to {series, shard} on first use (leases.h). All memory is allocated
+ * when the maps are made, and a wait that finds no place is counted.
  *
  * No per-CPU scratch and no large stack: the info of a new series is written where it will stay. */
 #ifndef WAITPROBE_BPF_SERIES_H
@@ -9,6 +9,7 @@
 
 #include "abi.h"
 #include "kernel.h"
+#include "leases.h"
 #include "targets.h"
 
 struct {
@@ -32,9 +33,18 @@ struct {
   __type(value, struct wp_series_info);
 } infos SEC(".maps");
 
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, WP_POOL_SIZE);
+  __uint(map_flags, BPF_F_MMAPABLE);
+  __type(key, __u32);
+  __type(value, __u32);
+} free_slots SEC(".maps");
+
 struct wp_losses losses;
 struct wp_window windows[2] = {{.mult = 1}, {.mult = 1}};
-__u32 next_slot; /* below it, slots have been handed out; a thread that loses the race for a new series burns one */
+struct wp_leases slot_leases; /* a thread that loses the race for a new series leaves a slot that nothing leads to */
+__u64 slot_epoch;
 
 /* Raises a loss of records whose stop is not known, if those of this moment count: what passes while the tool still attaches or
  * already detaches was not asked for. */
@@ -44,23 +54,25 @@ static __always_inline void lose_now(__u64 *loss, __u64 cnt) {
 }
 
 /* What the tool introduces, whose memory the current process is not. */
-struct wp_introduction introduction;
+struct wp_series_info introduction;
 
 /* Fills in the info of a new series: from the memory of the current process, or from the introduction. */
 static __always_inline int describe(__u32 slot, const struct wp_series_key *key, int introduced) {
   struct wp_series_info *info = bpf_map_lookup_elem(&infos, &slot);
   if (!info) return -1;
   if (introduced) {
-    bpf_probe_read_kernel(info, sizeof(*info), &introduction.info);
+    bpf_probe_read_kernel(info, sizeof(*info), &introduction);
+    info->series = *key;
     return 0;
   }
+  info->series = *key;
   struct wp_counter counter;
   if (read_counter(key->counter, &counter, info->key)) return -1;
   struct task_struct *leader = owner_of_memory();
   info->process_start_ticks = (BPF_CORE_READ(leader, start_boottime) + config.boottime_offset_ns) / WP_CLOCK_TICK_NS;
   info->distinct = wp_distinct(key->incarnation, counter.id);
   info->pid = BPF_CORE_READ(leader, tgid);
-  if (BPF_CORE_READ(leader, flags) & PF_FORKNOEXEC) info->parent_pid = BPF_CORE_READ(leader, real_parent, tgid);
+  info->parent_pid = BPF_CORE_READ(leader, flags) & PF_FORKNOEXEC ? BPF_CORE_READ(leader, real_parent, tgid) : 0;
   bpf_probe_read_kernel(info->comm, sizeof(info->comm), &leader->comm);
   info->key_len = counter.key_len;
   return 0;
@@ -72,26 +84,45 @@ enum series_source {
   FROM_TOOL_UNINTRODUCED, /* the tool, without: a series that it has not introduced does not exist */
 };
 
-/* The slot of a series, made if there is none; WP_POOL_SIZE when there is no place for it, one more when it can't be read. */
-static __always_inline __u32 find_slot(const struct wp_series_key *key, enum series_source source) {
-  __u32 *known = bpf_map_lookup_elem(&series, key);
-  if (known) return *known;
-  /* Half the pool is kept for the first shard of series to come. */
-  if (source == FROM_TOOL_UNINTRODUCED) return next_slot < WP_POOL_SIZE ? WP_POOL_SIZE + 1 : WP_POOL_SIZE;
-  if (next_slot >= (key->shard ? WP_POOL_SIZE / 2 : WP_POOL_SIZE)) return WP_POOL_SIZE;
-  __u32 slot = __sync_fetch_and_add(&next_slot, 1);
-  if (slot >= WP_POOL_SIZE) return WP_POOL_SIZE;
-  if (describe(slot, key, source == FROM_TOOL)) return WP_POOL_SIZE + 1;
-  if (bpf_map_update_elem(&series, key, &slot, BPF_NOEXIST) == 0) return slot;
-  known = bpf_map_lookup_elem(&series, key);
-  return known ? *known : WP_POOL_SIZE;
+/* Where there is no slot, and why. */
+#define WP_NO_SLOT (~0U)
+#define WP_UNREADABLE_SLOT (~0U - 1)
+
+static __always_inline int is_slot_of(__u32 slot, const struct wp_series_key *key) {
+  struct wp_series_info *info = bpf_map_lookup_elem(&infos, &slot);
+  return info && info->series.incarnation == key->incarnation && info->series.counter == key->counter &&
+         info->series.shard == key->shard;
 }
 
-/* The histogram index for waits of a series, in shard 0 if its own has no place. At WP_POOL_SIZE and above there is none. */
+/* Twice: an entry that has become another one's while it was read is not there any more. */
+static __always_inline __u32 known_slot(const struct wp_series_key *key) {
+  for (int i = 0; i < 2; i++) {
+    __u32 *known = bpf_map_lookup_elem(&series, key);
+    if (!known) return WP_NO_SLOT;
+    __u32 slot = *known;
+    if (is_slot_of(slot, key)) return slot;
+  }
+  return WP_NO_SLOT;
+}
+
+/* The slot of a series, leased if it has none. */
+static __always_inline __u32 find_slot(const struct wp_series_key *key, enum series_source source) {
+  __u32 slot = known_slot(key);
+  if (slot != WP_NO_SLOT) return slot;
+  if (source == FROM_TOOL_UNINTRODUCED) return slot_leases.free > 0 ? WP_UNREADABLE_SLOT : WP_NO_SLOT;
+  /* Half the pool is kept for the first shard of series to come. */
+  slot = take_place(&free_slots, &slot_leases, config.pool_size, key->shard ? config.pool_size / 2 : 0);
+  if (slot == WP_NO_PLACE) return WP_NO_SLOT;
+  if (describe(slot, key, source == FROM_TOOL)) return WP_UNREADABLE_SLOT;
+  if (bpf_map_update_elem(&series, key, &slot, BPF_NOEXIST) == 0) return slot;
+  return known_slot(key);
+}
+
+/* The histogram index for waits of a series, in shard 0 if its own has no place. */
 static __noinline __u32 slot_of(__u64 incarnation, __u64 counter, __u32 shard, enum series_source source) {
   struct wp_series_key key = {.incarnation = incarnation, .counter = counter, .shard = shard % WP_SHARDS};
   __u32 slot = find_slot(&key, source);
-  if (slot == WP_POOL_SIZE && key.shard) {
+  if (slot == WP_NO_SLOT && key.shard) {
     key.shard = 0;
     slot = find_slot(&key, source);
   }
@@ -114,7 +145,7 @@ static __always_inline void add_wait_at(__u32 slot, __u64 duration_ns) {
   struct wp_hist *hist = bpf_map_lookup_elem(&hists, &slot);
   __u32 i = wp_bucket_of(duration_ns);
   if (!hist) {
-    __sync_fetch_and_add(slot == WP_POOL_SIZE ? &losses.series_full : &losses.unreadable, 1);
+    __sync_fetch_and_add(slot == WP_NO_SLOT ? &losses.series_full : &losses.unreadable, 1);
     return;
   }
   if (i >= WP_BUCKETS) return; /* never: for the verifier */

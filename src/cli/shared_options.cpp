@@ -8,6 +8,7 @@
 #include <charconv>
 #include <utility>
 
+#include "bpf/abi.h"
 #include "src/collect/process/library_instances.h"
 
 namespace waitprobe::cli {
@@ -60,6 +61,18 @@ TargetOptions::TargetOptions(Parser& parser) : processes_(parser) {
 
 void TargetOptions::add_force(Parser& parser) {
   parser.add_flag("--force", choice_.is_forced, "Attach even if that kills a process of the same file");
+}
+
+void TargetOptions::add_max_series(Parser& parser) {
+  const auto take = [this](const std::string& text) {
+    const auto number = whole_number<std::uint32_t>(text);
+    if (!number || *number < WP_POOL_SIZE_MIN || *number > WP_POOL_SIZE_MAX) {
+      throw UsageError{"--max-series takes a number from " + std::to_string(WP_POOL_SIZE_MIN) + " to " +
+                       std::to_string(WP_POOL_SIZE_MAX) + ", not '" + text + "'"};
+    }
+    choice_.max_series = *number;
+  };
+  parser.add_value("--max-series", "N", "Histograms in use at a time (default: 16384; 3 KB each)", take);
 }
 
 TargetChoice TargetOptions::choice(const Parser& parser, const Arguments& arguments) const {

@@ -36,6 +36,8 @@ class TargetOptions {
   explicit TargetOptions(Parser& parser);
   // --force, of commands that attach.
   void add_force(Parser& parser);
+  // --max-series, of commands that count.
+  void add_max_series(Parser& parser);
 
   // REQUIRES: the parser has parsed. Errors: throws UsageError unless exactly one kind of target was given, and NothingFound.
   TargetChoice choice(const Parser& parser, const Arguments& arguments) const;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <utility>
 #include <vector>
@@ -46,7 +45,7 @@ class Histogram {
 
   std::uint64_t count() const;
   std::uint64_t total_ns() const { return total_ns_; }
-  std::uint64_t bucket(std::uint32_t index) const { return buckets_[index]; }
+  std::uint64_t bucket(std::uint32_t index) const { return index - first_ < buckets_.size() ? buckets_[index - first_] : 0; }
 
   // 0 when empty. Exact, unless min_max_are_bounds().
   std::uint64_t min_ns() const { return min_ns_; }
@@ -63,7 +62,14 @@ class Histogram {
   // Makes the extremes bounds of the outermost buckets; closer ones if those that are known lie in these buckets.
   void bound_min_max(std::uint64_t known_min_ns, std::uint64_t known_max_ns);
 
-  std::array<std::uint64_t, WP_BUCKETS> buckets_ = {};
+  // A reference to a bucket, for which there is room from now on.
+  std::uint64_t& at(std::uint32_t index);
+  // Makes room for buckets [first, last].
+  void make_room(std::uint32_t first, std::uint32_t last);
+
+  // From number first_ on: of all buckets, few are not empty, and there may be very many histograms.
+  std::vector<std::uint64_t> buckets_;
+  std::uint32_t first_ = 0;
   std::uint64_t total_ns_ = 0;
   std::uint64_t min_ns_ = 0;
   std::uint64_t max_ns_ = 0;

@@ -146,7 +146,9 @@ SnapshotSource::Totals Recordings::totals_at(std::uint64_t elapsed_ns) {
   if (!totals.is_last) totals.next_ns = recordings_[which].intervals[cursors_[which].next].middle_unix_ns() - begin_ns_;
   for (std::size_t i = 0; i < recordings_.size(); i++) {
     for (std::size_t k = 0; k < cursors_[i].histograms.size(); k++) {
-      totals.snapshot.series.push_back({recordings_[i].series[k], cursors_[i].histograms[k], 0, {}});
+      Series& s = totals.snapshot.series.emplace_back();
+      static_cast<SeriesId&>(s) = recordings_[i].series[k];
+      s.histogram = cursors_[i].histograms[k];
     }
   }
   merge_series(totals.snapshot.series);

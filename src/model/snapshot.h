@@ -32,6 +32,10 @@ struct SeriesId {
   std::uint64_t key_len = 0;              // of the whole key
   std::uint64_t distinct = 0;             // tells apart keys that are longer than what is kept of them
 
+  // The processes of a program that have ended are added up where they are very many. They then have no pid, and their start is
+  // a number of the program and the group.
+  bool is_of_program() const { return pid == 0 && process_start_ticks != 0; }
+
   ProcessId process() const { return {host, process_start_ticks, pid}; }
 };
 
@@ -41,8 +45,17 @@ bool is_before(const SeriesId& a, const SeriesId& b);
 struct Series : SeriesId {
   Histogram histogram;
   std::uint32_t parent_pid = 0;      // of a process that was forked and has run no other program since; else 0
+  std::uint64_t process_cnt = 1;     // more where ended processes of a program are added up
   std::optional<std::string> group;  // of its process today, where processes are put in groups (groups.h); any bytes
 };
+
+// What further keys of a process are added up under, and further programs, where there are very many.
+constexpr const char* other_keys = "(other keys)";
+constexpr const char* other_programs = "(other programs)";
+
+// As the ended processes of its program have it.
+SeriesId id_in_program(const Series& s);
+SeriesId id_in_other_programs();
 
 // Which group a process is in, from now on.
 struct ProcessGroup {
@@ -62,6 +75,7 @@ struct Snapshot {
   std::vector<Series> series;           // without empty ones, in the order of merge_series()
   std::string group_by;                 // the environment variable whose values are the groups; empty: there are none
   std::vector<ProcessGroup> regrouped;  // of an interval: those that have waited before it, in another group
+  std::uint64_t added_up_cnt = 0;       // processes that have ended, and are added up by program; not in recordings
   std::uint64_t left_out_cnt = 0;       // waits in series that keep_keys() left out: seen, though not here
   Losses losses;                        // of any key: what was lost has none
   std::uint64_t clamped_cnt = 0;        // waits whose clock went backwards, counted with a duration of 0

@@ -15,15 +15,16 @@ constinit std::atomic<Suspects> suspects_are{Suspects::UNDECIDED};
 
 bool is_open(const wp_open_wait& slot) noexcept { return __atomic_load_n(&slot.wait_id, __ATOMIC_ACQUIRE) != 0; }
 
-bool is_surely_gone(const wp_open_wait& slot, const ScopeOfGuard& scope, std::uint64_t ref) noexcept {
-  return (slot.frame & ~WP_FRAME_SUSPECT) == scope.frame && (scope.frame & WP_FRAME_MAY_SUSPEND) == 0 &&
-         slot.site == scope.site && (slot.counter & ~WP_REF_CYCLES) == ref;
+bool is_surely_gone(const wp_open_wait& slot, ScopeOfGuard scope, std::uint64_t ref) noexcept {
+  return (slot.frame & ~WP_FRAME_SUSPECT) == scope.frame() && (scope.frame() & WP_FRAME_MAY_SUSPEND) == 0 &&
+         slot.site == scope.site() && (slot.counter & ~WP_REF_CYCLES) == ref;
 }
 
-bool is_suspicious(const wp_open_wait& slot, const ScopeOfGuard& scope, std::uint64_t ref) noexcept {
+bool is_suspicious(const wp_open_wait& slot, ScopeOfGuard scope, std::uint64_t ref) noexcept {
   if (slot.frame == 0) return false;
-  if ((slot.frame ^ scope.frame) <= WP_FRAME_FLAGS) return slot.site == scope.site && (slot.counter & ~WP_REF_CYCLES) == ref;
-  return has_left(slot.frame & ~WP_FRAME_FLAGS, scope.frame & ~WP_FRAME_FLAGS);
+  if ((slot.frame ^ scope.frame()) <= WP_FRAME_FLAGS)
+    return slot.site == scope.site() && (slot.counter & ~WP_REF_CYCLES) == ref;
+  return has_left(slot.frame & ~WP_FRAME_FLAGS, scope.frame() & ~WP_FRAME_FLAGS);
 }
 
 // Too many, and none of them has ended yet: none will.
@@ -37,6 +38,7 @@ void count_suspects(std::uint64_t cnt) noexcept {
 void take_back(wp_open_wait& slot) noexcept {
   if (suspects_are.load(std::memory_order_relaxed) == Suspects::MISTAKEN) return;
   if (wp_arena* page = arena()) __atomic_fetch_add(&page->abandoned_cnt, 1U, __ATOMIC_RELAXED);
+  leave(*block_of(&slot), slot);
   give_back(&slot);
 }
 
@@ -58,7 +60,7 @@ void suspect(wp_open_wait& slot, std::uint64_t weight) noexcept {
   }
 }
 
-void judge_block(wp_block& block, const ScopeOfGuard& scope, std::uint64_t ref) noexcept {
+void judge_block(wp_block& block, ScopeOfGuard scope, std::uint64_t ref) noexcept {
   for (wp_open_wait& slot : block.open) {
     if (!is_open(slot)) continue;
     if (is_surely_gone(slot, scope, ref)) {
@@ -88,8 +90,8 @@ void count_stale() noexcept {
 }
 
 // Those that were looked at last and those that come next.
-std::uint64_t judge_some(wp_block& home, const ScopeOfGuard& scope, std::uint64_t ref) noexcept {
-  if (scope.frame == 0) return home.next;
+std::uint64_t judge_some(wp_block& home, ScopeOfGuard scope, std::uint64_t ref) noexcept {
+  if (scope.frame() == 0) return home.next;
   judge_block(home, scope, ref);
   std::uint64_t other = home.next;
   for (int i = 0; i < most_others && other != 0; i++) {
@@ -101,7 +103,7 @@ std::uint64_t judge_some(wp_block& home, const ScopeOfGuard& scope, std::uint64_
   return other;
 }
 
-void judge_last(wp_block& home, const ScopeOfGuard& scope, std::uint64_t ref) noexcept {
+void judge_last(wp_block& home, ScopeOfGuard scope, std::uint64_t ref) noexcept {
   wp_open_wait& slot = home.open[this_thread.last_slot];
   if (is_surely_gone(slot, scope, ref)) {
     take_back(slot);

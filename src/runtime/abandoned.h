@@ -33,19 +33,19 @@ constexpr std::uint64_t most_suspects = 16384, weight_of_fibre = 8;
 constexpr int most_others = 4;
 
 // Judges the wait whose slot was taken last, and others if it has to. REQUIRES: the block is this thread's home, and NoReentry.
-void judge_last(wp_block& home, const ScopeOfGuard& scope, std::uint64_t ref) noexcept;
+void judge_last(wp_block& home, ScopeOfGuard scope, std::uint64_t ref) noexcept;
 
 // Takes back the slot that was taken last, if its guard is gone: so code that leaves its guards by longjmp again and again uses
 // one slot. REQUIRES: as judge_last.
-inline void take_back_last(wp_block& home, const ScopeOfGuard& scope, std::uint64_t ref) noexcept {
+inline void take_back_last(wp_block& home, ScopeOfGuard scope, std::uint64_t ref) noexcept {
   const wp_open_wait& slot = home.open[this_thread.last_slot];
   if (__builtin_expect(__atomic_load_n(&slot.wait_id, __ATOMIC_RELAXED) == 0, 1)) return;
-  if (scope.frame != 0) judge_last(home, scope, ref);
+  if (scope.frame() != 0) judge_last(home, scope, ref);
 }
 
 // Judges the waits of the home and of a few other blocks, now that a wait begins at `scope`. Returns the address of the block
 // to go on with. REQUIRES: as judge_last.
-std::uint64_t judge_some(wp_block& home, const ScopeOfGuard& scope, std::uint64_t ref) noexcept;
+std::uint64_t judge_some(wp_block& home, ScopeOfGuard scope, std::uint64_t ref) noexcept;
 
 // Judges the waits of a block whose thread ends, and its stack with it.
 void judge_at_thread_exit(wp_block& block) noexcept;

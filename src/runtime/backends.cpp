@@ -43,7 +43,10 @@ std::chrono::steady_clock::time_point time_point(std::uint64_t ns) noexcept {
   return std::chrono::steady_clock::time_point(std::chrono::nanoseconds(ns));
 }
 
-// What stands at `more`, which begins on a page.
+// So many contexts are in the slot itself. Where a wait has more, `backend_cnt` is `has_more`, and their number is at `more`, which
+// begins on a page, before the contexts of the others.
+constexpr std::uint32_t in_slot = sizeof(wp_open_wait::ctx) / sizeof(wp_open_wait::ctx[0]);
+constexpr std::uint8_t has_more = in_slot + 1;
 constexpr std::uint64_t log2_mask = 63;
 __u64* more_of(const wp_open_wait& wait) noexcept { return reinterpret_cast<__u64*>(wait.more & ~log2_mask); }
 unsigned log2_room(const wp_open_wait& wait) noexcept { return static_cast<unsigned>(wait.more & log2_mask); }
@@ -51,9 +54,8 @@ unsigned log2_room(const wp_open_wait& wait) noexcept { return static_cast<unsig
 // Where the context of backend `index` is kept, or null when there is no memory for so many. Grows by whole pages, which no
 // allocator knows of: a guard may stand inside malloc.
 __u64* context_at(wp_open_wait& wait, std::uint32_t index) noexcept {
-  constexpr std::uint32_t inside = sizeof(wait.ctx) / sizeof(wait.ctx[0]);
-  if (index < inside) return &wait.ctx[index];
-  index -= inside;
+  if (index < in_slot) return &wait.ctx[index];
+  index -= in_slot - 1;
   if (wait.more == 0 || index >> log2_room(wait) != 0) {
     const unsigned log2_grown = wait.more != 0 ? log2_room(wait) + 1 : 9;
     const NoReentry section;  // there may be a guard in mmap
@@ -72,8 +74,16 @@ __u64* context_at(wp_open_wait& wait, std::uint32_t index) noexcept {
 }
 
 std::intptr_t context_of(const wp_open_wait& wait, std::uint32_t index) noexcept {
-  constexpr std::uint32_t inside = sizeof(wait.ctx) / sizeof(wait.ctx[0]);
-  return static_cast<std::intptr_t>(index < inside ? wait.ctx[index] : more_of(wait)[index - inside]);
+  return static_cast<std::intptr_t>(index < in_slot ? wait.ctx[index] : more_of(wait)[index - in_slot + 1]);
+}
+
+void set_backend_cnt(wp_open_wait& wait, std::uint32_t cnt) noexcept {
+  wait.backend_cnt = cnt <= in_slot ? static_cast<std::uint8_t>(cnt) : has_more;
+  if (cnt > in_slot) *more_of(wait) = cnt;
+}
+
+std::uint32_t backend_cnt_of(const wp_open_wait& wait) noexcept {
+  return wait.backend_cnt <= in_slot ? wait.backend_cnt : static_cast<std::uint32_t>(*more_of(wait));
 }
 
 }  // namespace
@@ -84,16 +94,17 @@ void CounterBackends::start(std::string_view key, std::uint64_t now_ns, wp_open_
   for (BackendNode* node = first_.load(std::memory_order_acquire); node != nullptr;
        node = node->next.load(std::memory_order_acquire)) {
     __u64* context = context_at(wait, started);
-    if (context == nullptr || started == UINT16_MAX) break;
+    if (context == nullptr) break;
     *context = static_cast<std::uint64_t>(node->backend->start(time_point(now_ns)));
     started++;
   }
-  wait.backend_cnt = static_cast<std::uint16_t>(started);
+  set_backend_cnt(wait, started);
 }
 
 void CounterBackends::stop(std::uint64_t now_ns, const wp_open_wait& wait) const noexcept {
   const BackendNode* node = first_.load(std::memory_order_acquire);
-  for (std::uint32_t i = 0; i < wait.backend_cnt; i++) {
+  const std::uint32_t cnt = backend_cnt_of(wait);
+  for (std::uint32_t i = 0; i < cnt; i++) {
     node->backend->stop(time_point(now_ns), context_of(wait, i));
     node = node->next.load(std::memory_order_acquire);
   }

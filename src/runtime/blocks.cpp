@@ -14,6 +14,7 @@
 #include "src/runtime/errno_keeper.h"
 #include "src/runtime/identity.h"
 #include "src/runtime/long_rings.h"
+#include "src/runtime/nesting.h"
 #include "src/runtime/preparation.h"
 #include "src/runtime/probes.h"
 #include "src/runtime/thread_state.h"
@@ -88,6 +89,7 @@ bool take_block(wp_block& block, std::uint64_t number, wp_arena* page, std::uint
   // BPF programs read the whole ring, and cannot have its second page made for them.
   __atomic_store_n(&block.own_ring[WP_RING_RECORDS - 1].counter, block.own_ring[WP_RING_RECORDS - 1].counter, __ATOMIC_RELAXED);
   use_own_ring(block);
+  forget_nesting(block);
   block.tag = static_cast<std::uint32_t>(process & tag_mask);
   __atomic_store_n(&block.incarnation, process, __ATOMIC_RELEASE);
   __u64 known = __atomic_load_n(&page->block_cnt, __ATOMIC_RELAXED);
@@ -158,6 +160,7 @@ wp_block* acquire_block() noexcept {
 void release_block(wp_block& block) noexcept {
   if (block.flushed != block.written) flush(block);
   give_back_long_ring(block);
+  forget_nesting(block);
   // Before it is free: it is the one to be taken next, so that as few blocks as possible are ever used.
   wp_arena* page = arena();
   const std::uint64_t before = (block.last_wait_id >> sequence_bits) - 1;
@@ -257,13 +260,20 @@ std::uint64_t incarnation() noexcept {
 
 namespace {
 
+// A slot of one block that is now taken, or null.
+wp_open_wait* take_free_slot(wp_block& block) noexcept {
+  wp_open_wait* slot = find_free_slot(block);
+  if (slot != nullptr) take(block, *slot);
+  return slot;
+}
+
 // A free slot of the home or of some others. These stand in a ring, and the home says which of them comes next.
 wp_open_wait* find_slot(wp_block& home) noexcept {
-  if (wp_open_wait* slot = free_slot(home)) return slot;
+  if (wp_open_wait* slot = take_free_slot(home)) return slot;
   const std::uint64_t first = home.next;
   for (int i = 0; i < most_others && home.next != 0; i++) {
     auto* other = reinterpret_cast<wp_block*>(home.next);
-    if (wp_open_wait* slot = free_slot(*other)) return slot;
+    if (wp_open_wait* slot = take_free_slot(*other)) return slot;
     if (other->next == first) break;
     home.next = other->next;
   }
@@ -272,7 +282,21 @@ wp_open_wait* find_slot(wp_block& home) noexcept {
 
 }  // namespace
 
-wp_open_wait* take_slot(const ScopeOfGuard& scope, std::uint64_t ref) noexcept {
+wp_open_wait* find_free_slot(wp_block& block) noexcept {
+  std::uint32_t index = this_thread.last_slot;
+  for (std::uint32_t left = WP_BLOCK_SLOTS; left != 0; left--) {
+    wp_open_wait& slot = block.open[index];
+    if (__atomic_load_n(&slot.wait_id, __ATOMIC_ACQUIRE) == 0) {
+      this_thread.last_slot = static_cast<std::uint8_t>(index);
+      if (slot.outer != 0) leave(block, slot);  // its wait has ended elsewhere
+      return &slot;
+    }
+    if (++index == WP_BLOCK_SLOTS) index = 0;
+  }
+  return nullptr;
+}
+
+wp_open_wait* take_slot(ScopeOfGuard scope, std::uint64_t ref) noexcept {
   if (wp_block* home = home_block()) {
     if (wp_open_wait* slot = find_slot(*home)) return slot;
     judge_some(*home, scope, ref);
@@ -283,7 +307,7 @@ wp_open_wait* take_slot(const ScopeOfGuard& scope, std::uint64_t ref) noexcept {
     count_no_memory();
     return nullptr;
   }
-  wp_open_wait* slot = free_slot(*fresh);
+  wp_open_wait* slot = take_free_slot(*fresh);
   if (!keep_block(*fresh)) release_block(*fresh);
   return slot;
 }

@@ -21,11 +21,14 @@
 //    slot has been freed since.
 #pragma once
 
+#include <bit>
+#include <cstddef>
 #include <cstdint>
 
 #include <waitprobe/c.h>
 
 #include "bpf/abi.h"
+#include "src/runtime/nesting.h"
 #include "src/runtime/thread_state.h"
 
 namespace waitprobe::detail {
@@ -42,33 +45,44 @@ inline wp_block* home_block() noexcept {
              : nullptr;
 }
 
-// A free slot of one block, marked as taken, with a wait_id that is unique in the process; null if there is none. REQUIRES: the
-// block is this thread's, and NoReentry.
-inline wp_open_wait* free_slot(wp_block& block) noexcept {
-  std::uint32_t index = this_thread.last_slot;
-  for (std::uint32_t left = WP_BLOCK_SLOTS; left != 0; left--) {
-    wp_open_wait& slot = block.open[index];
-    if (__builtin_expect(__atomic_load_n(&slot.wait_id, __ATOMIC_ACQUIRE) == 0, 1)) {
-      this_thread.last_slot = static_cast<std::uint8_t>(index);
-      __atomic_store_n(&slot.wait_id, ++block.last_wait_id, __ATOMIC_RELAXED);
-      return &slot;
-    }
-    if (++index == WP_BLOCK_SLOTS) index = 0;
-  }
-  return nullptr;
+// Where a scoped guard stands, whose function's frame ends its life. All zero for a guard that may be kept anywhere. One word, as
+// it stands in a slot.
+class ScopeOfGuard {
+ public:
+  constexpr ScopeOfGuard() noexcept = default;
+  constexpr ScopeOfGuard(std::uint32_t frame, std::uint16_t site) noexcept
+      : word_(std::uint64_t{frame} << 32 | std::uint64_t{site} << 16) {}
+
+  constexpr std::uint32_t frame() const noexcept { return static_cast<std::uint32_t>(word_ >> 32); }
+  constexpr std::uint16_t site() const noexcept { return static_cast<std::uint16_t>(word_ >> 16); }
+  constexpr std::uint64_t word() const noexcept { return word_; }
+
+ private:
+  std::uint64_t word_ = 0;
+};
+
+// A free slot of one block, out of the list; null if there is none. REQUIRES: the block is this thread's, and NoReentry.
+wp_open_wait* find_free_slot(wp_block& block) noexcept;
+
+// The slot that was taken last, if it can be taken again: most often it can.
+inline wp_open_wait* last_slot_if_free(wp_block& block) noexcept {
+  wp_open_wait* slot = &block.open[this_thread.last_slot];
+  const bool is_free = __atomic_load_n(&slot->wait_id, __ATOMIC_ACQUIRE) == 0 && slot->outer == 0;
+  return __builtin_expect(is_free, 1) ? slot : nullptr;
 }
 
-// Where a scoped guard stands, whose function's frame ends its life. All zero for a guard that may be kept anywhere.
-struct ScopeOfGuard {
-  std::uint32_t frame = 0;
-  std::uint16_t site = 0;
-};
+// Marks a free slot as taken, by a wait_id that is unique in the process.
+inline std::uint64_t take(wp_block& block, wp_open_wait& slot) noexcept {
+  const std::uint64_t wait_id = ++block.last_wait_id;
+  __atomic_store_n(&slot.wait_id, wait_id, __ATOMIC_RELAXED);
+  return wait_id;
+}
 
 // A free slot of this thread, of a new block if need be. Null, and counted, when there is no memory. The wait that it is for
 // says whose guards must be gone. REQUIRES: NoReentry.
-wp_open_wait* take_slot(const ScopeOfGuard& scope, std::uint64_t ref) noexcept;
+wp_open_wait* take_slot(ScopeOfGuard scope, std::uint64_t ref) noexcept;
 
-// Threads: any; by whoever ends the wait.
+// Makes a slot free. Threads: any; by whoever ends the wait. The thread whose block it is takes it out of the list first.
 inline void give_back(wp_open_wait* slot) noexcept {
   __atomic_store_n(&slot->counter, std::uint64_t{0}, __ATOMIC_RELAXED);
   __atomic_store_n(&slot->wait_id, std::uint64_t{0}, __ATOMIC_RELEASE);

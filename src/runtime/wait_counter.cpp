@@ -66,80 +66,141 @@ std::uint64_t duration(std::uint64_t start, std::uint64_t stop) noexcept {
 }
 
 // A slot whose wait has begun for `counter_out`, or null.
-wp_open_wait* open_slot(waitprobe_handle* handle, const ScopeOfGuard& scope, Counter*& counter_out) noexcept {
+wp_open_wait* open_slot(waitprobe_handle* handle, ScopeOfGuard scope, Counter*& counter_out) noexcept {
   const detail::NoReentry section;
   if (!section.entered()) return nullptr;
   counter_out = detail::counter_of(handle);
   return counter_out != nullptr ? detail::take_slot(scope, counter_out->ref) : nullptr;
 }
 
+// Where a backend has forked, the child has neither this wait nor perhaps this home.
+void enter_if_home(wp_open_wait& slot, std::uint64_t ref) noexcept {
+  const detail::NoReentry section;
+  wp_block* home = detail::home_block();
+  if (!section.entered() || detail::block_of(&slot) != home || slot.outer != 0) return;
+  detail::enter(*home, slot, {ref, slot.wait_id, slot.start}, detail::word_of(slot));
+}
+
 // Any start: the first of a thread or a handle, one that backends are told of, a signal handler's.
-__attribute__((noinline)) waitprobe_wait* start_slow_path(waitprobe_handle* handle, const ScopeOfGuard& scope) noexcept {
+__attribute__((noinline)) waitprobe_wait* start_slow_path(waitprobe_handle* handle, ScopeOfGuard scope) noexcept {
   const detail::ErrnoKeeper keeper;
   Counter* counter = nullptr;
   wp_open_wait* slot = open_slot(handle, scope, counter);
   if (slot == nullptr) return nullptr;
-  slot->site = scope.site;
-  slot->frame = scope.frame;
+  detail::publish_word(*slot, scope.word());
 
   // The slot is this wait's own from here on: backends may use guards themselves.
   const std::uint64_t now_ns = detail::monotonic_ns();
-  slot->start = now_ns;
+  __atomic_store_n(&slot->start, now_ns, __ATOMIC_RELAXED);
   counter->backends.start(counter->name(), now_ns, *slot);
   if (events_armed()) waitprobe_fire_start(counter->key(), now_ns, slot->wait_id);
   __atomic_store_n(&slot->counter, counter->ref, __ATOMIC_RELEASE);
+  enter_if_home(*slot, counter->ref);
   return detail::to_guard(slot);
 }
 
-__attribute__((hot, always_inline)) inline waitprobe_wait* start_now(waitprobe_handle* handle,
-                                                                     const ScopeOfGuard& scope) noexcept {
+// A free slot of the home whose last one is taken, or null.
+__attribute__((noinline)) wp_open_wait* other_slot(wp_block& home, ScopeOfGuard scope, std::uint64_t ref) noexcept {
+  detail::take_back_last(home, scope, ref);
+  return detail::find_free_slot(home);
+}
+
+// A wait that has begun in a slot of the home, or null where none is free. REQUIRES: NoReentry.
+__attribute__((always_inline)) inline wp_open_wait* begin_wait(wp_block& home, ScopeOfGuard scope, std::uint64_t ref,
+                                                               bool may_use_cycles) noexcept {
+  wp_open_wait* slot = detail::last_slot_if_free(home);
+  if (__builtin_expect(slot == nullptr, 0)) {
+    slot = other_slot(home, scope, ref);
+    if (slot == nullptr) return nullptr;
+  }
+  const std::uint64_t wait_id = detail::take(home, *slot);
+  std::uint64_t start;
+  if (__builtin_expect(may_use_cycles, 1) && uses_cycles()) {
+    ref |= WP_REF_CYCLES;
+    start = detail::cycles();
+  } else {
+    start = detail::monotonic_ns();
+  }
+  __atomic_store_n(&slot->start, start, __ATOMIC_RELAXED);
+  __atomic_store_n(&slot->counter, ref, __ATOMIC_RELEASE);
+  detail::enter(home, *slot, {ref, wait_id, start}, scope.word());
+  return slot;
+}
+
+__attribute__((hot, noinline)) waitprobe_wait* start_now(waitprobe_handle* handle, ScopeOfGuard scope) noexcept {
   Counter* counter = known_counter(*handle);
   wp_block* home = detail::home_block();
   const std::uint64_t armed = armed_word();
   if ((armed & backends_bits) != 0 || counter == nullptr || home == nullptr || detail::this_thread.inside != 0) {
     return start_slow_path(handle, scope);
   }
+  const bool has_events = (armed & events_bits) != 0;
   wp_open_wait* slot;
   {
     const detail::NoReentry section;
-    detail::take_back_last(*home, scope, counter->ref);
-    slot = detail::free_slot(*home);
+    slot = begin_wait(*home, scope, counter->ref, !has_events);
   }
   if (__builtin_expect(slot == nullptr, 0)) return start_slow_path(handle, scope);
-  std::uint64_t ref = counter->ref;
-  slot->backend_cnt = 0;
-  slot->site = scope.site;
-  slot->frame = scope.frame;
-  if (__builtin_expect((armed & events_bits) != 0, 0)) {
-    slot->start = detail::monotonic_ns();
-    waitprobe_fire_start(counter->key(), slot->start, slot->wait_id);
-  } else if (uses_cycles()) {
-    ref |= WP_REF_CYCLES;
-    slot->start = detail::cycles();
-  } else {
-    slot->start = detail::monotonic_ns();
-  }
-  __atomic_store_n(&slot->counter, ref, __ATOMIC_RELEASE);
+  if (__builtin_expect(has_events, 0)) waitprobe_fire_start(counter->key(), slot->start, slot->wait_id);
   return detail::to_guard(slot);
 }
 
-__attribute__((noinline)) void keep_record_by_long_way(const wp_record& record) noexcept {
-  const detail::ErrnoKeeper keeper;
-  const detail::NoReentry section;
-  if (section.entered()) detail::write_first_record(record);
+void give_back_elsewhere(wp_open_wait& slot) noexcept {
+  // First: whoever sees that the slot is free sees why.
+  __atomic_fetch_add(&detail::block_of(&slot)->inside.elsewhere, 1U, __ATOMIC_ACQ_REL);
+  detail::give_back(&slot);
 }
 
-void keep_record(const wp_record& record) noexcept {
+// What a record says of a wait that was in another block than the home of the thread that ends it: in one of its others, or in
+// one of another thread.
+std::uint64_t ended_elsewhere(const wp_block* home, const wp_open_wait& slot) noexcept {
+  const std::uint32_t owner = __atomic_load_n(&detail::block_of(&slot)->owner_tid, __ATOMIC_RELAXED);
+  return home != nullptr && owner == home->owner_tid ? 0 : WP_REF_ELSEWHERE;
+}
+
+// Ends a wait whose slot this thread cannot take out of the list: it is another's, or this is amid a section of the library.
+__attribute__((noinline)) void end_elsewhere(wp_open_wait& slot, std::uint64_t ref, std::uint64_t duration,
+                                             std::uint64_t stop) noexcept {
+  const detail::ErrnoKeeper keeper;
   wp_block* home = detail::home_block();
-  if (__builtin_expect(home == nullptr || detail::this_thread.inside != 0, 0)) return keep_record_by_long_way(record);
+  ref |= ended_elsewhere(home, slot);
+  give_back_elsewhere(slot);
+  if (!batch_armed()) return;
   const detail::NoReentry section;
-  detail::write_record(*home, record);
+  if (!section.entered()) return;
+  if (home == nullptr) return detail::write_first_record({ref, duration, stop});
+  detail::write_record(*home, {ref, duration, stop});
+  if (detail::is_full(*home)) detail::flush(*home);
+}
+
+// Whether this thread may take the slot out of the list.
+bool is_at_home(const wp_block* home, const wp_open_wait& slot) noexcept {
+  return __builtin_expect(detail::block_of(&slot) == home && detail::this_thread.inside == 0, 1);
+}
+
+void end_untold(wp_open_wait& slot) noexcept {
+  wp_block* home = detail::home_block();
+  if (!is_at_home(home, slot)) return give_back_elsewhere(slot);
+  const detail::NoReentry section;
+  detail::leave(*home, slot);
+  detail::give_back(&slot);
+}
+
+__attribute__((always_inline)) inline void end_told(wp_open_wait& slot, std::uint64_t ref, std::uint64_t duration,
+                                                    std::uint64_t stop) noexcept {
+  wp_block* home = detail::home_block();
+  if (!is_at_home(home, slot)) return end_elsewhere(slot, ref, duration, stop);
+  const detail::NoReentry section;
+  detail::leave(*home, slot);
+  detail::give_back(&slot);
+  if (!batch_armed()) return;
+  detail::write_record(*home, {ref, duration, stop});
   if (__builtin_expect(detail::is_full(*home), 0)) detail::flush(*home);
 }
 
-__attribute__((noinline)) void stop_backends(const wp_open_wait& wait, const wp_record& record) noexcept {
+__attribute__((noinline)) void stop_backends(const wp_open_wait& wait, std::uint64_t now_ns) noexcept {
   const detail::ErrnoKeeper keeper;
-  Counter::from_ref(wait.counter)->backends.stop(record.stop, wait);
+  Counter::from_ref(wait.counter)->backends.stop(now_ns, wait);
 }
 
 __attribute__((hot, noinline)) void stop_now(waitprobe_wait* wait) noexcept {
@@ -147,24 +208,18 @@ __attribute__((hot, noinline)) void stop_now(waitprobe_wait* wait) noexcept {
   if (slot == nullptr) return;  // opened by the process that this one was forked from, which ends it; or taken back
   if (__builtin_expect((slot->frame & WP_FRAME_SUSPECT) != 0, 0)) detail::suspect_has_ended();
 
-  if ((armed_word() & told_bits) == 0 && slot->backend_cnt == 0) return detail::give_back(slot);
+  if ((armed_word() & told_bits) == 0 && slot->backend_cnt == 0) return end_untold(*slot);
 
-  wp_record record;
-  record.counter = slot->counter;
-  if ((record.counter & WP_REF_CYCLES) != 0) {
+  const std::uint64_t ref = slot->counter;
+  if ((ref & WP_REF_CYCLES) != 0) {
     // Nobody but batches knew of its start, so nobody else is told of its stop.
-    record.stop = detail::cycles();
-    record.duration = duration(slot->start, record.stop);
-  } else {
-    record.stop = detail::monotonic_ns();
-    record.duration = duration(slot->start, record.stop);
-    if (__builtin_expect(slot->backend_cnt != 0, 0)) stop_backends(*slot, record);
-    if (events_armed()) {
-      waitprobe_fire_stop(Counter::from_ref(record.counter)->key(), record.stop, record.duration, slot->wait_id);
-    }
+    const std::uint64_t now = detail::cycles();
+    return end_told(*slot, ref, duration(slot->start, now), now);
   }
-  detail::give_back(slot);
-  if (batch_armed()) keep_record(record);
+  const std::uint64_t now_ns = detail::monotonic_ns(), took_ns = duration(slot->start, now_ns);
+  if (__builtin_expect(slot->backend_cnt != 0, 0)) stop_backends(*slot, now_ns);
+  if (events_armed()) waitprobe_fire_stop(Counter::from_ref(ref)->key(), now_ns, took_ns, slot->wait_id);
+  end_told(*slot, ref, took_ns, now_ns);
 }
 
 }  // namespace
@@ -172,7 +227,7 @@ __attribute__((hot, noinline)) void stop_now(waitprobe_wait* wait) noexcept {
 
 using namespace waitprobe;
 
-// Declared cold, so that callers keep them out of their way; what they call is not.
+// Declared cold, so that callers keep them out of their way. Compilers inline little into such functions, so these only call.
 __attribute__((noinline)) waitprobe_wait* waitprobe_start_armed(waitprobe_handle* handle) noexcept {
   return start_now(handle, {});
 }

@@ -60,7 +60,7 @@ bool are_of_several_hosts(const std::vector<Series>& all) {
 
 std::string process_heading(const Series& one, bool with_host, std::size_t width) {
   const std::size_t room = width == unlimited_width ? width : 30;
-  const std::string process = shorten(escape(one.comm), room) + " (" + std::to_string(one.pid) + ")";
+  const std::string process = shorten(escape(one.comm), room) + " (" + pid_text(one) + ")";
   return with_host ? process + " on " + shorten(escape(one.host), room) : process;
 }
 
@@ -118,8 +118,9 @@ void print_hist(std::ostream& out, const Snapshot& snapshot, const TableOptions&
   for (const Series& s : snapshot.series) longest = std::max(longest, display_width(shown_key(s.key, s.key_len)));
   const std::size_t columns = key_columns(options.width, row_width(), longest);
   for (const auto& group : groups) {
-    const Series& first = *group.front();
-    if (first.pid != 0) {  // not where processes were added up
+    const Series& first = **std::max_element(group.begin(), group.end(),
+                                             [](const Series* a, const Series* b) { return a->process_cnt < b->process_cnt; });
+    if (first.pid != 0 || first.is_of_program()) {  // not where processes were added up
       out << process_heading(first, are_of_several_hosts(snapshot.series), options.width) << '\n';
     }
     print_header(out, columns, options.colours);

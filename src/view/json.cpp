@@ -47,6 +47,7 @@ Json to_json(const Series& series) {
   if (!series.host.empty()) put_bytes(json, "host", series.host);
   json["pid"] = series.pid;
   json["start_ticks"] = series.process_start_ticks;
+  if (series.is_of_program()) json["processes"] = series.process_cnt;
   put_bytes(json, "comm", series.comm);
   put_bytes(json, "key", series.key);
   if (series.key_len > series.key.size()) {
@@ -238,14 +239,15 @@ Json texts(const std::vector<std::string>& all) {
 }
 
 // In ASCII: what is beyond may begin an escape sequence, or turn the direction of text, on the terminal that this is shown on.
-void print_line(std::ostream& out, const Json& json) { out << json.dump(-1, ' ', true) << '\n'; }
+std::string text_of(const Json& json) { return json.dump(-1, ' ', true); }
+void print_line(std::ostream& out, const Json& json) { out << text_of(json) << '\n'; }
 
 }  // namespace
 
 void print_json(std::ostream& out, const Snapshot& snapshot) {
   const Coverage coverage = snapshot.coverage();
   Json json = {{"waitprobe", 1}, {"time_unix_ns", snapshot.time_unix_ns}, {"elapsed_ns", snapshot.elapsed_ns}};
-  json["series"] = array_of(snapshot.series);
+  json["series"] = Json::array();
   if (!snapshot.group_by.empty()) {
     put_bytes(json, "group_by", snapshot.group_by);
     json["spread"] = spreads_of(snapshot.series);
@@ -256,8 +258,15 @@ void print_json(std::ostream& out, const Snapshot& snapshot) {
   if (snapshot.clamped_cnt != 0) json["clamped"] = snapshot.clamped_cnt;
   if (snapshot.abandoned_cnt != 0) json["abandoned"] = snapshot.abandoned_cnt;
   add_caveats(json, snapshot.caveats);
+  if (snapshot.added_up_cnt != 0) json["added_up"] = snapshot.added_up_cnt;
   if (snapshot.has_pytorch) json["pytorch"] = true;
-  print_line(out, json);
+  // One series at a time: there may be very many.
+  const std::string text = text_of(json);
+  constexpr std::string_view before = "\"series\":[";
+  const std::size_t at = text.find(before) + before.size();
+  out << std::string_view(text).substr(0, at);
+  for (std::size_t i = 0; i < snapshot.series.size(); i++) out << (i != 0 ? "," : "") << text_of(to_json(snapshot.series[i]));
+  out << std::string_view(text).substr(at) << '\n';
 }
 
 void print_json(std::ostream& out, const RecordingHeader& header) {

@@ -23,6 +23,9 @@ std::string abandoned_text(std::uint64_t count);
 void print_unseen(std::ostream& out, const Unseen& unseen);
 
 // Of clocks that went backwards, and of waits that never ended. Lines of 80 columns at the most.
+// What identifies the process of a series beside its name: its number, or "12 ended" where ended ones are added up.
+std::string pid_text(const Series& series);
+
 std::vector<std::string> note_lines(const Snapshot& snapshot);
 
 }  // namespace waitprobe

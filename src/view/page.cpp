@@ -66,7 +66,7 @@ std::string title_of(const History& history) {
   }
   if (programs.empty()) return "Wait report";
   return "Wait report: " + some_of(programs) +
-         (processes.size() == 1 ? " (" + std::to_string(processes.begin()->pid) + ")" : "") +
+         (processes.size() == 1 && processes.begin()->pid != 0 ? " (" + std::to_string(processes.begin()->pid) + ")" : "") +
          (hosts.empty() ? "" : " on " + some_of(hosts));
 }
 
@@ -162,7 +162,7 @@ void print_processes(std::ostream& out, const HistoryKey& key, std::uint64_t ela
   out << "<details><summary>" << key.processes.size() << " processes</summary>\n";
   print_table_head(out, "process");
   for (const Series& series : key.processes) {
-    out << "<tr><th scope=\"row\">" << html(series.comm) << " (" << series.pid << ")"
+    out << "<tr><th scope=\"row\">" << html(series.comm) << " (" << pid_text(series) << ")"
         << (series.host.empty() ? "" : " on " + html(series.host)) << "</th>";
     print_figures(out, series, elapsed_ns);
     out << "</tr>\n";

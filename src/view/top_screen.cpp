@@ -184,7 +184,8 @@ std::string header_of(const TopState& state, const Layout& layout) {
 std::string row_text(const Series& series, std::uint64_t elapsed_ns, const Layout& layout) {
   std::string line = pad(shown_key(series.key, series.key_len), layout.key_width);
   if (layout.with_process) {
-    line += ' ' + pad(escape(series.comm), layout.process_width) + ' ' + align_right(std::to_string(series.pid), pid_width);
+    line += ' ' + pad(escape(series.comm), layout.process_width) + ' ' +
+            align_right(series.is_of_program() ? "ended" : std::to_string(series.pid), pid_width);
   }
   const bool is_quiet = series.histogram.count() == 0;
   for (const Column* column : layout.columns) {

@@ -17,6 +17,8 @@ FEW, MANY = 6_000, 600_000
 ROUNDS = 1_000  # of leaks.cpp
 # Guards that nobody may judge keep their slots: a start then looks at five blocks of 31 slots at the most.
 FULL_BLOCKS_AT_MOST = 2_000
+# A wait inside another one, as of a guard that is gone, shows that one again when it ends.
+INSIDE_AT_MOST = 30
 # A thread that is new looks at 64 blocks for one that is free.
 SEARCH_AT_MOST = 64 * 40
 
@@ -49,10 +51,9 @@ def main(compiler, library, source):
                 failures.append(f"{kind}: they change what waits of another thread cost")
             if now_first > first + SEARCH_AT_MOST:
                 failures.append(f"{kind}: threads that are new look at more than a few blocks")
-            if kind != "kept":
-                if now_same != same:
-                    failures.append(f"{kind}: they change what later waits cost")
-            elif now_same > FULL_BLOCKS_AT_MOST or now_same != per_wait(program, kind, FEW)[0]:
+            if kind != "kept" and now_same > same + INSIDE_AT_MOST:
+                failures.append(f"{kind}: they change what later waits cost")
+            if now_same > FULL_BLOCKS_AT_MOST or now_same != per_wait(program, kind, FEW)[0]:
                 failures.append(f"{kind}: the more there are, the more do later waits cost")
     if failures:
         sys.exit("\n".join(failures))

@@ -5,23 +5,12 @@ import os
 import signal
 
 import harness
-from harness import Hist, TestCase, Workload, armed_word, wait_until
+from harness import Hist, TestCase, Workload, armed_word, kernel_maps, wait_until
 
-KERNEL_BYTES = 64 << 20
+KERNEL_BYTES = 65 << 20
 CYCLES = int(os.environ.get("WAITPROBE_CYCLES", "20"))
 # Closing a link takes the kernel about 100 ms, and is asynchronous after a kill.
 DISARMED_WITHIN_S = 2
-
-
-def kernel_maps(pid):
-    """The BPF maps that a process has open: {id: bytes}."""
-    maps = {}
-    for fd in os.listdir(f"/proc/{pid}/fdinfo"):
-        with open(f"/proc/{pid}/fdinfo/{fd}", encoding="ascii") as file:
-            info = dict(line.split(":", 1) for line in file.read().splitlines() if ":" in line)
-        if "map_id" in info:
-            maps[int(info["map_id"])] = int(info["memlock"])
-    return maps
 
 
 class KernelMemory(TestCase):

@@ -91,6 +91,17 @@ def wait_until(condition, what, deadline_s=DEADLINE_S):
         time.sleep(0.01)
 
 
+def kernel_maps(pid):
+    """The BPF maps that a process has open: {id: bytes}."""
+    maps = {}
+    for fd in os.listdir(f"/proc/{pid}/fdinfo"):
+        with open(f"/proc/{pid}/fdinfo/{fd}", encoding="ascii") as file:
+            info = dict(line.split(":", 1) for line in file.read().splitlines() if ":" in line)
+        if "map_id" in info:
+            maps[int(info["map_id"])] = int(info["memlock"])
+    return maps
+
+
 class Program:
     """A started program whose output is kept in files, so that it never blocks on a full pipe."""
 

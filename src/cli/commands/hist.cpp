@@ -28,6 +28,7 @@ void declare(Parser& parser, Options& options) {
   add_table_options(parser, options.print.table);
   add_group_by(parser, options.group_by);
   parser.add_flag("--per-event", options.per_event, "One uprobe hit per wait: same counts, much slower");
+  options.target_options->add_max_series(parser);
   options.target_options->add_force(parser);
   options.ready.emplace(parser);
   add_color(parser, options.color);

@@ -38,6 +38,7 @@ void declare(Parser& parser, Options& options) {
   add_live_options(parser, options.live, "Time from snapshot to snapshot (default: 1s)");
   add_key_globs(parser, options.key_globs);
   add_group_by(parser, options.group_by);
+  options.target_options->add_max_series(parser);
   options.target_options->add_force(parser);
   options.ready.emplace(parser);
 }

@@ -150,6 +150,7 @@ void declare(Parser& parser, Options& options) {
   options.target_options.emplace(parser);
   add_live_options(parser, options.live, "Refresh interval (default: 1s)");
   add_print_options(parser, options.print);
+  options.target_options->add_max_series(parser);
   options.target_options->add_force(parser);
   options.ready.emplace(parser);
   add_color(parser, options.color);

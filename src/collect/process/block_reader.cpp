@@ -122,4 +122,13 @@ BlockLook BlockReader::read(const Memory& memory, const wp_root& root, const wp_
   return look;
 }
 
+std::optional<BlockRecords> BlockReader::read_one(const Memory& memory, const wp_arena& arena, std::uint64_t block) {
+  Head head;
+  BlockRecords records;
+  records.block = block;
+  if (!memory.read(block, &head, sizeof head) || head.incarnation != arena.incarnation) return std::nullopt;
+  if (!read_records(memory, arena, head, copy_, records)) return std::nullopt;
+  return records;
+}
+
 }  // namespace waitprobe

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <unordered_map>
 #include <vector>
@@ -58,6 +59,9 @@ class BlockReader {
   // are shown again. Reads `most` blocks at the most.
   BlockLook read(const Memory& memory, const wp_root& root, const wp_arena& arena, std::uint64_t most,
                  const std::function<bool(const BlockRecords&)>& take);
+
+  // The records of one block that its thread has not flushed, if there are any. Good until the next call.
+  std::optional<BlockRecords> read_one(const Memory& memory, const wp_arena& arena, std::uint64_t block);
 
  private:
   // By number of the block, of which there are few, and not by its address, which the process chooses: all records before this.

@@ -15,6 +15,7 @@ struct TargetChoice {
   std::string file;                      // every process that maps this file, now or later
   std::vector<std::string> command;      // to be started; with all its descendants, until it ends
   bool is_forced = false;                // attach even if that kills a process
+  std::uint32_t max_series = 0;          // histograms in the kernel; 0: as many as usual
   bool command_is_off_terminal = false;  // what would be on the terminal of the tool goes to /dev/null, and comes from there
 };
 

@@ -3,6 +3,7 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -66,18 +67,6 @@ std::vector<TracepointProgram> ends(const hist_bpf& skeleton, const KernelFeatur
   return all;
 }
 
-Series to_series(const wp_series_info& info) {
-  Series s;
-  s.pid = info.pid;
-  s.parent_pid = info.parent_pid;
-  s.process_start_ticks = info.process_start_ticks;
-  s.comm.assign(info.comm, strnlen(info.comm, sizeof info.comm));
-  s.key.assign(info.key, std::min<std::size_t>(info.key_len, sizeof info.key));
-  s.key_len = info.key_len;
-  s.distinct = info.key_len > sizeof info.key ? info.distinct : 0;
-  return s;
-}
-
 // At the first index that is free, unless it is there already.
 template <class Key, class Value, class IsIt>
 void put_at_first(const bpf_map* map, Key key, const Value& value, const IsIt& is_it) {
@@ -89,7 +78,22 @@ void put_at_first(const bpf_map* map, Key key, const Value& value, const IsIt& i
   }
 }
 
-constexpr std::uint32_t totals_at_once = 128;
+// All entries of a hash table that others change meanwhile: those that are there all the time, and perhaps others.
+template <class Key, class Value>
+std::vector<std::pair<Key, Value>> entries_of(const bpf_map* map) {
+  std::vector<std::pair<Key, Value>> entries;
+  const int fd = bpf_map__fd(map);
+  Key key;
+  Value value;
+  for (const Key* previous = nullptr;
+       entries.size() < bpf_map__max_entries(map) && bpf_map_get_next_key(fd, previous, &key) == 0; previous = &key) {
+    if (bpf_map_lookup_elem(fd, &key, &value) == 0) entries.emplace_back(key, value);
+  }
+  return entries;
+}
+
+// Of a process or a thread: whether there is one of this number, ended or not.
+bool is_there(std::uint32_t id) { return kill(static_cast<pid_t>(id), 0) == 0 || errno != ESRCH; }
 
 // Runs a program of type syscall.
 int run(const bpf_program* program) {
@@ -118,7 +122,22 @@ Result<HistProgram> HistProgram::load(const wp_config& config, Transport transpo
   skeleton->rodata->config = config;
   skeleton->rodata->config.boottime_offset_ns = offsets->boottime_ns;
   choose_programs(*skeleton, transport);
+  const std::uint32_t pool_size = config.pool_size != 0 ? config.pool_size : WP_POOL_SIZE;
+  skeleton->rodata->config.pool_size = pool_size;
+  for (bpf_map* map : {skeleton->maps.series, skeleton->maps.hists, skeleton->maps.infos, skeleton->maps.free_slots}) {
+    bpf_map__set_max_entries(map, pool_size);
+  }
   if (const int failed = hist_bpf__load(skeleton); failed != 0) return load_error(-failed, log.text());
+  auto series = SeriesPool::open({skeleton->maps.series, skeleton->maps.hists, skeleton->maps.infos, skeleton->maps.free_slots,
+                                  &skeleton->bss->slot_leases, &skeleton->bss->slot_epoch});
+  if (!series) return series.error();
+  auto states = Leases::open(skeleton->maps.free_states, skeleton->bss->state_leases);
+  if (!states) return states.error();
+  auto running = RunningPrograms::open();
+  if (!running) return running.error();
+  program.series_ = std::move(*series);
+  program.states_ = std::move(*states);
+  program.running_ = std::move(*running);
   auto links = attach_to_kernel(*skeleton->skeleton, ends(*skeleton, *kernel), tracefs, log);
   if (!links) return links.error();
   program.links_ = std::move(*links);
@@ -159,24 +178,24 @@ void HistProgram::count_until(std::uint64_t until_ns, const ClockPair& now, cons
   __atomic_store_n(&windows[WP_WINDOW_CYCLES].span, until - windows[WP_WINDOW_CYCLES].since, __ATOMIC_RELEASE);
 }
 
-std::uint64_t HistProgram::claim(const wp_block_key& key, std::uint64_t first, std::span<const wp_record> records,
-                                 std::uint64_t offset_ns) {
+std::uint64_t HistProgram::claim(const wp_block_key& key, std::uint32_t pid, std::uint64_t first,
+                                 std::span<const wp_record> records, std::uint64_t offset_ns) {
   std::uint64_t done = 0;
   while (done < records.size()) {
     // Record n is looked for at n % WP_RING_RECORDS.
     const std::uint64_t at = (first + done) % WP_RING_RECORDS;
     const std::uint64_t cnt = std::min<std::uint64_t>(records.size() - done, WP_RING_RECORDS - at);
     std::copy_n(records.begin() + static_cast<std::ptrdiff_t>(done), cnt, rings_[WP_RING_OF_TOOL].records + at);
-    skeleton_->bss->claimed = {key, first + done, cnt, offset_ns};
+    skeleton_->bss->claimed = {key, first + done, cnt, offset_ns, pid, 0};
     if (run(skeleton_->progs.claim) == WP_REFUSE) break;
     done += cnt;
   }
   return done;
 }
 
-bool HistProgram::introduce(const wp_introduction& introduction) {
-  skeleton_->bss->introduction = introduction;
-  return run(skeleton_->progs.introduce) == 1;
+void HistProgram::introduce(const wp_series_info& info) {
+  skeleton_->bss->introduction = info;
+  if (run(skeleton_->progs.introduce) == 1) series_.is_introduced_now(info.series);
 }
 
 void HistProgram::remember_owner(std::uint32_t tid, const wp_owned_block& owned) {
@@ -201,81 +220,82 @@ std::vector<wp_arena> HistProgram::take_last_arenas() {
   return arenas;
 }
 
-std::uint64_t HistProgram::block_cnt() const { return skeleton_->bss->block_cnt; }
-
 std::uint64_t HistProgram::untold_cnt() const { return skeleton_->bss->untold_cnt; }
 
-void HistProgram::forget_blocks(const std::function<bool(std::uint64_t)>& has_ended) {
-  const int map = bpf_map__fd(skeleton_->maps.blocks);
-  std::vector<wp_block_key> ended;
-  wp_block_key key;
-  for (const wp_block_key* previous = nullptr; bpf_map_get_next_key(map, previous, &key) == 0; previous = &key) {
-    if (has_ended(key.incarnation)) ended.push_back(key);
+void HistProgram::find_closed(std::map<std::uint64_t, Closed>& closed) const {
+  for (const auto& [thread, owned] : entries_of<wp_thread_key, wp_owned_block>(skeleton_->maps.threads)) {
+    const auto known = closed.find(owned.key.incarnation);
+    if (known != closed.end()) known->second.blocks.insert(owned.key.block);
   }
-  for (const wp_block_key& old : ended) {
-    if (bpf_map_delete_elem(map, &old) == 0) __atomic_fetch_sub(&skeleton_->bss->block_cnt, 1, __ATOMIC_RELAXED);
-  }
-}
-
-// The series that a slot belongs to, which never changes; read once.
-HistProgram::KnownSeries& HistProgram::series_of(std::uint32_t slot) {
-  if (slot >= series_of_slot_.size()) series_of_slot_.resize(slot + 1, nullptr);
-  KnownSeries*& known = series_of_slot_[slot];
-  if (known == nullptr) {
-    wp_series_info info = {};
-    bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.infos), &slot, &info);
-    Series identity = to_series(info);
-    known = &known_series_[std::make_tuple(identity.process_start_ticks, identity.pid, identity.key, identity.key_len,
-                                           identity.distinct)];
-    if (identity.parent_pid == 0) identity.parent_pid = known->identity.parent_pid;
-    known->identity = std::move(identity);  // after an exec, with the name of today
-    are_ranked_ = false;
-  }
-  return *known;
-}
-
-// Totals [first, first + cnt) of the pool. Copied rather than mapped: a mapping of the pool would count as 47 MB of the tool's
-// memory.
-void HistProgram::read_totals(std::uint32_t first, std::uint32_t cnt) {
-  const int map = bpf_map__fd(skeleton_->maps.hists);
-  std::uint32_t keys[totals_at_once], got = cnt, before = first - 1, last = 0;
-  const int failed = bpf_map_lookup_batch(map, first != 0 ? &before : nullptr, &last, keys, totals_.data(), &got, nullptr);
-  if ((failed == 0 || errno == ENOENT) && got == cnt) return;
-  for (std::uint32_t i = 0; i < cnt; i++) {
-    const std::uint32_t slot = first + i;
-    if (bpf_map_lookup_elem(map, &slot, &totals_[i]) != 0) totals_[i] = {};  // never: all slots exist
+  for (const auto& [place, arena] : entries_of<wp_arena_key, wp_known_arena>(skeleton_->maps.arenas)) {
+    const auto known = closed.find(arena.incarnation);
+    if (known != closed.end()) known->second.arena = arena.arena;
   }
 }
 
-std::vector<Series> HistProgram::series() {
-  std::vector<Series> all(known_series_.size());
-  for (const auto& [key, known] : known_series_) all[known.rank] = known.identity;
-  const std::uint32_t used = std::min<std::uint32_t>(skeleton_->bss->next_slot, WP_POOL_SIZE);
-  totals_.resize(totals_at_once);
-  for (std::uint32_t first = 0; first < used; first += totals_at_once) {
-    const std::uint32_t cnt = std::min(used - first, totals_at_once);
-    read_totals(first, cnt);
-    for (std::uint32_t i = 0; i < cnt; i++) {
-      const Histogram histogram(totals_[i]);
-      if (histogram.count() == 0) continue;
-      KnownSeries& known = series_of(first + i);
-      if (known.rank == not_ranked) {
-        known.rank = all.size();
-        all.push_back(known.identity);
-      }
-      all[known.rank].histogram.add(histogram);
-    }
+void HistProgram::forget_closed(const std::map<std::uint64_t, Closed>& closed) {
+  const auto forget = [&](const wp_thread_key& thread, const wp_arena_key& arena, std::uint64_t incarnation) {
+    skeleton_->bss->forgotten = {thread, arena, incarnation};
+    run(skeleton_->progs.forget);
+  };
+  constexpr wp_thread_key no_thread = {0, WP_THREAD_INSTANCES};
+  constexpr wp_arena_key no_arena = {0, WP_THREAD_INSTANCES};
+  for (const auto& [thread, owned] : entries_of<wp_thread_key, wp_owned_block>(skeleton_->maps.threads)) {
+    if (closed.contains(owned.key.incarnation)) forget(thread, no_arena, owned.key.incarnation);
   }
-  if (!are_ranked_) put_in_order(all);
-  return all;
+  for (const auto& [place, arena] : entries_of<wp_arena_key, wp_known_arena>(skeleton_->maps.arenas)) {
+    if (closed.contains(arena.incarnation)) forget(no_thread, place, arena.incarnation);
+  }
+  running_.wait();
 }
 
-// Once the series are in order, they come so from the beginning.
-void HistProgram::put_in_order(std::vector<Series>& all) {
-  merge_series(all);
-  std::size_t rank = 0;
-  for (auto& [key, known] : known_series_) known.rank = rank++;
-  are_ranked_ = true;
+// Blocks of processes that have ended, and of instances that are known to have. A program may still be at work where no entry
+// leads to: see SeriesPool.
+std::vector<std::uint32_t> HistProgram::end_states(const std::function<std::optional<bool>(std::uint64_t)>& has_ended) {
+  std::vector<std::uint32_t> ended;
+  for (const std::uint32_t index : states_.used()) {
+    wp_block_state state = {};
+    std::uint32_t known = 0;
+    if (bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.block_states), &index, &state) != 0) continue;
+    const bool is_known = bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.blocks), &state.key, &known) == 0 && known == index;
+    if (is_known && !has_ended(state.key.incarnation).value_or(!is_there(state.pid))) continue;
+    if (is_known) bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.blocks), &state.key);
+    ended.push_back(index);
+  }
+  return ended;
+}
+
+// What was remembered of threads and processes after they had ended.
+void HistProgram::forget_dead() {
+  for (const auto& [thread, owned] : entries_of<wp_thread_key, wp_owned_block>(skeleton_->maps.threads)) {
+    if (!is_there(thread.tid)) bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.threads), &thread);
+  }
+  for (const auto& [place, arena] : entries_of<wp_arena_key, wp_known_arena>(skeleton_->maps.arenas)) {
+    if (!is_there(place.pid)) bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.arenas), &place);
+  }
+  for (const std::uint32_t pid : processes_.filters() ? processes_.targets() : std::vector<std::uint32_t>()) {
+    if (!is_there(pid)) processes_.remove_target(pid);
+  }
+}
+
+void HistProgram::make_room(const std::function<std::optional<bool>(std::uint64_t)>& has_ended) {
+  std::vector<std::uint32_t> states = end_states(has_ended);
+  const bool are_slots_ending = series_.end_leases();
+  if (!states.empty() || are_slots_ending) running_.wait();
+  for (const std::uint32_t index : states) {
+    wp_block_state state = {};
+    std::uint32_t known = 0;
+    bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.block_states), &index, &state);
+    const bool is_known = bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.blocks), &state.key, &known) == 0 && known == index;
+    if (!is_known) states_.give_back(index);  // otherwise its program was still at work
+  }
+  if (are_slots_ending) {
+    series_.renew_caches();
+    running_.wait();
+    series_.take_back();
+  }
+  forget_dead();
+  states_.wait_for_more();
 }
 
 Losses HistProgram::losses() const {

@@ -6,15 +6,17 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
-#include <tuple>
 #include <vector>
 
 #include "bpf/abi.h"
 #include "src/collect/trace/attachments.h"
 #include "src/collect/machine/tracepoints.h"
+#include "src/collect/trace/leases.h"
 #include "src/collect/trace/process_filter.h"
+#include "src/collect/trace/series_pool.h"
 #include "src/collect/machine/tick_rate.h"
 #include "src/model/result.h"
 #include "src/model/snapshot.h"
@@ -51,11 +53,12 @@ class HistProgram {
 
   // Counts records of a block that the tool has read, from number `first` on: those that nobody else has brought. Returns how many
   // of them are counted now. Before the others, earlier ones are still to come from their thread; these have to be read again.
-  // `offset_ns` is that of their process's CLOCK_MONOTONIC from the machine's.
-  std::uint64_t claim(const wp_block_key& key, std::uint64_t first, std::span<const wp_record> records,
+  // `offset_ns` is that of the CLOCK_MONOTONIC of their process `pid` from the machine's. REQUIRES: their series are introduced.
+  std::uint64_t claim(const wp_block_key& key, std::uint32_t pid, std::uint64_t first, std::span<const wp_record> records,
                       std::uint64_t offset_ns);
-  // Says whose records are going to be claimed. False when there is no room for the series.
-  bool introduce(const wp_introduction& introduction);
+  // Says whose records are going to be claimed, before each claim: what is introduced does not remain so for ever.
+  bool is_introduced(const wp_series_key& key) const { return series_.is_introduced(key); }
+  void introduce(const wp_series_info& info);
   // Says whose last records a block will hold when its thread dies: for blocks that were taken before we listened. `tid` is
   // ours for the thread that the block names in its own pid namespace.
   void remember_owner(std::uint32_t tid, const wp_owned_block& owned);
@@ -65,12 +68,33 @@ class HistProgram {
   // called last.
   std::vector<wp_arena> take_last_arenas();
 
-  std::uint64_t block_cnt() const;
+  // What was known of an instance of the library that has been closed while its process goes on.
+  struct Closed {
+    std::uint64_t arena = 0;         // its address; 0: not known
+    std::set<std::uint64_t> blocks;  // theirs, of threads that have not ended
+  };
+  // Fills it in for each, by its incarnation.
+  void find_closed(std::map<std::uint64_t, Closed>& closed) const;
+  // When this returns, no program brings records of them any more, and the tool can claim those that it has read. Takes some tens
+  // of milliseconds.
+  void forget_closed(const std::map<std::uint64_t, Closed>& closed);
+
   std::uint64_t untold_cnt() const;
-  void forget_blocks(const std::function<bool(std::uint64_t incarnation)>& has_ended);
+
+  // Whether it is time to call make_room().
+  bool is_crowded() const { return series_.is_crowded() || states_.is_crowded(); }
+  // Gives back what is not used any more: histograms of series that had no waits of late or whose process has ended, blocks of
+  // processes and of instances that have ended, and whatever was known of them. `has_ended`: nothing where it is not known.
+  // Takes some tens of milliseconds.
+  void make_room(const std::function<std::optional<bool>(std::uint64_t incarnation)>& has_ended);
+  // See SeriesPool.
+  void add_up_ended(const std::function<std::optional<std::string>(const Series&)>& group_of) {
+    series_.add_up_ended(group_of);
+  }
+  std::uint64_t added_up_cnt() const { return series_.added_up_cnt(); }
 
   // The running totals, as they are at this moment, in the order of merge_series().
-  std::vector<Series> series();
+  std::vector<Series> series() { return series_.series(); }
   Losses losses() const;
 
  private:
@@ -83,14 +107,8 @@ class HistProgram {
   };
   using Rings = std::unique_ptr<wp_ring[], Unmap>;
 
-  void read_totals(std::uint32_t first, std::uint32_t cnt);
-  static constexpr std::size_t not_ranked = SIZE_MAX;
-  struct KnownSeries {
-    Series identity;                // without waits
-    std::size_t rank = not_ranked;  // its place among all
-  };
-  KnownSeries& series_of(std::uint32_t slot);
-  void put_in_order(std::vector<Series>& all);
+  std::vector<std::uint32_t> end_states(const std::function<std::optional<bool>(std::uint64_t)>& has_ended);
+  void forget_dead();
 
   static Result<Rings> map_rings(const bpf_map* map);
 
@@ -98,12 +116,10 @@ class HistProgram {
   std::vector<TracepointLink> links_;
   ProcessFilter processes_;
   Transport transport_ = Transport::batches;
-  std::uint64_t offset_ns_ = 0;               // of our CLOCK_MONOTONIC from the machine's
-  std::vector<wp_hist> totals_;               // those that read_totals() has read
-  std::vector<KnownSeries*> series_of_slot_;  // null: not seen yet
-  // In the order of merge_series(), which is that of these keys.
-  std::map<std::tuple<std::uint64_t, std::uint32_t, std::string, std::uint64_t, std::uint64_t>, KnownSeries> known_series_;
-  bool are_ranked_ = true;
+  std::uint64_t offset_ns_ = 0;  // of our CLOCK_MONOTONIC from the machine's
+  SeriesPool series_;
+  Leases states_;  // of blocks
+  RunningPrograms running_;
   Rings rings_;
 };
 

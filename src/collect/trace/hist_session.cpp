@@ -74,8 +74,17 @@ void HistSession::on_instance(const LibraryInstance& instance, bool is_new) {
   if (environments_) environments_->add(instance.pid, is_new, now_ns());
 }
 
-bool HistSession::serve() {
+void HistSession::make_room() {
   instances_.make_room();
+  program_.add_up_ended([this](const Series& s) { return environments_ ? environments_->value_of(s) : std::nullopt; });
+}
+
+void HistSession::relieve() {
+  if (program_.is_crowded()) make_room();
+}
+
+bool HistSession::serve() {
+  make_room();
   if (environments_) {
     environments_->look(now_ns());
     if (environments_->is_crowded()) environments_->forget_all_but(program_.series());
@@ -126,9 +135,12 @@ Snapshot HistSession::snapshot() {
   snapshot.time_unix_ns = clock_ns(CLOCK_REALTIME) - ago_ns;
   snapshot.elapsed_ns = targets_->elapsed_ns();
   snapshot.series = program_.series();
+  snapshot.added_up_cnt = program_.added_up_cnt();
   if (environments_) {
     snapshot.group_by = environments_->variable();
-    for (Series& s : snapshot.series) s.group = environments_->value_of(s);
+    for (Series& s : snapshot.series) {
+      if (!s.is_of_program()) s.group = environments_->value_of(s);
+    }
   }
   snapshot.losses = program_.losses();
   instances_.add_to(snapshot);

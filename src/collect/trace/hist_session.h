@@ -47,10 +47,12 @@ class HistSession : private Tracer {
   void on_instance(const LibraryInstance& instance, bool is_new) override;
   bool knows(std::uint64_t incarnation) const override { return instances_.knows(incarnation); }
   std::uint64_t untold_cnt() const override { return program_.untold_cnt(); }
-  void on_lost_sight(std::uint64_t incarnation) override { instances_.forget(incarnation); }
+  void on_lost_sight(std::uint32_t pid, std::uint64_t incarnation) override { instances_.lose_sight(pid, incarnation); }
   std::uint64_t next_ns() const override { return environments_ ? environments_->next_ns() : UINT64_MAX; }
+  void relieve() override;
   bool serve() override;
 
+  void make_room();
   void begin_to_count();
   void check_rate();
   void bring_all();

@@ -15,6 +15,7 @@ wp_config config_of(const TargetChoice& choice) {
   wp_config config = {};
   config.filter_targets = !choice.pids.empty() || !choice.command.empty();
   config.follow_forks = !choice.command.empty();
+  config.pool_size = choice.max_series;
   return config;
 }
 
@@ -33,6 +34,8 @@ Result<void> ProcessFilter::add_target(std::uint32_t pid) {
   if (bpf_map_update_elem(targets_fd_, &pid, &yes, BPF_ANY) == 0) return {};
   return Error{"count", "process " + std::to_string(pid), errno_text(errno), ""};
 }
+
+void ProcessFilter::remove_target(std::uint32_t pid) { bpf_map_delete_elem(targets_fd_, &pid); }
 
 bool ProcessFilter::is_target(std::uint32_t pid) const {
   std::uint8_t yes = 0;

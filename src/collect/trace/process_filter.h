@@ -28,6 +28,7 @@ class ProcessFilter {
 
   // REQUIRES: it filters.
   Result<void> add_target(std::uint32_t pid);
+  void remove_target(std::uint32_t pid);
   bool is_target(std::uint32_t pid) const;
   // Those that have not ended. None where it does not filter.
   std::vector<std::uint32_t> targets() const;

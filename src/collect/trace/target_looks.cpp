@@ -114,8 +114,8 @@ void TargetSession::verify(std::uint32_t pid, const std::vector<LibraryInstance>
     return instance.code != Code::moved && attachments_.has(*instance.probes) &&
            (!only_file_ || instance.probes->on_disk == only_file_->on_disk);
   });
-  const bool is_late = verification_.look(pid, name_of(pid), attached, elapsed_ns());
-  if (is_late && counting_ns_ != 0) add_late({{pid, name_of(pid), attached.front().path, elapsed_ns()}, 0, 0, 0});
+  const std::string* late = verification_.look(pid, name_of(pid), attached, elapsed_ns());
+  if (late != nullptr && counting_ns_ != 0) add_late({{pid, name_of(pid), *late, elapsed_ns()}, 0, 0, 0});
 }
 
 void TargetSession::verify() {
@@ -196,9 +196,10 @@ void TargetSession::look_later(std::uint32_t pid, bool is_new) {
 
 // A process that shows a block that was not known: a fork, if not the process itself.
 void TargetSession::look_at_discovered(const wp_discovery& discovery) {
-  if (tracer_->knows(discovery.incarnation)) return;
+  tracer_->relieve();
+  if (discovery.incarnation == 0 || tracer_->knows(discovery.incarnation)) return;
   look_later(discovery.pid, true);
-  if (!tracer_->knows(discovery.incarnation) && !has_memory(discovery.pid)) tracer_->on_lost_sight(discovery.incarnation);
+  if (!tracer_->knows(discovery.incarnation)) tracer_->on_lost_sight(discovery.pid, discovery.incarnation);
 }
 
 // Those that have ended are followed too: what they did may be heard of later.
@@ -248,6 +249,7 @@ void TargetSession::take_events() {
   }
   tracer_->processes().take_discoveries([this](const wp_discovery& discovery) { look_at_discovered(discovery); });
   for (const std::uint32_t pid : pids) {
+    tracer_->relieve();
     watches_.add(pid, now_ns());
     look_later(pid, true);
   }

@@ -46,10 +46,13 @@ class Tracer {
   virtual void on_instance(const LibraryInstance& instance, bool is_new) = 0;
   // How many processes the session should have looked at, and was not told of for want of room.
   virtual std::uint64_t untold_cnt() const { return 0; }
-  // An incarnation that was discovered: whether it belongs to an instance that has come, and that its process has ended before it
-  // could.
+  // An incarnation that was discovered: whether it belongs to an instance that has come, and that it does not, though its process
+  // was looked at: that has ended before, or closed the instance.
   virtual bool knows(std::uint64_t /*incarnation*/) const { return true; }
-  virtual void on_lost_sight(std::uint64_t /*incarnation*/) {}
+  virtual void on_lost_sight(std::uint32_t /*pid*/, std::uint64_t /*incarnation*/) {}
+
+  // Called before each of many looks: where the kernel is about to run out of places, it must not wait for all of them.
+  virtual void relieve() {}
 
   // Readable when there is something to serve; -1: never.
   virtual int fd() const { return -1; }

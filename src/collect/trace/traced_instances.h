@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <iterator>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -34,15 +35,15 @@ class TracedInstances {
   // Whether the instance that calls itself so is known.
   bool knows(std::uint64_t incarnation) const { return incarnations_.contains(incarnation); }
 
-  // A process that has ended before it could be looked at.
-  void forget(std::uint64_t incarnation) { ended_.insert(incarnation); }
+  // One that was discovered, and is not there now that its process has been looked at.
+  void lose_sight(std::uint32_t pid, std::uint64_t incarnation);
 
   // Looks at all instances, and drops those of processes that have ended. Returns whether all records were brought that their
   // threads had not flushed. In the last look, those that cannot be brought are counted as lost.
   bool look(bool last = false);
 
-  // Takes what the kernel keeps of ended processes out of its tables: counts, and blocks if those are many. To be called now
-  // and then.
+  // Takes the counts of ended processes from the kernel, and where its tables fill up, gives back what belongs to processes and
+  // instances that have ended. To be called now and then.
   void make_room();
 
   // Processes of which not all blocks were looked at: pid, name.
@@ -78,11 +79,23 @@ class TracedInstances {
   static constexpr std::size_t other_arena_fields = 5;  // incarnation, block_cnt, suspect_cnt, searched, long_rings
   static_assert(sizeof(wp_arena) == (std::size(all_counts) + other_arena_fields) * sizeof(__u64), "a count is missing above");
 
-  struct Traced {
+  // Whose records a block has.
+  struct Owner {
     std::uint64_t incarnation = 0;  // 0: it has not waited yet
-    std::uint64_t no_memory = 0;    // counted while there was no arena
-    std::string comm;               // of the process
+    std::uint32_t pid = 0;
+    std::string comm;  // of the process
     std::uint64_t process_start_ticks = 0;
+  };
+  struct LastRecords {
+    Owner owner;
+    std::uint64_t block;
+    std::uint64_t first;
+    std::vector<wp_record> records;
+    std::uint64_t offset_ns;
+  };
+  struct Traced {
+    Owner owner;
+    std::uint64_t no_memory = 0;  // counted while there was no arena
     BlockReader blocks;
   };
 
@@ -100,22 +113,25 @@ class TracedInstances {
                    bool last, std::uint64_t& blocks_left, bool& all_brought);
   void become(Traced& instance, const Place& place, const wp_root& root, const wp_arena& arena, const Counts& base);
   void end(const Traced& instance);
+  void close(std::uint32_t pid, const Traced& instance);
+  void take_closed();
   void count(const wp_arena& arena);
   void count_last();
-  std::uint64_t bring(const Memory& memory, const Place& place, const Traced& instance, const BlockRecords& records);
-  void introduce(const Memory& memory, const Place& place, const Traced& instance, const wp_series_key& key);
+  std::uint64_t bring(const Memory& memory, const Owner& owner, const BlockRecords& records);
+  std::optional<std::uint64_t> prepare(const Memory& memory, const Owner& owner, const BlockRecords& records);
+  void introduce(const Memory& memory, const Owner& owner, const wp_series_key& key);
+  std::optional<bool> has_ended(std::uint64_t incarnation) const;
 
   HistProgram* program_;  // null: nobody keeps what ended processes have counted
   bool by_batches_;
   std::map<Place, Traced> instances_;
   std::set<std::uint64_t> incarnations_;
-  std::set<std::uint64_t> ended_;  // whose blocks may still be known to the kernel
-  std::set<std::tuple<std::uint64_t, std::uint64_t, std::uint32_t>> introduced_;  // incarnation, counter, shard
-  std::map<std::uint64_t, Counts> counts_;  // by incarnation: what is in the sum already, or not ours
+  std::map<std::uint64_t, std::uint32_t> closing_;  // incarnation, pid: closed, perhaps with records that nobody has taken
+  std::set<std::uint64_t> ended_;                   // whose blocks may still be known to the kernel
+  std::map<std::uint64_t, Counts> counts_;          // by incarnation: what is in the sum already, or not ours
   Counts sum_;
   std::uint64_t gap_ = 0;
   std::map<std::uint32_t, std::string> crowded_processes_;
-  std::uint64_t crowded_ = WP_BLOCKS_MAX / 4;  // with so many blocks, room is to be made
 };
 
 }  // namespace waitprobe

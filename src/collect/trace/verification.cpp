@@ -67,15 +67,15 @@ const UnverifiedReason* Verification::doubt_unread(const LibraryInstance& instan
   return cnt > 1 ? &unverified::word_is_zero : nullptr;
 }
 
-bool Verification::look(std::uint32_t pid, const std::string& comm, const std::vector<LibraryInstance>& instances,
-                        std::uint64_t now_ns) {
+const std::string* Verification::look(std::uint32_t pid, const std::string& comm, const std::vector<LibraryInstance>& instances,
+                                      std::uint64_t now_ns) {
   for (auto entry = known_.lower_bound({pid, 0}); entry != known_.end() && entry->first.first == pid;) {
     const auto is_it = [&](const LibraryInstance& instance) { return instance.root_address == entry->first.second; };
     const auto next = std::next(entry);
     if (std::none_of(instances.begin(), instances.end(), is_it)) end(entry, now_ns);
     entry = next;
   }
-  bool is_late = false;
+  const std::string* late = nullptr;
   for (const LibraryInstance& instance : instances) {
     const auto [entry, is_new] = known_.try_emplace({pid, instance.root_address});
     Known& known = entry->second;
@@ -96,9 +96,9 @@ bool Verification::look(std::uint32_t pid, const std::string& comm, const std::v
     }
     known.comm = comm;
     known.file = instance.path;
-    is_late |= before != nullptr && known.why == nullptr;
+    if (before != nullptr && known.why == nullptr) late = &instance.path;
   }
-  return is_late;
+  return late;
 }
 
 bool Verification::has_found(std::uint32_t pid, const std::string& file, std::uint64_t since_ns, std::uint64_t until_ns) const {

@@ -25,8 +25,9 @@ class Verification {
   explicit Verification(const std::vector<ProbeProgram>& programs);
 
   // All instances that a process of this name carries now of files that were attached to; others that it had are gone. Reads
-  // what of them is armed. True when one is armed that was not when it was looked at before.
-  bool look(std::uint32_t pid, const std::string& comm, const std::vector<LibraryInstance>& instances, std::uint64_t now_ns);
+  // what of them is armed. Returns the file of one that is armed and was not when it was looked at before; null: there is none.
+  const std::string* look(std::uint32_t pid, const std::string& comm, const std::vector<LibraryInstance>& instances,
+                          std::uint64_t now_ns);
 
   // Whether it first found an instance in this file between these moments (CLOCK_MONOTONIC).
   bool has_found(std::uint32_t pid, const std::string& file, std::uint64_t since_ns, std::uint64_t until_ns) const;
