@@ -393,13 +393,6 @@ struct wp_discovery {
 };
 WP_ASSERT_SIZE(struct wp_discovery, 16);
 
-/* Why program `on_end` takes what a thread has not flushed: the cookie of its link. */
-enum wp_end {
-  WP_END_BY_SIGNAL, /* if it is one that kills */
-  WP_END_OF_MEMORY, /* by exec, or at the end of the thread before the tracepoint below */
-  WP_END_OF_THREAD,
-};
-
 /* What doctor.bpf.c has seen of the probe that the tool fires on itself. */
 struct wp_self_test {
   __u64 hits;

@@ -7,6 +7,7 @@
 #include "abi.h"
 #include "arenas.h"
 #include "batches.h"
+#include "ends.h"
 #include "owners.h"
 #include "series.h"
 #include "targets.h"

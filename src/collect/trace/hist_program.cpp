@@ -12,6 +12,7 @@
 #include <iterator>
 
 #include "bpf/claim.h"
+#include "bpf/ends.h"
 #include "hist.skel.h"
 #include "src/collect/machine/kernel_features.h"
 #include "src/collect/process/time_namespace.h"
