@@ -12,7 +12,7 @@
 namespace waitprobe {
 namespace {
 
-constexpr std::size_t most_refused = 4096;  // files that are remembered; then they are told of again
+constexpr std::size_t most_refused = 4096;  // files, and instances without code, that are remembered; then they are told again
 constexpr std::size_t most_late = 4096;     // more are dropped: that there are such processes is known by then
 
 }  // namespace
@@ -148,6 +148,7 @@ void TargetSession::tell_of_refused(const LibraryInstance& instance) {
 // Its waits are not counted, and nothing else comes to harm.
 void TargetSession::tell_of_moved(const LibraryInstance& instance) {
   if (ended_ns_ != 0 || (only_file_ && instance.probes->on_disk != only_file_->on_disk)) return;
+  if (moved_.size() >= most_refused) moved_.clear();
   if (!moved_.insert({instance.pid, instance.root_address}).second) return;
   warnings_.push_back(moved_code_error(instance));
   verification_.add({instance.pid, name_of(instance.pid), instance.path, unverified::moved_code.name});

@@ -13,6 +13,7 @@ namespace {
 
 // A process that gives itself another incarnation, or shows the root at other places, at each look.
 constexpr std::size_t most_ended = 4 * WP_BLOCKS_MAX, most_instances = 512, most_counts = 4 * WP_LAST_ARENAS;
+constexpr std::size_t most_crowded = 4096;  // more are dropped: that there are such processes is known by then
 
 }  // namespace
 
@@ -182,7 +183,8 @@ void TracedInstances::read_blocks(const Memory& memory, const wp_root& root, con
   blocks_left -= look.read_cnt;
   all_brought &= look.all_taken;
   if (last) gap_ += look.left;
-  if (!look.all_read) crowded_processes_.insert_or_assign(place.first, instance.owner.comm);
+  if (!look.all_read && crowded_processes_.size() < most_crowded)
+    crowded_processes_.insert_or_assign(place.first, instance.owner.comm);
 }
 
 // Returns how many of the records were brought, by us or others.
