@@ -280,12 +280,12 @@ static long add_some(__u32 step, struct walk *walk) {
 /* Adds up records [first, end) of a thread's ring. REQUIRES: they have been claimed, and the thread writes nothing meanwhile. */
 static __always_inline void add_ring(struct walk *walk, __u64 address, __u32 ring_records, __u64 first, __u64 end) {
   walk->address = address;
-  walk->ring_records = ring_records;
+  walk->ring_records = unknown(ring_records);
   walk->records.from = unknown(first);
   walk->part_end = unknown(first);
   walk->eights = unknown(0);
   walk->eights_end = unknown(0);
-  walk->end = end;
+  walk->end = unknown(end);
   walk->tally = begin_tally(walk->records.state);
   bpf_loop(WP_LONG_RING_RECORDS + WP_RING_PARTS + 1, add_some, walk, 0);
   end_tally(walk->tally);
@@ -299,8 +299,8 @@ static long add_one(__u32 round, struct records *records) {
 }
 
 static __always_inline void add_copied(struct records *records, __u64 first, __u64 end) {
-  records->from = first;
-  bpf_loop(end - first, add_one, records, 0);
+  records->from = unknown(first);
+  bpf_loop(unknown(end - first), add_one, records, 0);
 }
 
 /* For the records of a block, of which those that were taken last were taken before this. */
@@ -313,8 +313,8 @@ static __always_inline struct records records_of(const struct wp_block_key *key,
       .ring = ring,
       .state = state,
       .incarnation = key->incarnation,
-      .offset_ns = offset_ns,
-      .offset_before_ns = before_ns != WP_OFFSET_UNKNOWN ? before_ns : offset_ns,
+      .offset_ns = unknown(offset_ns),
+      .offset_before_ns = unknown(before_ns != WP_OFFSET_UNKNOWN ? before_ns : offset_ns),
       .shard = key->block / sizeof(struct wp_block),
       .source = by != WP_BY_TOOL ? FROM_THREAD : FROM_TOOL_UNINTRODUCED,
   };

@@ -7,6 +7,7 @@
 #include "tool_abi.h"
 #include "arenas.h"
 #include "batches.h"
+#include "ends.h"
 #include "owners.h"
 #include "series.h"
 #include "targets.h"
@@ -102,44 +103,24 @@ int forget(void *ctx) {
 
 /* ---- threads that die ----------------------------------------------------------------------------------------- */
 
-static __always_inline void bring_rest(int dies) {
-  flush_current_thread(dies);
+/* Of the signals that do not kill there are too many. */
+static __always_inline int is_survived(struct trace_event_raw_signal_deliver *event) {
+  return bpf_get_attach_cookie(event) == WP_END_BY_SIGNAL && BPF_CORE_READ(event, sa_handler) != 0;
+}
+
+/* At several tracepoints: to verify it once for each would take half of the time that the tool needs to begin. So the cookie is asked
+ * for again where it matters: with what it was before, the verifier would go through all this for each tracepoint all the same.
+ *
+ * By way of perf, and not tp_btf: from 7.0 or so on a program on a tracepoint can be preempted there, and what another thread would run
+ * meanwhile is passed over. Perf keeps it from being preempted. */
+SEC("tracepoint")
+int on_end(void *event) {
+  if (is_survived(event)) return 0;
+  flush_current_thread();
+  int dies = bpf_get_attach_cookie(event) == WP_END_OF_THREAD;
+  if (dies) forget_own(bpf_get_current_pid_tgid());
   keep_all_counts(bpf_get_current_pid_tgid() >> 32, dies && is_last_thread());
-}
-
-/* Tracepoints by way of perf, and not tp_btf: from 7.0 or so on a program on a tracepoint can be preempted there, and what
- * another thread would run meanwhile is passed over. Perf keeps it from being preempted. */
-
-/* A signal that may kill: of the others there are too many. */
-SEC("tp/signal/signal_deliver")
-int on_signal(struct trace_event_raw_signal_deliver *event) {
-  if (event->sa_handler == 0) bring_rest(0);
-  return 0;
-}
-
-/* Where exec is announced before it gives up the old memory. */
-SEC("tp/sched/sched_prepare_exec")
-int on_prepare_exec(void *ctx) {
-  bring_rest(0);
-  return 0;
-}
-
-/* Where it is not, or where sched_process_exit comes when the memory has gone. */
-#define WP_ENTER(name)                \
-  SEC("tp/syscalls/sys_enter_" #name) \
-  int on_##name(void *ctx) {          \
-    bring_rest(0);                    \
-    return 0;                         \
-  }
-WP_ENTER(execve)
-WP_ENTER(execveat)
-WP_ENTER(exit)
-WP_ENTER(exit_group)
-
-SEC("tp/sched/sched_process_exit")
-int on_thread_exit(void *ctx) {
-  bring_rest(1);
-  forget_ended();
+  if (dies) forget_ended();
   return 0;
 }
 

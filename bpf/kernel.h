@@ -88,7 +88,8 @@ extern void bpf_preempt_enable(void) __ksym __weak;
 
 /* The same value, which the verifier does not know. Before 6.7 or so, it goes through the callback of bpf_loop() once, with what is
  * there before the first round: what a round changes has to be unknown then, else it takes branches of later rounds for dead code,
- * and removes them. */
+ * and removes them. And all verifiers go through what follows once for each value that they know: what is unknown is verified once,
+ * which made three times fewer instructions of on_wait_batch. */
 volatile __u64 nought;
 static __always_inline __u64 unknown(__u64 value) { return value + nought; }
 

@@ -130,9 +130,9 @@ static __always_inline int take_last_part(struct last_records *last) {
     lose_now(&losses.blocks_full, end - first);
   } else if (claim_records(state, first, end, WP_BY_THREAD, &first) == WP_CLAIM && first != end) {
     /* Where first is end, a hit was passed over, and the claim has told of the gap. */
-    if (failed) {
+    if (unknown(failed)) {
       lose_now(&losses.unreadable, end - first);
-    } else {
+    } else if (last->ring) {
       struct records records = records_of(&key, state, last->ring, WP_BY_THREAD);
       add_copied(&records, first, end);
     }
@@ -174,16 +174,14 @@ static __noinline void forget_own(__u32 tid) {
 }
 
 /* Takes what the current thread, which is about to die or to lose its memory, has not flushed. */
-static __noinline void flush_current_thread(int forget) {
+static __noinline void flush_current_thread(void) {
   struct last_records last = {
       .thread.tid = bpf_get_current_pid_tgid(), .from = unknown(0), .end = unknown(0), .is_in_block = unknown(0)};
-  __u32 tid = last.thread.tid;
   if (!bpf_map_lookup_elem(&threads, &last.thread)) return;
   last.thread.index = unknown(0);
   last.ring = own_ring();
   bpf_loop(WP_THREAD_INSTANCES * (WP_RING_PARTS + 1), take_some, &last, 0);
   let_go(last.ring);
-  if (forget) forget_own(tid);
 }
 
 /* A child in the memory of its parent goes on with the blocks of the thread that has made it, and may outlive it. */

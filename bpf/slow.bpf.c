@@ -84,7 +84,7 @@ WP_PROBE(on_slow_wait, tell_of_wait)
 
 /* ---- processes that come and go ---------------------------------------------------------------------------------- */
 
-SEC("tp/sched/sched_process_exit")
+SEC("tracepoint") /* sched_process_exit */
 int on_thread_exit(void *ctx) {
   forget_ended();
   return 0;

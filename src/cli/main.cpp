@@ -13,6 +13,7 @@
 #include "src/cli/parser.h"
 #include "src/cli/standard_files.h"
 #include "src/cli/suggestion.h"
+#include "src/collect/machine/late_close.h"
 #include "src/collect/trace/command.h"
 #include "src/view/escape.h"
 
@@ -79,4 +80,8 @@ int main_of(const std::vector<std::string>& arguments) {
 }  // namespace
 }  // namespace waitprobe::cli
 
-int main(int argc, char** argv) { return waitprobe::cli::main_of({argv + 1, argv + argc}); }
+int main(int argc, char** argv) {
+  const int status = waitprobe::cli::main_of({argv + 1, argv + argc});
+  waitprobe::leave_late_closes_to_child();
+  return status;
+}

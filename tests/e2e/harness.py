@@ -237,6 +237,18 @@ def run(*words, **options):
     return program
 
 
+def nobody_with(capabilities):
+    """Words that run a program as an ordinary user with these: "bpf,perfmon"."""
+    more = ",".join(f"+{name}" for name in capabilities.split(","))
+    return ["setpriv", "--reuid=65534", "--clear-groups", f"--inh-caps={more}", f"--ambient-caps={more}"]
+
+
+def has_uprobe_multi():
+    """Whether this kernel has links of this type, by its types."""
+    with open("/sys/kernel/btf/vmlinux", "rb") as types:
+        return b"\0bpf_uprobe_multi_link\0" in types.read()
+
+
 class TestCase(unittest.TestCase):
     """Ends what a test has started, and shows what it printed if the test failed."""
 

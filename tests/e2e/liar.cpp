@@ -13,6 +13,7 @@
 
 #include <waitprobe/wait_counter.h>
 
+#include "bpf/tool_abi.h"
 #include "src/runtime/blocks.h"
 #include "src/runtime/counter.h"
 #include "src/runtime/probes.h"

@@ -84,8 +84,9 @@ TEST(Doctor, ReadsWhatElseMayBeInTheWay) {
   EXPECT_EQ(check_pid_namespace(0xEFFFFFFC).status, CheckStatus::ok);
   EXPECT_EQ(check_pid_namespace(0xF0000001).status, CheckStatus::missing);
   EXPECT_EQ(check_pid_namespace(0).status, CheckStatus::unknown);
-  EXPECT_EQ(check_uprobes(true, true).status, CheckStatus::ok);
-  EXPECT_EQ(check_uprobes(true, false).status, CheckStatus::missing);
+  EXPECT_EQ(check_uprobes(true, true, false).status, CheckStatus::ok);
+  EXPECT_NE(check_uprobes(true, true, true).found.find("CAP_PERFMON are enough"), std::string::npos);
+  EXPECT_EQ(check_uprobes(true, false, false).status, CheckStatus::missing);
   const Check no_tracefs = check_tracefs(TracefsAccess::none, EPERM);
   EXPECT_EQ(no_tracefs.status, CheckStatus::missing);
   EXPECT_EQ(no_tracefs.fix, "mount -t tracefs tracefs /sys/kernel/tracing");

@@ -19,6 +19,7 @@
 #include "src/collect/process/usdt_sites.h"
 #include "src/collect/trace/slow_program.h"
 #include "src/collect/machine/tracing_rights.h"
+#include "src/collect/machine/uprobe_link.h"
 #include "src/model/result.h"
 
 namespace waitprobe {
@@ -30,7 +31,6 @@ constexpr std::uint64_t told_number = 0x5eed'0000'0001;
 
 struct Destroy {
   void operator()(doctor_bpf* skeleton) const { doctor_bpf__destroy(skeleton); }
-  void operator()(bpf_link* link) const { bpf_link__destroy(link); }
 };
 
 // Of rights there are checks of their own, which say more than libbpf.
@@ -56,18 +56,17 @@ Result<void> attach_to_itself() {
   }
   const LibbpfLog log;
   errno = 0;
-  const std::unique_ptr<doctor_bpf, Destroy> skeleton(doctor_bpf__open_and_load());
+  const std::unique_ptr<doctor_bpf, Destroy> skeleton(doctor_bpf__open());
   if (skeleton == nullptr) return refusal(errno, log.text());
-  bpf_uprobe_opts options = {};
-  options.sz = sizeof options;
-  options.ref_ctr_offset = site->semaphore_offset;
-  std::unique_ptr<bpf_link, Destroy> link(
-      bpf_program__attach_uprobe_opts(skeleton->progs.on_self_test, getpid(), "/proc/self/exe", site->offset, &options));
-  if (link == nullptr) return refusal(errno, log.text());
+  prefer_uprobe_multi(skeleton->progs.on_self_test);
+  if (const int failed = doctor_bpf__load(skeleton.get()); failed != 0) return refusal(-failed, log.text());
+  UprobeLink link = UprobeLink::attach(skeleton->progs.on_self_test, "/proc/self/exe", {site->offset, site->semaphore_offset},
+                                       static_cast<std::uint32_t>(getpid()));
+  if (!link.ok()) return refusal(errno, log.text());
   const bool was_armed = self_test_is_armed();
   const std::uint64_t pointed_to = ~told_number;
   for (std::uint64_t i = 0; i < shots; i++) fire_self_test(told_number, &pointed_to);
-  link.reset();
+  link.detach();
   return judge_self_test({was_armed, {shots, told_number, pointed_to}, skeleton->bss->self_test});
 }
 

@@ -56,4 +56,11 @@ bool has_reading_rights() { return lacking(own_capabilities(), reading_rights).e
 
 const char* reading_rights_fix() { return has_reading_rights() ? "" : rights_fix; }
 
+const char* opening_rights_fix() {
+  if (!has_reading_rights()) return rights_fix;
+  return lacking(own_capabilities(), deleted_file_rights).empty()
+             ? ""
+             : "a library that was deleted or replaced can be opened with CAP_CHECKPOINT_RESTORE, or as root";
+}
+
 }  // namespace waitprobe

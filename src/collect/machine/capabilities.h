@@ -19,8 +19,9 @@ struct Capability {
 inline constexpr Capability tracing_rights[] = {{CAP_BPF, "CAP_BPF"}, {CAP_PERFMON, "CAP_PERFMON"}};
 // For processes of others, and for files of containers.
 inline constexpr Capability reading_rights[] = {{CAP_SYS_PTRACE, "CAP_SYS_PTRACE"},
-                                                {CAP_CHECKPOINT_RESTORE, "CAP_CHECKPOINT_RESTORE"},
                                                 {CAP_DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH"}};
+// For libraries that were deleted or replaced while a process has them mapped (/proc/PID/map_files).
+inline constexpr Capability deleted_file_rights[] = {{CAP_CHECKPOINT_RESTORE, "CAP_CHECKPOINT_RESTORE"}};
 
 // The number that the kernel gives the first user namespace.
 inline constexpr std::uint64_t first_user_namespace = 0xEFFFFFFD;
@@ -40,6 +41,8 @@ std::string lacking(std::uint64_t capabilities, std::span<const Capability> want
 bool has_reading_rights();
 // The hint of an error that may come from a missing right to read: empty where none is missing.
 const char* reading_rights_fix();
+// The same of an error that may come from a missing right to open a file that a process has mapped.
+const char* opening_rights_fix();
 
 // The value of "NAME:" in a text of lines; empty: there is none.
 std::string field(const std::string& text, const std::string& name);

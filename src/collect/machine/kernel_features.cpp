@@ -33,23 +33,19 @@ std::optional<std::string> read_type_information() {
   return types;
 }
 
-// Each name stands between two zero bytes. To parse it all takes 40 ms, which libbpf will spend anyway, but only after it has
-// to be told which programs to load.
+// Each name stands between two zero bytes. To parse it all takes 40 ms.
 bool has_name(std::string_view types, std::string_view name) {
   const std::string whole = '\0' + std::string(name) + '\0';
   return memmem(types.data(), types.size(), whole.data(), whole.size()) != nullptr;
 }
 
-Result<KernelFeatures> read_kernel_features() {
-  const auto types = read_type_information();
-  if (!types) {
-    return Error{"read the type information of", std::string("the kernel (") + path + ")", errno_text(errno),
-                 "a kernel built with CONFIG_DEBUG_INFO_BTF is needed"};
-  }
+Result<KernelFeatures> read_kernel_features(const TracefsFolder& tracefs) {
+  const auto at_exit = tracefs.read("events/sched/sched_process_exit/format");
+  if (!at_exit) return Error{"read", "events/sched/sched_process_exit/format of tracefs", errno_text(errno), ""};
   KernelFeatures features;
-  features.exec_is_announced = has_name(*types, "btf_trace_sched_prepare_exec");
-  // It came to have a record of its own, which says whether the whole process ends, in the change that moved it.
-  features.exit_is_early = has_name(*types, "trace_event_raw_sched_process_exit");
+  features.exec_is_announced = tracefs.read("events/sched/sched_prepare_exec/id").has_value();
+  // It came to say whether the whole process ends in the change that moved it.
+  features.exit_is_early = at_exit->find(" group_dead;") != std::string::npos;
   return features;
 }
 

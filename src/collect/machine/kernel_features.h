@@ -5,18 +5,19 @@
 #include <string>
 #include <string_view>
 
+#include "src/collect/machine/tracefs_folder.h"
 #include "src/model/result.h"
 
 namespace waitprobe {
 
-// What this kernel has of what not every kernel has, as its type information says: never told by its version.
+// What this kernel has of what not every kernel has, as its tracepoints say: never told by its version.
 struct KernelFeatures {
   bool exec_is_announced = false;  // tracepoint sched_prepare_exec: the old memory is still there
   bool exit_is_early = false;      // tracepoint sched_process_exit comes while the memory is still there
 };
 
-// Errors: the kernel has no type information.
-Result<KernelFeatures> read_kernel_features();
+// Errors: tracefs cannot be read.
+Result<KernelFeatures> read_kernel_features(const TracefsFolder& tracefs);
 
 // The kernel's type information (BTF) as it is. Nothing when it cannot be read, and errno tells why.
 std::optional<std::string> read_type_information();

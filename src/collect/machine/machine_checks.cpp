@@ -16,6 +16,8 @@
 #include "src/collect/machine/file_descriptor.h"
 #include "src/collect/machine/kernel_features.h"
 #include "src/collect/machine/proc_file.h"
+#include "src/collect/machine/tracing_rights.h"
+#include "src/collect/machine/uprobe_multi.h"
 #include "src/model/rights.h"
 
 namespace waitprobe {
@@ -41,7 +43,7 @@ std::optional<long> number(const FileText& text) {
 }
 
 // Asks for a uprobe of no file, which attaches to nothing: rights are looked at before that is found to be wrong (EINVAL).
-bool are_uprobes_refused() {
+bool are_perf_uprobes_refused() {
   const auto type = number(read_proc_file("/sys/bus/event_source/devices/uprobe/type"));
   if (!type) return false;
   perf_event_attr attributes = {};
@@ -57,11 +59,12 @@ Check check_setting(const std::string& name, const std::string& setting, const F
   if (!value) return {name, CheckStatus::unknown, false, "kernel." + setting + " cannot be read", "mount -t proc proc /proc"};
   const std::string is = "kernel." + setting + " is " + std::to_string(*value);
   if (may_trace(capabilities)) return {name, CheckStatus::ok, false, is + ", overridden by the capabilities", ""};
-  return {name, CheckStatus::warning, false, is + "; uprobes on other processes need the capabilities in any case", rights_fix};
+  return {name, CheckStatus::warning, false, is + "; uprobes on other processes need the capabilities in any case",
+          tracing_rights_fix()};
 }
 
 Check check_kernel_features() {
-  const auto features = read_kernel_features();
+  const auto features = read_kernel_features(TracefsFolder::open());
   const std::string name = "exit/exec tracepoints";
   if (!features) return {name, CheckStatus::unknown, false, features.error().why, ""};
   const bool all = features->exec_is_announced && features->exit_is_early;
@@ -82,16 +85,20 @@ Check check_user_namespace(std::uint64_t inode) {
 
 Check check_capabilities(std::uint64_t capabilities, bool are_uprobes_refused) {
   const std::string names = lacking(capabilities, tracing_rights);
-  if (!names.empty()) return {"capabilities", CheckStatus::missing, true, "this user lacks " + names, rights_fix};
+  if (!names.empty()) return {"capabilities", CheckStatus::missing, true, "this user lacks " + names, tracing_rights_fix()};
   if (are_uprobes_refused && !has(capabilities, CAP_SYS_ADMIN)) {
     return {"capabilities", CheckStatus::missing, true, "this user lacks CAP_SYS_ADMIN, which this kernel requires for uprobes",
-            rights_fix};
+            old_kernel_rights_fix};
   }
   return {"capabilities", CheckStatus::ok, true, "this user may load and attach BPF programs", ""};
 }
 
 Check check_reading_rights(std::uint64_t capabilities) {
   const std::string names = lacking(capabilities, reading_rights);
+  if (names.empty() && !lacking(capabilities, deleted_file_rights).empty()) {
+    return {"rights to read", CheckStatus::ok, false,
+            "enough, except for libraries that were deleted or replaced while in use, which need CAP_CHECKPOINT_RESTORE", ""};
+  }
   if (names.empty()) return {"rights to read", CheckStatus::ok, false, "no capability is missing", ""};
   return {"rights to read", CheckStatus::missing, false,
           "without " + names + ", some processes and files of other users cannot be read", rights_fix};
@@ -122,8 +129,10 @@ Check check_pid_namespace(std::uint64_t inode) {
           "run waitprobe on the host, or in a container that was started with --pid=host"};
 }
 
-Check check_uprobes(bool has_uprobes, bool has_semaphores) {
-  if (has_uprobes && has_semaphores) return {"uprobes", CheckStatus::ok, true, "with semaphores", ""};
+Check check_uprobes(bool has_uprobes, bool has_semaphores, bool has_multi) {
+  const char* const found = has_multi ? "with semaphores, attached by uprobe_multi links: CAP_BPF and CAP_PERFMON are enough"
+                                      : "with semaphores, attached by perf events";
+  if (has_uprobes && has_semaphores) return {"uprobes", CheckStatus::ok, true, found, ""};
   return {"uprobes", CheckStatus::missing, true,
           has_uprobes ? "this kernel's uprobes raise no semaphores" : "this kernel has no uprobes, or /sys is not mounted",
           "use a kernel built with CONFIG_UPROBE_EVENTS=y; in a container, mount /sys"};
@@ -173,7 +182,8 @@ Check check_seccomp(const std::string& proc_status) {
 
 std::vector<Check> check_first_needs() {
   const TracefsFolder tracefs = TracefsFolder::open();
-  return {check_user_namespace(inode_of("/proc/self/ns/user")), check_capabilities(own_capabilities(), are_uprobes_refused()),
+  return {check_user_namespace(inode_of("/proc/self/ns/user")),
+          check_capabilities(own_capabilities(), !has_uprobe_multi() && are_perf_uprobes_refused()),
           check_type_information(access("/sys/kernel/btf/vmlinux", R_OK) == 0),
           check_tracefs(tracefs.access(), tracefs.mount_error()), check_pid_namespace(inode_of("/proc/self/ns/pid"))};
 }
@@ -183,7 +193,7 @@ std::vector<Check> check_machine() {
   std::vector<Check> checks = check_first_needs();
   checks.push_back(check_reading_rights(capabilities));
   checks.push_back(check_uprobes(exists("/sys/bus/event_source/devices/uprobe/type"),
-                                 exists("/sys/bus/event_source/devices/uprobe/format/ref_ctr_offset")));
+                                 exists("/sys/bus/event_source/devices/uprobe/format/ref_ctr_offset"), has_uprobe_multi()));
   checks.push_back(check_kernel_features());
   checks.push_back(
       check_lockdown(read_proc_file("/sys/kernel/security/lockdown"), is_mounted("/sys/kernel/security", SECURITYFS_MAGIC)));

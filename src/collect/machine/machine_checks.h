@@ -17,7 +17,8 @@ using FileText = std::optional<std::string>;  // nothing: it could not be read
 
 Check check_user_namespace(std::uint64_t inode);
 
-// `are_uprobes_refused`: to this user, by the kernel. Some let CAP_PERFMON set them, others CAP_SYS_ADMIN alone.
+// `are_uprobes_refused`: to this user, by the kernel, without uprobe_multi links. Some let CAP_PERFMON set them by perf, others
+// CAP_SYS_ADMIN alone.
 Check check_capabilities(std::uint64_t capabilities, bool are_uprobes_refused);
 // Those that are needed for processes of others, and for files of containers.
 Check check_reading_rights(std::uint64_t capabilities);
@@ -25,7 +26,8 @@ Check check_type_information(bool is_there);
 // `mount_error`: why the tool could not mount it for itself.
 Check check_tracefs(TracefsAccess access, int mount_error);
 Check check_pid_namespace(std::uint64_t inode);
-Check check_uprobes(bool has_uprobes, bool has_semaphores);
+// `has_multi`: this user may make uprobe_multi links.
+Check check_uprobes(bool has_uprobes, bool has_semaphores, bool has_multi);
 // Of /sys/kernel/security/lockdown. A kernel without lockdown has no such file, though securityfs is mounted.
 Check check_lockdown(const FileText& lockdown, bool has_securityfs);
 // Of /proc/sys/kernel.

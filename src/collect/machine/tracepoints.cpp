@@ -13,6 +13,7 @@
 #include <string>
 
 #include "src/collect/machine/file_descriptor.h"
+#include "src/collect/machine/late_close.h"
 #include "src/collect/machine/tracefs_folder.h"
 #include "src/collect/machine/tracing_rights.h"
 
@@ -34,15 +35,8 @@ Result<std::uint64_t> number_of(const std::string& tracepoint, const TracefsFold
   return number;
 }
 
-// Of the section, "tp/signal/signal_deliver".
-std::string tracepoint_of(const bpf_program* program) {
-  const std::string section = bpf_program__section_name(program);
-  return section.substr(section.find('/') + 1);
-}
-
-Result<bpf_link*> attach(const bpf_program* program, const TracefsFolder& tracefs) {
-  const std::string tracepoint = tracepoint_of(program);
-  const auto number = number_of(tracepoint, tracefs);
+Result<TracepointLink> attach(const TracepointProgram& program, const TracefsFolder& tracefs) {
+  const auto number = number_of(program.tracepoint, tracefs);
   if (!number) return number.error();
   perf_event_attr attributes = {};
   attributes.size = sizeof attributes;
@@ -50,26 +44,34 @@ Result<bpf_link*> attach(const bpf_program* program, const TracefsFolder& tracef
   attributes.config = *number;
   // On CPU 0, as libbpf does: the program runs on all of them.
   FileDescriptor event(static_cast<int>(syscall(SYS_perf_event_open, &attributes, -1, 0, -1, PERF_FLAG_FD_CLOEXEC)));
-  if (!event.ok()) return attach_error(tracepoint, errno);
-  bpf_link* link = bpf_program__attach_perf_event(program, event.get());
-  if (link == nullptr) return attach_error(tracepoint, errno);
-  event.release();  // the link closes it
-  return link;
+  if (!event.ok()) return attach_error(program.tracepoint, errno);
+  bpf_link_create_opts options = {};
+  options.sz = sizeof options;
+  options.perf_event.bpf_cookie = program.cookie;
+  FileDescriptor link(bpf_link_create(bpf_program__fd(program.program), event.get(), BPF_PERF_EVENT, &options));
+  if (!link.ok()) return attach_error(program.tracepoint, errno);
+  return TracepointLink(std::move(event), std::move(link));
 }
 
 }  // namespace
 
-Result<void> attach_to_kernel(bpf_object_skeleton& skeleton, const LibbpfLog& log) {
-  const TracefsFolder tracefs = TracefsFolder::open();
-  for (int i = 0; i < skeleton.prog_cnt; i++) {
-    const bpf_prog_skeleton& program = skeleton.progs[i];
-    if (bpf_program__type(*program.prog) != BPF_PROG_TYPE_TRACEPOINT || !bpf_program__autoload(*program.prog)) continue;
-    const auto link = attach(*program.prog, tracefs);
+TracepointLink::~TracepointLink() {
+  close_late(std::move(link_));
+  close_late(std::move(event_));
+}
+
+Result<std::vector<TracepointLink>> attach_to_kernel(bpf_object_skeleton& skeleton,
+                                                     const std::vector<TracepointProgram>& programs,
+                                                     const TracefsFolder& tracefs, const LibbpfLog& log) {
+  std::vector<TracepointLink> links;
+  for (const TracepointProgram& program : programs) {
+    auto link = attach(program, tracefs);
     if (!link) return link.error();
-    *program.link = *link;  // with one of its own, libbpf passes the program over
+    links.push_back(std::move(*link));
   }
   const int failed = bpf_object__attach_skeleton(&skeleton);
-  return failed == 0 ? Result<void>() : load_error(-failed, log.text());
+  if (failed != 0) return load_error(-failed, log.text());
+  return links;
 }
 
 std::uint64_t missed_runs(const bpf_object* object) {

@@ -7,7 +7,9 @@
 #include <cstdarg>
 #include <cstdio>
 
+#include "src/collect/machine/kernel_features.h"
 #include "src/collect/machine/machine_checks.h"
+#include "src/model/rights.h"
 
 namespace waitprobe {
 namespace {
@@ -32,6 +34,12 @@ Result<void> check_tracing_rights() {
     if (check.needed && check.status == CheckStatus::missing) return Error{"trace", "", check.found, check.fix};
   }
   return {};
+}
+
+// By the kernel's types: who lacks the rights cannot try.
+const char* tracing_rights_fix() {
+  const auto types = read_type_information();
+  return types && has_name(*types, "bpf_uprobe_multi_link") ? rights_fix : old_kernel_rights_fix;
 }
 
 Error load_error(int error_number, const std::string& log) {

@@ -13,6 +13,9 @@ namespace waitprobe {
 // namespace.
 Result<void> check_tracing_rights();
 
+// The hint where a right to trace is missing: the smallest set that this kernel is known to be content with.
+const char* tracing_rights_fix();
+
 // Why the kernel did not take a program. `log` is what libbpf said.
 Error load_error(int error_number, const std::string& log);
 

@@ -23,7 +23,7 @@ struct NopTry {
   bool children_die = false;  // of a fork, by a nop that the kernel has turned into a call
 };
 
-// A new try, which takes a quarter of a second. Nothing: this user may not set uprobes. Threads: one at a time.
+// A new try, which may take a quarter of a second. Nothing: this user may not set uprobes. Threads: one at a time.
 std::optional<NopTry> try_nops();
 
 // Where a uprobe on this site should be set, as an offset in its file.

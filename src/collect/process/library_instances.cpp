@@ -84,7 +84,7 @@ Error no_probes_error(std::uint32_t pid) {
 }
 
 Error unopened_error(std::uint32_t pid, const std::string& path) {
-  return Error{"trace", describe_process(pid), "it runs code of " + path + ", which cannot be opened", reading_rights_fix()};
+  return Error{"trace", describe_process(pid), "it runs code of " + path + ", which cannot be opened", opening_rights_fix()};
 }
 
 Error nothing_found_error(std::uint32_t pid, const std::set<std::string>& unopened) {
@@ -194,7 +194,8 @@ std::set<std::string> InstanceFinder::still_mapped(std::uint32_t pid, const std:
   return paths;
 }
 
-Result<std::vector<LibraryInstance>> InstanceFinder::find(std::uint32_t pid, std::set<std::string>& unopened) {
+Result<std::vector<LibraryInstance>> InstanceFinder::find(std::uint32_t pid, std::set<std::string>& unopened,
+                                                          std::uint64_t of_inode) {
   auto mappings = file_mappings(pid);
   if (!mappings) return mappings.error();
   // Code may have been moved away; its data stays.
@@ -206,7 +207,7 @@ Result<std::vector<LibraryInstance>> InstanceFinder::find(std::uint32_t pid, std
   std::set<std::uint64_t> roots;
   std::map<FileId, std::string> not_opened;
   for (const Mapping& mapping : *mappings) {
-    if (!with_code.contains(mapping.file)) continue;
+    if (!with_code.contains(mapping.file) || (of_inode != 0 && mapping.file.inode != of_inode)) continue;
     const auto found = look_up(pid, mapping, 0);
     if (!found && mapping.executable) not_opened[mapping.file] = mapping.path;
     const auto probes = found.value_or(nullptr);

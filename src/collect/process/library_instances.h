@@ -61,8 +61,9 @@ const Mapping* pytorch_in(const std::vector<Mapping>& mappings);
 class InstanceFinder {
  public:
   // All instances in a process, by address. `unopened` gets the paths of files that it may run code of and that cannot be
-  // opened: they may carry probes. Errors: the memory map cannot be read (ended, or no right to).
-  Result<std::vector<LibraryInstance>> find(std::uint32_t pid, std::set<std::string>& unopened);
+  // opened: they may carry probes. Of files with another inode than `of_inode`, if that is not 0, nothing is looked at. Errors:
+  // the memory map cannot be read (ended, or no right to).
+  Result<std::vector<LibraryInstance>> find(std::uint32_t pid, std::set<std::string>& unopened, std::uint64_t of_inode = 0);
 
   struct Found {
     std::vector<LibraryInstance> instances;

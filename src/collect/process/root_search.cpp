@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::uint64_t root_alignment = 64;       // of its address
 constexpr std::uint64_t most_bytes = 64ULL << 20;  // looked at in one file
-constexpr std::uint64_t piece_bytes = 1 << 20;     // at once; a multiple of the alignment
+constexpr std::uint64_t piece_bytes = 256 << 10;   // at once; a multiple of the alignment
 constexpr std::size_t most_roots = 16;
 
 static_assert(root_alignment >= sizeof(RootHead));
@@ -31,16 +31,16 @@ bool is_root(const char* at) {
          head.size <= most_size && (armed.events | armed.batch | armed.backends | armed.self) == 0;
 }
 
-void search(int fd, const GElf_Phdr& segment, std::uint64_t& bytes_left, std::vector<std::uint64_t>& roots) {
+void search(int fd, const GElf_Phdr& segment, std::uint64_t& bytes_left, std::vector<char>& piece,
+            std::vector<std::uint64_t>& roots) {
   const std::uint64_t first = (root_alignment - segment.p_vaddr % root_alignment) % root_alignment;
-  std::vector<char> bytes;
   for (std::uint64_t at = first; at < segment.p_filesz && bytes_left != 0; at += piece_bytes) {
-    bytes.resize(std::min({piece_bytes, segment.p_filesz - at, bytes_left}));
-    bytes_left -= bytes.size();
-    const ssize_t got = pread(fd, bytes.data(), bytes.size(), static_cast<off_t>(segment.p_offset + at));
+    const std::uint64_t bytes = std::min({piece_bytes, segment.p_filesz - at, bytes_left});
+    bytes_left -= bytes;
+    const ssize_t got = pread(fd, piece.data(), bytes, static_cast<off_t>(segment.p_offset + at));
     if (got <= 0) return;
     for (std::size_t i = 0; i + sizeof(RootHead) <= static_cast<std::size_t>(got); i += root_alignment) {
-      if (is_root(bytes.data() + i) && roots.size() < most_roots) roots.push_back(segment.p_offset + at + i);
+      if (is_root(piece.data() + i) && roots.size() < most_roots) roots.push_back(segment.p_offset + at + i);
     }
   }
 }
@@ -52,8 +52,9 @@ std::vector<std::uint64_t> find_roots_in_file(int fd) {
   const ElfHandle elf = open_elf(fd);
   if (elf == nullptr) return roots;
   std::uint64_t bytes_left = most_bytes;
+  std::vector<char> piece(piece_bytes);
   for (const GElf_Phdr& load : load_segments(elf.get()).loads) {
-    if ((load.p_flags & PF_W) != 0) search(fd, load, bytes_left, roots);
+    if ((load.p_flags & PF_W) != 0) search(fd, load, bytes_left, piece, roots);
   }
   std::sort(roots.begin(), roots.end());
   roots.erase(std::unique(roots.begin(), roots.end()), roots.end());

@@ -67,7 +67,7 @@ Result<std::string> path_of(const LibraryInstance& instance) {
     }
   }
   return Error{"find a path to", instance.path + " of " + describe_process(instance.pid),
-               "the file was moved or deleted, and cannot be opened through /proc", reading_rights_fix()};
+               "the file was moved or deleted, and cannot be opened through /proc", opening_rights_fix()};
 }
 
 Result<TracefsEvents> events_of_file(const std::string& file) {

@@ -14,6 +14,9 @@ namespace {
 // All processes are looked at anew for each file, but where there are very many of both: a tenth of the time goes into it at
 // the most.
 constexpr std::uint64_t kept_for = 10;  // times what it took
+// For the first files only those that may be the file are opened, since to open everything that the machine runs takes most of the
+// time. Who attaches to more has to open everything anyway.
+constexpr int most_narrow = 2;
 constexpr std::size_t most_named = 3;
 
 std::string and_more(std::size_t cnt, const char* things) {
@@ -22,14 +25,16 @@ std::string and_more(std::size_t cnt, const char* things) {
 
 }  // namespace
 
-const BeforeAttaching::Survey& BeforeAttaching::survey() {
+const BeforeAttaching::Survey& BeforeAttaching::survey(const ProbeFile& file) {
   const std::uint64_t now = now_ns();
-  if (survey_.ended_ns != 0 && now - survey_.ended_ns < kept_for * (survey_.ended_ns - survey_.began_ns)) return survey_;
+  const bool is_kept = survey_.ended_ns != 0 && now - survey_.ended_ns < kept_for * (survey_.ended_ns - survey_.began_ns);
+  if (is_kept && (survey_.of_inode == 0 || survey_.of_inode == file.on_disk.inode)) return survey_;
   survey_ = {};
   survey_.began_ns = now;
+  survey_.of_inode = narrow_cnt_++ < most_narrow ? file.on_disk.inode : 0;
   for (const std::uint32_t pid : all_pids()) {
     std::set<std::string> unopened;
-    auto instances = finder_->find(pid, unopened);
+    auto instances = finder_->find(pid, unopened, survey_.of_inode);
     if (instances) {
       for (LibraryInstance& instance : *instances) survey_.instances[instance.probes->on_disk].push_back(std::move(instance));
     }
@@ -37,14 +42,14 @@ const BeforeAttaching::Survey& BeforeAttaching::survey() {
       if (sandbox_of(pid) != Sandbox::none || translator_of(comm_of(pid))) survey_.hidden.push_back(pid);
     }
   }
-  finder_->forget_unseen();
+  if (survey_.of_inode == 0) finder_->forget_unseen();
   survey_.ended_ns = now_ns();
   return survey_;
 }
 
 BeforeAttaching::Hazards BeforeAttaching::examine(const ProbeFile& file) {
   Hazards hazards;
-  const auto& all = survey().instances;
+  const auto& all = survey(file).instances;
   const auto of_file = all.find(file.on_disk);
   if (of_file == all.end()) return hazards;
   for (const LibraryInstance& instance : of_file->second) {

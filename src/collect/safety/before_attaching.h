@@ -32,6 +32,7 @@ class BeforeAttaching {
   struct Survey {
     std::map<FileId, std::vector<LibraryInstance>> instances;  // by ProbeFile::on_disk
     std::vector<std::uint32_t> hidden;                         // sandboxed or translated, and not to be looked into
+    std::uint64_t of_inode = 0;                                // of files with this inode alone; 0: of all
     std::uint64_t began_ns = 0, ended_ns = 0;
   };
   struct Hazard {
@@ -42,7 +43,7 @@ class BeforeAttaching {
     std::vector<Hazard> deadly, unknown;
   };
 
-  const Survey& survey();
+  const Survey& survey(const ProbeFile& file);
   Hazards examine(const ProbeFile& file);
   Error refusal(const std::vector<Hazard>& deadly, const std::string& path) const;
   static Error doubt(const std::vector<Hazard>& unknown, const std::string& path);
@@ -51,6 +52,7 @@ class BeforeAttaching {
   InstanceFinder* finder_;
   bool is_forced_;
   Survey survey_;
+  int narrow_cnt_ = 0;
   bool has_told_hidden_ = false;
 };
 

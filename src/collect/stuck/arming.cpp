@@ -8,14 +8,34 @@
 #include <cerrno>
 #include <cstdlib>
 
+#include "src/collect/machine/proc_file.h"
+#include "src/collect/machine/tracing_rights.h"
+#include "src/collect/machine/uprobe_multi.h"
 #include "src/collect/process/fast_nop.h"
 #include "src/collect/process/foreign_uprobes.h"
-#include "src/model/rights.h"
 
 namespace waitprobe {
 namespace {
 
 constexpr unsigned semaphore_shift = 32;  // of the semaphore's offset in the event's config, as its format folder says
+
+FileDescriptor open_perf_event(const std::string& path, const UprobePlace& place) {
+  const auto type = read_proc_file("/sys/bus/event_source/devices/uprobe/type");
+  if (!type) return FileDescriptor();
+  perf_event_attr attributes = {};
+  attributes.size = sizeof attributes;
+  attributes.type = static_cast<__u32>(std::atoi(type->c_str()));
+  attributes.config = place.semaphore_offset << semaphore_shift;
+  attributes.uprobe_path = reinterpret_cast<__u64>(path.c_str());
+  attributes.probe_offset = place.offset;
+  // All processes, by way of any one CPU; the event itself is of no interest.
+  return FileDescriptor(static_cast<int>(syscall(SYS_perf_event_open, &attributes, -1, 0, -1, PERF_FLAG_FD_CLOEXEC)));
+}
+
+// In the way that needs fewer rights. Errors: not ok(), and errno tells why.
+FileDescriptor raise_semaphore(const std::string& path, const UprobePlace& place) {
+  return has_uprobe_multi() ? attach_nothing(path, place) : open_perf_event(path, place);
+}
 
 }  // namespace
 
@@ -32,10 +52,8 @@ void Arming::arm(const LibraryInstance& instance) {
 
 Result<FileDescriptor> Arming::open_event(const LibraryInstance& instance) {
   const std::string what = "attach to probe waitprobe:wait_block of";
-  const auto type = read_proc_file("/sys/bus/event_source/devices/uprobe/type");
   if (instance.probes->notes != Notes::whole) return untraceable_error(*instance.probes, instance.path);
   const UsdtSite* site = instance.probes->find("wait_block");
-  if (!type) return Error{what, instance.path, "this kernel has no uprobes", ""};
   if (site == nullptr)
     return Error{what, instance.path, "the file does not have it", "it was built with another version of waitprobe"};
   if (auto safe = before_->check(*instance.probes, instance.path, warnings_); !safe) return safe.error();
@@ -44,17 +62,10 @@ Result<FileDescriptor> Arming::open_event(const LibraryInstance& instance) {
     return Error{"open", instance.path + " of " + describe_process(instance.pid),
                  "it ended or unmapped the file, or permission was denied", ""};
   const std::string path = "/proc/self/fd/" + std::to_string(file.get());
-  perf_event_attr attributes = {};
-  attributes.size = sizeof attributes;
-  attributes.type = static_cast<__u32>(std::atoi(type->c_str()));
-  attributes.config = site->semaphore_offset << semaphore_shift;
-  attributes.uprobe_path = reinterpret_cast<__u64>(path.c_str());
-  attributes.probe_offset = attach_offset(*site);
-  // All processes, by way of any one CPU; the event itself is of no interest.
-  FileDescriptor event(static_cast<int>(syscall(SYS_perf_event_open, &attributes, -1, 0, -1, PERF_FLAG_FD_CLOEXEC)));
+  FileDescriptor event = raise_semaphore(path, {attach_offset(*site), site->semaphore_offset});
   if (event.ok()) return event;
   const int why = errno;
-  Error error{what, instance.path, errno_text(why), why == EPERM || why == EACCES ? rights_fix : ""};
+  Error error{what, instance.path, errno_text(why), why == EPERM || why == EACCES ? tracing_rights_fix() : ""};
   if (why == EINVAL) explain_foreign_uprobe(path, *site, error);
   return error;
 }

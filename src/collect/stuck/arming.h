@@ -12,8 +12,8 @@
 
 namespace waitprobe {
 
-// Listens to the processes of files without being told of anything: so that they know their open waits. A bare uprobe event on
-// wait_block, which is hit when a thread waits for the first time, raises the semaphore that arms their guards.
+// Listens to the processes of files without being told of anything: so that they know their open waits. A uprobe on wait_block, which is
+// hit when a thread waits for the first time, raises the semaphore that arms their guards.
 //
 // Lifetime: destroying it lets them go. Threads: one at a time.
 class Arming {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "src/collect/trace/attachments.h"
 
-#include <bpf/libbpf.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <exception>
 #include <thread>
@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::size_t most_closing = 64;  // threads at once
 
-// libbpf and the kernel open the file themselves, by a path. The one people know, so that it shows in other tools, if it still
+// The kernel and libbpf open the file themselves, by a path. The one people know, so that it shows in other tools, if it still
 // leads to this file; else the one of the descriptor.
 std::string path_to(const FileDescriptor& file, const std::string& known_as) {
   struct stat is, would_be;
@@ -28,8 +28,6 @@ std::string path_to(const FileDescriptor& file, const std::string& known_as) {
 }
 
 }  // namespace
-
-void Attachments::Destroy::operator()(bpf_link* link) const { bpf_link__destroy(link); }
 
 Result<void> Attachments::attach(const LibraryInstance& instance) {
   if (has(*instance.probes)) return {};
@@ -42,7 +40,7 @@ Result<void> Attachments::attach(const LibraryInstance& instance) {
 Result<void> Attachments::attach(const ProbeFile& file, const FileDescriptor& opened, const std::string& shown_as) {
   if (has(file)) return {};
   const std::string path = path_to(opened, shown_as);
-  std::vector<Link> links;
+  std::vector<UprobeLink> links;
   for (const auto& program : programs_) {
     auto link = attach(program, file, path, shown_as);
     if (!link) return link.error();
@@ -57,8 +55,8 @@ std::uint64_t Attachments::since_ns(const ProbeFile& file) const {
   return found != links_.end() ? found->second.since_ns : UINT64_MAX;
 }
 
-Result<Attachments::Link> Attachments::attach(const ProbeProgram& program, const ProbeFile& file, const std::string& path,
-                                              const std::string& shown_as) {
+Result<UprobeLink> Attachments::attach(const ProbeProgram& program, const ProbeFile& file, const std::string& path,
+                                       const std::string& shown_as) {
   const std::string what = "attach to probe waitprobe:" + std::string(program.probe) + " of";
   const UsdtSite* site = file.find(program.probe);
   if (site == nullptr)
@@ -67,33 +65,28 @@ Result<Attachments::Link> Attachments::attach(const ProbeProgram& program, const
     return Error{what, shown_as, "its arguments are not where they are read: " + site->arguments,
                  "build libwaitprobe by its CMakeLists.txt, which has rules for src/runtime/probes.cpp"};
   }
-  bpf_uprobe_opts options = {};
-  options.sz = sizeof options;
-  options.ref_ctr_offset = site->semaphore_offset;
-  bpf_link* link = bpf_program__attach_uprobe_opts(program.program, -1, path.c_str(), attach_offset(*site), &options);
-  if (link == nullptr) {
-    const int why = errno;
-    Error error{what, shown_as, errno_text(why), ""};
-    if (why == EINVAL) explain_foreign_uprobe(path, *site, error);
-    return error;
-  }
-  return Link(link);
+  UprobeLink link = UprobeLink::attach(program.program, path, {attach_offset(*site), site->semaphore_offset});
+  if (link.ok()) return link;
+  const int why = errno;
+  Error error{what, shown_as, errno_text(why), ""};
+  if (why == EINVAL) explain_foreign_uprobe(path, *site, error);
+  return error;
 }
 
 // To close a link is to wait until no CPU runs its program any more: many waits together take hardly longer than one. Where a
 // limit allows no more threads (pids.max, ulimit -u, ulimit -v), one after the other has to do.
-void Attachments::detach() {
+void Attachments::detach(std::span<TracepointLink> tracepoints) {
   std::vector<std::jthread> closing;
-  for (auto& [file, attached] : links_) {
-    for (Link& link : attached.links) {
-      if (closing.size() == most_closing) closing.clear();
-      try {
-        closing.emplace_back([&link] { link.reset(); });
-      } catch (const std::exception&) {
-        link.reset();
-      }
+  const auto close = [&closing](auto& link) {
+    if (closing.size() == most_closing) closing.clear();
+    try {
+      closing.emplace_back([&link] { link.detach(); });
+    } catch (const std::exception&) {
+      link.detach();
     }
-  }
+  };
+  for (auto& [file, attached] : links_) std::for_each(attached.links.begin(), attached.links.end(), close);
+  std::for_each(tracepoints.begin(), tracepoints.end(), close);
   closing.clear();
   links_.clear();
 }

@@ -12,11 +12,13 @@
 #include <iterator>
 
 #include "bpf/claim.h"
+#include "bpf/ends.h"
 #include "hist.skel.h"
 #include "src/collect/machine/kernel_features.h"
 #include "src/collect/process/time_namespace.h"
 #include "src/collect/machine/tracepoints.h"
 #include "src/collect/machine/tracing_rights.h"
+#include "src/collect/machine/uprobe_multi.h"
 #include "src/collect/trace/loss_fields.h"
 
 namespace waitprobe {
@@ -35,25 +37,35 @@ Result<HistProgram::Rings> HistProgram::map_rings(const bpf_map* map) {
 
 namespace {
 
-// The programs of a transport. Where the kernel tells of an exec and of a thread's end while the old memory is there, the
-// tracepoints of system calls, which cost every system call of the machine a little, are not needed.
-void choose_programs(hist_bpf& skeleton, Transport transport, const KernelFeatures& kernel) {
+void choose_programs(hist_bpf& skeleton, Transport transport) {
   const auto& programs = skeleton.progs;
   const bool batches = transport == Transport::batches;
   bpf_program__set_autoload(programs.on_wait_stop, !batches);
   for (bpf_program* program : {programs.on_wait_batch, programs.on_wait_block, programs.claim, programs.introduce}) {
     bpf_program__set_autoload(program, batches);
   }
-  bpf_program__set_autoload(programs.on_prepare_exec, kernel.exec_is_announced);
-  for (bpf_program* program : {programs.on_execve, programs.on_execveat}) {
-    bpf_program__set_autoload(program, !kernel.exec_is_announced);
-  }
-  for (bpf_program* program : {programs.on_exit, programs.on_exit_group}) {
-    bpf_program__set_autoload(program, !kernel.exit_is_early);
-  }
   for (bpf_program* program : {programs.on_wait_stop, programs.on_wait_batch, programs.on_wait_block}) {
     bpf_program__set_autoattach(program, false);
+    prefer_uprobe_multi(program);
   }
+}
+
+// Where the kernel tells of an exec and of a thread's end while the old memory is there, the tracepoints of system calls, which
+// cost every system call of the machine a little, are not needed.
+std::vector<TracepointProgram> ends(const hist_bpf& skeleton, const KernelFeatures& kernel) {
+  const bpf_program* const program = skeleton.progs.on_end;
+  std::vector<TracepointProgram> all = {{program, "signal/signal_deliver", WP_END_BY_SIGNAL}};
+  const auto memory_ends_at = [&](const char* tracepoint) { all.push_back({program, tracepoint, WP_END_OF_MEMORY}); };
+  if (kernel.exec_is_announced) {
+    memory_ends_at("sched/sched_prepare_exec");
+  } else {
+    for (const char* call : {"syscalls/sys_enter_execve", "syscalls/sys_enter_execveat"}) memory_ends_at(call);
+  }
+  if (!kernel.exit_is_early) {
+    for (const char* call : {"syscalls/sys_enter_exit", "syscalls/sys_enter_exit_group"}) memory_ends_at(call);
+  }
+  all.push_back({program, "sched/sched_process_exit", WP_END_OF_THREAD});
+  return all;
 }
 
 // At the first index that is free, unless it is there already.
@@ -96,7 +108,8 @@ int run(const bpf_program* program) {
 
 Result<HistProgram> HistProgram::load(const wp_config& config, Transport transport) {
   if (auto rights = check_tracing_rights(); !rights) return rights.error();
-  const auto kernel = read_kernel_features();
+  const TracefsFolder tracefs = TracefsFolder::open();
+  const auto kernel = read_kernel_features(tracefs);
   if (!kernel) return kernel.error();
   const auto offsets = own_time_offsets();
   if (!offsets) return unknown_time_error();
@@ -109,7 +122,7 @@ Result<HistProgram> HistProgram::load(const wp_config& config, Transport transpo
   hist_bpf* skeleton = program.skeleton_.get();
   skeleton->rodata->config = config;
   skeleton->rodata->config.boottime_offset_ns = offsets->boottime_ns;
-  choose_programs(*skeleton, transport, *kernel);
+  choose_programs(*skeleton, transport);
   const std::uint32_t pool_size = config.pool_size != 0 ? config.pool_size : WP_POOL_SIZE;
   skeleton->rodata->config.pool_size = pool_size;
   for (bpf_map* map : {skeleton->maps.series, skeleton->maps.hists, skeleton->maps.infos, skeleton->maps.free_slots}) {
@@ -126,7 +139,9 @@ Result<HistProgram> HistProgram::load(const wp_config& config, Transport transpo
   program.series_ = std::move(*series);
   program.states_ = std::move(*states);
   program.running_ = std::move(*running);
-  if (auto attached = attach_to_kernel(*skeleton->skeleton, log); !attached) return attached.error();
+  auto links = attach_to_kernel(*skeleton->skeleton, ends(*skeleton, *kernel), tracefs, log);
+  if (!links) return links.error();
+  program.links_ = std::move(*links);
 
   auto processes = ProcessFilter::open(skeleton->maps.targets, skeleton->maps.discoveries, config.filter_targets != 0);
   if (!processes) return processes.error();

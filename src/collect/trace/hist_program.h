@@ -13,6 +13,7 @@
 
 #include "bpf/tool_abi.h"
 #include "src/collect/trace/attachments.h"
+#include "src/collect/machine/tracepoints.h"
 #include "src/collect/trace/leases.h"
 #include "src/collect/trace/process_filter.h"
 #include "src/collect/trace/series_pool.h"
@@ -41,6 +42,7 @@ class HistProgram {
   std::vector<ProbeProgram> probe_programs() const;
 
   ProcessFilter& processes() { return processes_; }
+  std::span<TracepointLink> tracepoints() { return links_; }
 
   // What counts: waits that stop at or after `since`, and before `until`. Both are moments to come, so that no program that has
   // looked before can have passed over a wait that counts. The pair is near them.
@@ -111,6 +113,7 @@ class HistProgram {
   static Result<Rings> map_rings(const bpf_map* map);
 
   std::unique_ptr<hist_bpf, DestroySkeleton> skeleton_;
+  std::vector<TracepointLink> links_;
   ProcessFilter processes_;
   Transport transport_ = Transport::batches;
   std::uint64_t offset_ns_ = 0;  // of our CLOCK_MONOTONIC from the machine's

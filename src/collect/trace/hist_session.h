@@ -43,6 +43,7 @@ class HistSession : private Tracer {
 
   std::vector<ProbeProgram> probe_programs() const override { return program_.probe_programs(); }
   ProcessFilter& processes() override { return program_.processes(); }
+  std::span<TracepointLink> tracepoints() override { return program_.tracepoints(); }
   void on_instance(const LibraryInstance& instance, bool is_new) override;
   bool knows(std::uint64_t incarnation) const override { return instances_.knows(incarnation); }
   std::uint64_t untold_cnt() const override { return program_.untold_cnt(); }

@@ -6,8 +6,10 @@
 #include <cerrno>
 
 #include "slow.skel.h"
+#include "src/collect/machine/tracefs_folder.h"
 #include "src/collect/machine/tracepoints.h"
 #include "src/collect/machine/tracing_rights.h"
+#include "src/collect/machine/uprobe_multi.h"
 #include "src/collect/trace/loss_fields.h"
 #include "src/model/probes.h"
 
@@ -35,8 +37,12 @@ Result<SlowProgram> SlowProgram::load(const wp_config& config, std::uint64_t min
   skeleton->rodata->slow_config = {min_ns, static_cast<__u8>(stacks), {}};
   bpf_map__set_max_entries(skeleton->maps.waits, stacks ? ring_bytes_of_stacks : ring_bytes);
   bpf_program__set_autoattach(skeleton->progs.on_slow_wait, false);
+  prefer_uprobe_multi(skeleton->progs.on_slow_wait);
   if (const int failed = slow_bpf__load(skeleton); failed != 0) return load_error(-failed, log.text());
-  if (auto attached = attach_to_kernel(*skeleton->skeleton, log); !attached) return attached.error();
+  auto links = attach_to_kernel(*skeleton->skeleton, {{skeleton->progs.on_thread_exit, "sched/sched_process_exit", 0}},
+                                TracefsFolder::open(), log);
+  if (!links) return links.error();
+  program.links_ = std::move(*links);
 
   auto processes = ProcessFilter::open(skeleton->maps.targets, nullptr, config.filter_targets != 0);
   if (!processes) return processes.error();

@@ -4,9 +4,11 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "bpf/slow_abi.h"
+#include "src/collect/machine/tracepoints.h"
 #include "src/collect/trace/attachments.h"
 #include "src/collect/trace/process_filter.h"
 #include "src/model/result.h"
@@ -30,6 +32,7 @@ class SlowProgram {
   std::vector<ProbeProgram> probe_programs() const;
 
   ProcessFilter& processes() { return processes_; }
+  std::span<TracepointLink> tracepoints() { return links_; }
 
   // Readable when there are waits. take() hands over the next of them, as many as there are but not so many that it would not
   // come back while they come fast; stack_bytes bytes follow each. Returns whether there were any. Lifetime: until `show`
@@ -54,6 +57,7 @@ class SlowProgram {
   static int on_wait(void* taker, void* data, std::size_t size);
 
   std::unique_ptr<slow_bpf, DestroySkeleton> skeleton_;
+  std::vector<TracepointLink> links_;
   ProcessFilter processes_;
   std::unique_ptr<ring_buffer, FreeRing> waits_;
   std::unique_ptr<Taker> taker_ = std::make_unique<Taker>();  // owned, so that its address survives a move

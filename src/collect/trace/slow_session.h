@@ -43,6 +43,7 @@ class SlowSession : private Tracer {
 
   std::vector<ProbeProgram> probe_programs() const override { return program_.probe_programs(); }
   ProcessFilter& processes() override { return program_.processes(); }
+  std::span<TracepointLink> tracepoints() override { return program_.tracepoints(); }
   void on_instance(const LibraryInstance& instance, bool is_new) override;
   int fd() const override { return program_.fd(); }
   bool serve() override;

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -37,6 +38,8 @@ class Tracer {
   // Which programs belong on which probes. Called once.
   virtual std::vector<ProbeProgram> probe_programs() const = 0;
   virtual ProcessFilter& processes() = 0;
+  // Its links to tracepoints, which are detached with those to probes.
+  virtual std::span<TracepointLink> tracepoints() = 0;
 
   // An instance of the library whose file is attached to; the same one may come again. `is_new` says that it has begun since
   // the session did.
@@ -83,7 +86,7 @@ class TargetSession {
 
   // Attaches to nothing more. run_until() goes on to serve the command.
   void stop_counting();
-  void detach() { attachments_.detach(); }
+  void detach() { attachments_.detach(tracer_->tracepoints()); }
 
   // When the targets had ended, or it stopped counting; 0: neither.
   std::uint64_t ended_ns() const { return ended_ns_; }
