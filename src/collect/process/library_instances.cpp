@@ -175,6 +175,18 @@ Result<std::vector<std::uint32_t>> carriers_named(const std::string& glob) {
   return carriers;
 }
 
+std::optional<std::set<FileId>> InstanceFinder::mapped_files() {
+  std::set<FileId> files;
+  for (const std::uint32_t pid : all_pids()) {
+    std::set<std::string> unopened;
+    const auto instances = find(pid, unopened);
+    if ((!instances && check_exists(pid)) || !unopened.empty()) return std::nullopt;
+    if (!instances) continue;
+    for (const LibraryInstance& instance : *instances) files.insert(instance.probes->on_disk);
+  }
+  return files;
+}
+
 void InstanceFinder::forget_unseen() {
   std::erase_if(known_, [](const auto& entry) { return !entry.second.seen; });
   for (auto& [file, known] : known_) known.seen = false;

@@ -73,6 +73,9 @@ class InstanceFinder {
   // or carries none.
   Result<Found> find_all(const std::vector<std::uint32_t>& pids);
 
+  // The files with probes that processes have mapped. Nothing where there is one that cannot be read.
+  std::optional<std::set<FileId>> mapped_files();
+
   // What a file that a process has mapped, or had, carries: a null pointer for no probes; nothing when it cannot be opened.
   std::optional<std::shared_ptr<const ProbeFile>> look_up(std::uint32_t pid, const Mapping& mapping, std::uint32_t parent_pid);
 

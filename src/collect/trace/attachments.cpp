@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "src/collect/trace/attachments.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <exception>
+#include <iterator>
 #include <thread>
 
 #include "src/collect/machine/clock.h"
@@ -46,7 +48,7 @@ Result<void> Attachments::attach(const ProbeFile& file, const FileDescriptor& op
     if (!link) return link.error();
     links.push_back(std::move(*link));
   }
-  links_[file.on_disk] = {std::move(links), now_ns()};
+  links_[file.on_disk] = {std::move(links), now_ns(), FileDescriptor(fcntl(opened.get(), F_DUPFD_CLOEXEC, 0))};
   return {};
 }
 
@@ -75,9 +77,9 @@ Result<UprobeLink> Attachments::attach(const ProbeProgram& program, const ProbeF
 
 // To close a link is to wait until no CPU runs its program any more: many waits together take hardly longer than one. Where a
 // limit allows no more threads (pids.max, ulimit -u, ulimit -v), one after the other has to do.
-void Attachments::detach(std::span<TracepointLink> tracepoints) {
+void Attachments::close(std::span<UprobeLink> uprobes, std::span<TracepointLink> tracepoints) {
   std::vector<std::jthread> closing;
-  const auto close = [&closing](auto& link) {
+  const auto close_one = [&closing](auto& link) {
     if (closing.size() == most_closing) closing.clear();
     try {
       closing.emplace_back([&link] { link.detach(); });
@@ -85,9 +87,26 @@ void Attachments::detach(std::span<TracepointLink> tracepoints) {
       link.detach();
     }
   };
-  for (auto& [file, attached] : links_) std::for_each(attached.links.begin(), attached.links.end(), close);
-  std::for_each(tracepoints.begin(), tracepoints.end(), close);
-  closing.clear();
+  std::for_each(uprobes.begin(), uprobes.end(), close_one);
+  std::for_each(tracepoints.begin(), tracepoints.end(), close_one);
+}
+
+void Attachments::drop_deleted(const std::set<FileId>& mapped) {
+  std::vector<UprobeLink> gone;
+  for (auto entry = links_.begin(); entry != links_.end();) {
+    auto& [file, attached] = *entry;
+    struct stat status = {};
+    const bool is_gone = !mapped.contains(file) && fstat(attached.file.get(), &status) == 0 && status.st_nlink == 0;
+    if (is_gone) std::move(attached.links.begin(), attached.links.end(), std::back_inserter(gone));
+    entry = is_gone ? links_.erase(entry) : std::next(entry);
+  }
+  close(gone, {});
+}
+
+void Attachments::detach(std::span<TracepointLink> tracepoints) {
+  std::vector<UprobeLink> all;
+  for (auto& [file, attached] : links_) std::move(attached.links.begin(), attached.links.end(), std::back_inserter(all));
+  close(all, tracepoints);
   links_.clear();
 }
 

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -41,10 +42,16 @@ class Attachments {
   // Attaches to an open file. `known_as` is its path, for people and other tools.
   Result<void> attach(const ProbeFile& file, const FileDescriptor& opened, const std::string& known_as);
 
+  // Detaches from files that have been deleted, and that no process maps. They would take memory and the space of their file
+  // for as long as the session lasts.
+  void drop_deleted(const std::set<FileId>& mapped);
+  std::size_t size() const { return links_.size(); }
+
   // Detaches programs of tracepoints at the same time. Takes 20 to 50 ms, or 100 by perf. On return no program is under way.
   void detach(std::span<TracepointLink> tracepoints);
 
  private:
+  static void close(std::span<UprobeLink> uprobes, std::span<TracepointLink> tracepoints);
   Result<UprobeLink> attach(const ProbeProgram& program, const ProbeFile& file, const std::string& path,
                             const std::string& shown_as);
 
@@ -52,6 +59,7 @@ class Attachments {
   struct Attached {
     std::vector<UprobeLink> links;  // one for each program
     std::uint64_t since_ns = 0;
+    FileDescriptor file;
   };
   std::map<FileId, Attached> links_;  // by ProbeFile::on_disk
 };

@@ -254,6 +254,7 @@ void TargetSession::take_events() {
     watches_.add(pid, now_ns());
     look_later(pid, true);
   }
+  drop_deleted_files();
 }
 
 // Files of processes that ended before a look found an instance in them.
@@ -291,6 +292,13 @@ void TargetSession::attach_for_later(const OpenedFile& opened) {
   auto attached = before_.check(*probes, opened.mapping.path, warnings_);
   if (attached) attached = attachments_.attach(*probes, file, opened.mapping.path);
   if (!attached) refuse(*probes, attached.error());
+}
+
+// Programs that are built, run and deleted, one after the other.
+void TargetSession::drop_deleted_files() {
+  if (attachments_.size() < dropping_at_) return;
+  if (const auto mapped = finder_.mapped_files()) attachments_.drop_deleted(*mapped);
+  dropping_at_ = attachments_.size() + 64;
 }
 
 void TargetSession::look_at_due(std::uint64_t now) {

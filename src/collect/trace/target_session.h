@@ -156,6 +156,7 @@ class TargetSession {
   void attach_for_later(const OpenedFile& opened);
   void tell_of_unheard();
   void look_at_due(std::uint64_t now_ns);
+  void drop_deleted_files();
   void greet(std::uint32_t pid, std::uint64_t root_address, const std::function<bool()>& waits);
   bool targets_have_ended() const;
   void wait_for_something(std::uint64_t until_ns, int wake_fd);
@@ -183,7 +184,8 @@ class TargetSession {
   std::vector<Error> warnings_;
   std::set<std::pair<std::uint32_t, std::uint64_t>> moved_;  // pid and root of instances without their code: told once
   bool has_told_hidden_ = false;
-  std::set<FileId> refused_;  // files that could not be attached to: told once, and left alone
+  std::size_t dropping_at_ = 64;  // with so many files attached to, those that have been deleted are dropped
+  std::set<FileId> refused_;      // files that could not be attached to: told once, and left alone
 };
 
 }  // namespace waitprobe
