@@ -66,7 +66,7 @@ static __always_inline int describe(__u32 slot, const struct wp_series_key *key,
     return 0;
   }
   info->series = *key;
-  struct wp_counter counter;
+  struct counter_words counter;
   if (read_counter(key->counter, &counter, info->key)) return -1;
   struct task_struct *leader = owner_of_memory();
   info->process_start_ticks = (BPF_CORE_READ(leader, start_boottime) + config.boottime_offset_ns) / WP_CLOCK_TICK_NS;

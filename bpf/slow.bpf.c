@@ -31,8 +31,8 @@ static __always_inline int describe(struct pt_regs *ctx, struct wp_slow_wait *wa
   bpf_get_current_comm(wait->thread, sizeof(wait->thread));
   struct task_struct *leader = BPF_CORE_READ(task, group_leader);
   bpf_probe_read_kernel(wait->comm, sizeof(wait->comm), &leader->comm);
-  struct wp_counter counter;
-  if (read_counter(key - sizeof(counter), &counter, wait->key)) return -1;
+  struct counter_words counter;
+  if (read_counter(key - sizeof(struct wp_counter), &counter, wait->key)) return -1;
   wait->key_len = counter.key_len;
   wait->flags = counter.flags;
   return 0;

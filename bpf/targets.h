@@ -55,12 +55,23 @@ static __always_inline void forget_ended(void) {
   if (is_last_thread()) bpf_map_delete_elem(&targets, &pid);
 }
 
+/* The second half of struct wp_counter, without the addresses: the stack of our programs is nearly full. */
+struct counter_words {
+  __u32 id;
+  __u32 key_len;
+  __u32 flags;
+  __u32 pad;
+};
+_Static_assert(__builtin_offsetof(struct wp_counter, id) + sizeof(struct counter_words) == sizeof(struct wp_counter),
+               "its end");
+
 /* A counter of the current process, and the first WP_KEY_MAX bytes of the key that stands behind it. */
-static __always_inline int read_counter(__u64 address, struct wp_counter *counter, char *key) {
-  if (bpf_probe_read_user(counter, sizeof(*counter), (void *)address)) return -1;
+static __always_inline int read_counter(__u64 address, struct counter_words *counter, char *key) {
+  __u64 key_address = address + sizeof(struct wp_counter);
+  if (bpf_probe_read_user(counter, sizeof(*counter), (void *)(key_address - sizeof(*counter)))) return -1;
   __u32 len = counter->key_len;
   if (len > WP_KEY_MAX) len = WP_KEY_MAX;
-  return bpf_probe_read_user(key, len, (void *)(address + sizeof(*counter))) ? -1 : 0;
+  return bpf_probe_read_user(key, len, (void *)key_address) ? -1 : 0;
 }
 
 #endif
