@@ -152,7 +152,7 @@ class Rights(TestCase):
         workload = self.started(Workload("--threads", 1, "--waits", 1, "--keys", 1))
         hint = ("  run it as root (sudo waitprobe ...), or give the program the capabilities:\n"
                 "  sudo setcap cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search+ep $(command -v waitprobe)\n")
-        to_trace = hint if harness.has_uprobe_multi() else hint.replace("bpf,cap_perfmon", "sys_admin")
+        to_trace = hint if harness.needs_few_rights() else hint.replace("bpf,cap_perfmon", "sys_admin")
         for name, *options in (["hist"], ["top"], ["slow"], ["record", "-o", "-"], ["stuck"], ["list"], ["tracefs"]):
             with self.subTest(name):
                 ran = self.as_nobody(name, *options, "-p", workload.pid)

@@ -53,6 +53,16 @@ bool are_perf_uprobes_refused() {
   return !event.ok() && errno == EACCES;
 }
 
+// Debian's kernels refuse all of perf to all but CAP_SYS_ADMIN where kernel.perf_event_paranoid is 3.
+bool are_perf_events_refused() {
+  perf_event_attr attributes = {};
+  attributes.size = sizeof attributes;
+  attributes.type = PERF_TYPE_SOFTWARE;
+  attributes.config = PERF_COUNT_SW_DUMMY;
+  const FileDescriptor event(static_cast<int>(syscall(SYS_perf_event_open, &attributes, -1, 0, -1, PERF_FLAG_FD_CLOEXEC)));
+  return !event.ok() && errno == EACCES;
+}
+
 // A setting that matters to those alone who lack a capability.
 Check check_setting(const std::string& name, const std::string& setting, const FileText& text, std::uint64_t capabilities) {
   const auto value = number(text);
@@ -87,8 +97,8 @@ Check check_capabilities(std::uint64_t capabilities, bool are_uprobes_refused) {
   const std::string names = lacking(capabilities, tracing_rights);
   if (!names.empty()) return {"capabilities", CheckStatus::missing, true, "this user lacks " + names, tracing_rights_fix()};
   if (are_uprobes_refused && !has(capabilities, CAP_SYS_ADMIN)) {
-    return {"capabilities", CheckStatus::missing, true, "this user lacks CAP_SYS_ADMIN, which this kernel requires for uprobes",
-            old_kernel_rights_fix};
+    return {"capabilities", CheckStatus::missing, true,
+            "this user lacks CAP_SYS_ADMIN, which this kernel requires for uprobes or perf events", old_kernel_rights_fix};
   }
   return {"capabilities", CheckStatus::ok, true, "this user may load and attach BPF programs", ""};
 }
@@ -182,10 +192,11 @@ Check check_seccomp(const std::string& proc_status) {
 
 std::vector<Check> check_first_needs() {
   const TracefsFolder tracefs = TracefsFolder::open();
-  return {check_user_namespace(inode_of("/proc/self/ns/user")),
-          check_capabilities(own_capabilities(), !has_uprobe_multi() && are_perf_uprobes_refused()),
-          check_type_information(access("/sys/kernel/btf/vmlinux", R_OK) == 0),
-          check_tracefs(tracefs.access(), tracefs.mount_error()), check_pid_namespace(inode_of("/proc/self/ns/pid"))};
+  return {
+      check_user_namespace(inode_of("/proc/self/ns/user")),
+      check_capabilities(own_capabilities(), are_perf_events_refused() || (!has_uprobe_multi() && are_perf_uprobes_refused())),
+      check_type_information(access("/sys/kernel/btf/vmlinux", R_OK) == 0),
+      check_tracefs(tracefs.access(), tracefs.mount_error()), check_pid_namespace(inode_of("/proc/self/ns/pid"))};
 }
 
 std::vector<Check> check_machine() {

@@ -6,9 +6,11 @@
 #include <cerrno>
 #include <cstdarg>
 #include <cstdio>
+#include <cstdlib>
 
 #include "src/collect/machine/kernel_features.h"
 #include "src/collect/machine/machine_checks.h"
+#include "src/collect/machine/proc_file.h"
 #include "src/model/rights.h"
 
 namespace waitprobe {
@@ -36,10 +38,12 @@ Result<void> check_tracing_rights() {
   return {};
 }
 
-// By the kernel's types: who lacks the rights cannot try.
+// By the kernel's types: who lacks the rights cannot try. With more than 2, some kernels refuse perf events to CAP_PERFMON.
 const char* tracing_rights_fix() {
   const auto types = read_type_information();
-  return types && has_name(*types, "bpf_uprobe_multi_link") ? rights_fix : old_kernel_rights_fix;
+  const auto paranoia = read_proc_file("/proc/sys/kernel/perf_event_paranoid");
+  const bool is_paranoid = paranoia && std::atoi(paranoia->c_str()) > 2;
+  return types && !is_paranoid && has_name(*types, "bpf_uprobe_multi_link") ? rights_fix : old_kernel_rights_fix;
 }
 
 Error load_error(int error_number, const std::string& log) {
