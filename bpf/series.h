@@ -110,7 +110,7 @@ static __always_inline __u32 known_slot(const struct wp_series_key *key) {
 static __always_inline __u32 find_slot(const struct wp_series_key *key, enum series_source source) {
   __u32 slot = known_slot(key);
   if (slot != WP_NO_SLOT) return slot;
-  if (source == FROM_TOOL_UNINTRODUCED) return slot_leases.free > 0 ? WP_UNREADABLE_SLOT : WP_NO_SLOT;
+  if (source == FROM_TOOL_UNINTRODUCED) return WP_NO_SLOT;
   /* Half the pool is kept for the first shard of series to come. */
   slot = take_place(&free_slots, &slot_leases, config.pool_size, key->shard ? config.pool_size / 2 : 0);
   if (slot == WP_NO_PLACE) return WP_NO_SLOT;
@@ -127,6 +127,8 @@ static __noinline __u32 slot_of(__u64 incarnation, __u64 counter, __u32 shard, e
     key.shard = 0;
     slot = find_slot(&key, source);
   }
+  /* Had there been a place, the tool would have introduced it. */
+  if (slot == WP_NO_SLOT && source == FROM_TOOL_UNINTRODUCED && slot_leases.free > 0) return WP_UNREADABLE_SLOT;
   return slot;
 }
 
