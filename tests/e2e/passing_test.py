@@ -5,7 +5,7 @@ import os
 import time
 
 import harness
-from harness import Hist, TestCase, built, kernel_maps
+from harness import Hist, TestCase, Workload, built, kernel_maps
 
 TIMES = int(os.environ.get("WAITPROBE_PASSING", "1"))
 LISTED = 10_000  # ended processes, and keys of a process, that are told apart
@@ -63,6 +63,20 @@ class Passing(TestCase):
 
     def test_processes_in_a_small_pool(self):
         self.pass_by("processes", 3000, options=["--max-series", 6000], since_tenth=2, growth_kib=65536)
+
+    def test_a_pool_that_is_nearly_used_up(self):
+        # Whatever is given back comes again at once.
+        workload = self.started(Workload("--threads", 4, "--keys", 30, "--loop", 2, "--pattern", "none"))
+        tool = self.started(Hist("-i", "0.05", "--max-series", "96", "-p", workload.pid))
+        workload.go()
+        self.assertEqual(workload.wait(), 0, workload)
+        self.assertEqual(tool.wait(), 0, tool)
+        counts = {}
+        for snapshot in tool.snapshots():
+            self.assert_all_seen(snapshot)
+            for key, count in harness.counts_of(snapshot).items():
+                counts[key] = counts.get(key, 0) + count
+        self.assertEqual(counts, workload.truth())
 
     def test_programs(self):
         self.pass_by("programs", 2000 * TIMES, growth_kib=16384 if TIMES == 1 else 65536)

@@ -137,7 +137,7 @@ bool SeriesPool::is_idle(std::uint32_t slot, std::uint64_t cnt, std::map<Process
   known.is_first_look = false;
   if (std::exchange(known.seen_cnt, cnt) == cnt && !is_first_look) return true;
   if (known.entry == nullptr) return false;
-  if (known.is_of_new_series) return true;
+  if (known.is_of_new_series && new_to_end_ != 0) return new_to_end_--, true;
   const ProcessId process = known.entry->series.process();
   const auto [at, is_asked] = ended.try_emplace(process, false);
   if (is_asked) at->second = has_ended(process);
@@ -153,6 +153,7 @@ bool SeriesPool::end_leases() {
   const auto& used = leases_.used();
   std::map<ProcessId, bool> ended;
   ending_.clear();
+  new_to_end_ = leases_.free_cnt() / 2;
   read_each<wp_hist>(maps_.hists, {used.begin(), used.end()}, [&](std::uint32_t slot, const wp_hist& hist) {
     if (is_idle(slot, count_of(hist), ended)) ending_.push_back(slot);
   });

@@ -46,7 +46,8 @@ class SeriesPool {
   bool is_crowded() const { return leases_.is_crowded(); }
 
   // Gives back in three steps the slots that nothing has come to since the last time, those of processes that have ended, and those
-  // of series that have come for the first time: they may never come again, and get another slot if they do.
+  // of series that have come for the first time: they may never come again, and get another slot if they do. Of these no more than
+  // half of what is free, since they may come again at once, when theirs are not free yet.
   // Between them, the caller waits for all running programs: end_leases(), wait, renew_caches(), wait, take_back(). Returns whether
   // there are any; otherwise the rest is not needed.
   bool end_leases();
@@ -80,7 +81,8 @@ class SeriesPool {
   std::map<std::uint32_t, Slot> slots_;                                           // that are used
   std::vector<std::uint32_t> ending_;                                             // whose leases have ended
   std::set<std::tuple<std::uint64_t, std::uint64_t, std::uint32_t>> introduced_;  // incarnation, counter, shard
-  std::size_t too_many_ = 0;  // with so many processes, some are to be added up
+  std::uint32_t new_to_end_ = 0;  // slots of series that have come for the first time, which this time may give back
+  std::size_t too_many_ = 0;      // with so many processes, some are to be added up
 };
 
 }  // namespace waitprobe
