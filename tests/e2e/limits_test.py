@@ -82,10 +82,15 @@ class Limits(TestCase):
     def test_a_stack_that_cannot_be_taken_says_why(self):
         limit = TaskLimit(1)
         self.addCleanup(limit.remove)
-        open_wait = self.started(Program([harness.built("waitprobe-main-thread-gone"), 0], stdin=subprocess.PIPE, env={"WAITPROBE_TRACK": "1"}))
+        go_child, go = os.pipe()
+        self.addCleanup(os.close, go)
+        open_wait = self.started(Program([harness.built("waitprobe-main-thread-gone"), go_child], pass_fds=(go_child,), stdin=subprocess.PIPE,
+                                         env={"WAITPROBE_TRACK": "1"}))
+        os.close(go_child)
         self.addCleanup(open_wait.process.stdin.close)
-        open_wait.process.stdin.write(b"gm")
+        open_wait.process.stdin.write(b"m")
         open_wait.process.stdin.flush()
+        os.write(go, b"g")
         words = (TOOL, "stuck", "--json", "--stack", "--older", "0", "-p", open_wait.pid)
         harness.wait_until(lambda: json.loads(run(*words).out)["open"], "the wait is open")
         stuck = self.started(Program(words, preexec_fn=limit.enter))
