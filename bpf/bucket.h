@@ -20,24 +20,24 @@
  * there is through eight buckets in a row. */
 static inline __u32 wp_exceeds(__u64 v, __u64 bound) { return (__u32)((bound - v) >> 63); }
 
-/* Position of the highest bit, and 0 for 0. REQUIRES: v < 2^63. Not __builtin_clzll: BPF has no instruction for it, and clang's expansion is
- * longer than this. */
-static inline __u32 wp_log2(__u64 v) {
-  static const __u8 position[256] = {
-      0, 0, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 5, 5, 5, 5, 5,
-      5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6,
-      6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6,
-      6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7,
-      7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7,
-      7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7,
-      7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7,
-  };
-  __u32 e = wp_exceeds(v, 0xffffffffULL) << 5;
-  __u32 part = wp_exceeds(v >> e, 0xffff) << 4;
-  e += part;
-  part = wp_exceeds(v >> e, 0xff) << 3;
-  e += part;
-  return e + position[v >> e & 255];
+#define WP_X2(x) x, x
+#define WP_X4(x) WP_X2(x), WP_X2(x)
+#define WP_X8(x) WP_X4(x), WP_X4(x)
+#define WP_X16(x) WP_X8(x), WP_X8(x)
+#define WP_X32(x) WP_X16(x), WP_X16(x)
+#define WP_X64(x) WP_X32(x), WP_X32(x)
+#define WP_X128(x) WP_X64(x), WP_X64(x)
+#define WP_X256(x) WP_X128(x), WP_X128(x)
+#define WP_X512(x) WP_X256(x), WP_X256(x)
+#define WP_X1024(x) WP_X512(x), WP_X512(x)
+#define WP_X2048(x) WP_X1024(x), WP_X1024(x)
+
+/* Of a number below 4096: 0 for 0, else one more than eight times the position of its highest bit. Not __builtin_clzll: BPF has no
+ * instruction for it, and clang's expansion is longer than the look-up. */
+static inline __u32 wp_octave(__u32 v) {
+  static const __u8 octave[4096] = {0,          1,           WP_X2(9),    WP_X4(17),   WP_X8(25),    WP_X16(33),  WP_X32(41),
+                                    WP_X64(49), WP_X128(57), WP_X256(65), WP_X512(73), WP_X1024(81), WP_X2048(89)};
+  return octave[v & 4095];
 }
 
 /* A duration is shifted so that its highest bit is bit 63, and then compared with one bound: of the 16 equal cells that a power of
@@ -51,10 +51,12 @@ static inline __u32 wp_bucket_before_last(__u64 duration_ns) {
       0xfffffffffffffff5ULL, 0xc87c3e7d03c00005ULL, 0xfffffffffffffff6ULL, 0xdaa17c2cd1900006ULL,
       0xfffffffffffffff7ULL, 0xee6b280000000007ULL, 0xfffffffffffffff8ULL, 0xfffffffffffffff8ULL,
   };
-  __u32 e = wp_log2(duration_ns);
-  __u64 shifted = duration_ns << (63 - e);
+  __u32 e = wp_exceeds(duration_ns, (1U << 24) - 1) * 24;
+  e += wp_exceeds(duration_ns >> e, (1U << 12) - 1) * 12;
+  __u32 octave = wp_octave((__u32)(duration_ns >> e));
+  __u64 shifted = duration_ns << (63 - e - (octave >> 3));
   __u64 bound = cell[(shifted >> 59) & 15];
-  return 1 - wp_exceeds(1, duration_ns) + 8 * e + (__u32)(bound & 15) + wp_exceeds(shifted >> 1, bound >> 1);
+  return 8 * e + octave + (__u32)(bound & 15) + wp_exceeds(shifted >> 1, bound >> 1);
 }
 
 static inline __u32 wp_bucket_of(__u64 duration_ns) {
