@@ -216,6 +216,10 @@ struct wp_block {
 };
 WP_ASSERT_SIZE(struct wp_block, 8192);
 #define WP_BLOCK_HEADER 128 /* bytes before `open` */
+
+/* Whether a ring can have so many records: a block that says otherwise lies. */
+static inline int wp_is_ring(__u32 records) { return records == WP_RING_RECORDS || records == WP_LONG_RING_RECORDS; }
+
 #define WP_INSIDE_OFFSET 96 /* aligned to its size */
 #define WP_RING_OFFSET 2048
 

@@ -222,14 +222,12 @@ static __always_inline void end_tally(struct wp_tally *tally) {
  * stands in the copy. Of as many records as a long ring holds, the first and the last may be in the same part. */
 #define WP_RING_PARTS (WP_LONG_RING_RECORDS / WP_RING_RECORDS + 1)
 
-static __always_inline int is_ring(__u32 records) { return records == WP_RING_RECORDS || records == WP_LONG_RING_RECORDS; }
-
 static __always_inline __u64 end_of_part(__u64 first, __u64 end) {
   __u64 next = (first | (WP_RING_RECORDS - 1)) + 1;
   return next < end ? next : end;
 }
 
-/* The part of a thread's ring that record `first` is in. REQUIRES: is_ring(ring_records). */
+/* The part of a thread's ring that record `first` is in. REQUIRES: wp_is_ring(ring_records). */
 static __always_inline int copy_part(struct wp_ring *ring, __u64 address, __u32 ring_records, __u64 first) {
   __u64 at = first & (ring_records - 1) & ~(__u64)(WP_RING_RECORDS - 1);
   return !ring || bpf_probe_read_user(ring->records, sizeof(ring->records), (void *)(address + at * sizeof(struct wp_record)))

@@ -68,7 +68,7 @@ static __always_inline void remember_owner(__u64 block, const struct head *head,
 static __always_inline void take_handed(__u64 block, const struct head *head) {
   __u64 first = head->flushed, end = head->written;
   struct wp_block_key key = {.incarnation = head->incarnation, .block = block};
-  if (!is_ring(head->ring_records) || end - first > head->ring_records) return;
+  if (!wp_is_ring(head->ring_records) || end - first > head->ring_records) return;
   struct wp_block_state *state = state_of(&key, WP_BY_THREAD);
   if (!state) {
     lose_now(&losses.blocks_full, end - first);
@@ -108,7 +108,7 @@ static __always_inline int enter_block(struct last_records *last) {
   if (read_head(known->key.block, &last->head) || last->head.incarnation != known->key.incarnation) return 1;
   last->from = last->head.flushed;
   last->end = last->head.written;
-  last->is_in_block = is_ring(last->head.ring_records) && last->end - last->from <= last->head.ring_records;
+  last->is_in_block = wp_is_ring(last->head.ring_records) && last->end - last->from <= last->head.ring_records;
   return 1;
 }
 

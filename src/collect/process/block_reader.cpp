@@ -25,8 +25,7 @@ static_assert(offsetof(wp_block, incarnation) == offsetof(Head, incarnation) &&
               offsetof(wp_block, ring_records) == offsetof(Head, ring_records));
 
 bool holds_records(const Head& head) {
-  const bool is_ring = head.ring_records == WP_RING_RECORDS || head.ring_records == WP_LONG_RING_RECORDS;
-  return is_ring && head.flushed != head.written && head.written - head.flushed <= head.ring_records;
+  return wp_is_ring(head.ring_records) && head.flushed != head.written && head.written - head.flushed <= head.ring_records;
 }
 
 // Records [first, end) of a ring, one after the other.
