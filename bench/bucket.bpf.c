@@ -20,6 +20,7 @@ static __always_inline __u32 log_linear_bucket_of(__u64 v) {
   __u32 e = 0;
   if (v >> 24) e = 24;
   if (v >> e >> 12) e += 12;
+  if (v >> e >> 6) e += 6;
   e += wp_octave(v >> e) >> 3;
   return ((e - 2) << 3) + (__u32)(v >> (e - 3) & 7);
 }

@@ -20,24 +20,13 @@
  * there is through eight buckets in a row. */
 static inline __u32 wp_exceeds(__u64 v, __u64 bound) { return (__u32)((bound - v) >> 63); }
 
-#define WP_X2(x) x, x
-#define WP_X4(x) WP_X2(x), WP_X2(x)
-#define WP_X8(x) WP_X4(x), WP_X4(x)
-#define WP_X16(x) WP_X8(x), WP_X8(x)
-#define WP_X32(x) WP_X16(x), WP_X16(x)
-#define WP_X64(x) WP_X32(x), WP_X32(x)
-#define WP_X128(x) WP_X64(x), WP_X64(x)
-#define WP_X256(x) WP_X128(x), WP_X128(x)
-#define WP_X512(x) WP_X256(x), WP_X256(x)
-#define WP_X1024(x) WP_X512(x), WP_X512(x)
-#define WP_X2048(x) WP_X1024(x), WP_X1024(x)
-
-/* Of a number below 4096: 0 for 0, else one more than eight times the position of its highest bit. Not __builtin_clzll: BPF has no
+/* Of a number below 64: 0 for 0, else one more than eight times the position of its highest bit. Not __builtin_clzll: BPF has no
  * instruction for it, and clang's expansion is longer than the look-up. */
 static inline __u32 wp_octave(__u32 v) {
-  static const __u8 octave[4096] = {0,          1,           WP_X2(9),    WP_X4(17),   WP_X8(25),    WP_X16(33),  WP_X32(41),
-                                    WP_X64(49), WP_X128(57), WP_X256(65), WP_X512(73), WP_X1024(81), WP_X2048(89)};
-  return octave[v & 4095];
+  static const __u8 octave[64] = {0,  1,  9,  9,  17, 17, 17, 17, 25, 25, 25, 25, 25, 25, 25, 25, 33, 33, 33, 33, 33, 33,
+                                  33, 33, 33, 33, 33, 33, 33, 33, 33, 33, 41, 41, 41, 41, 41, 41, 41, 41, 41, 41, 41, 41,
+                                  41, 41, 41, 41, 41, 41, 41, 41, 41, 41, 41, 41, 41, 41, 41, 41, 41, 41, 41, 41};
+  return octave[v & 63];
 }
 
 /* A duration is shifted so that its highest bit is bit 63, and then compared with one bound: of the 16 equal cells that a power of
@@ -53,6 +42,7 @@ static inline __u32 wp_bucket_before_last(__u64 duration_ns) {
   };
   __u32 e = wp_exceeds(duration_ns, (1U << 24) - 1) * 24;
   e += wp_exceeds(duration_ns >> e, (1U << 12) - 1) * 12;
+  e += wp_exceeds(duration_ns >> e, (1U << 6) - 1) * 6;
   __u32 octave = wp_octave((__u32)(duration_ns >> e));
   __u64 shifted = duration_ns << (63 - e - (octave >> 3));
   __u64 bound = cell[(shifted >> 59) & 15];
