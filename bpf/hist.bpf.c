@@ -41,7 +41,7 @@ WP_PROBE(on_wait_stop, count_stop)
 /* The block says itself what its thread flushes: one read instead of three arguments more. */
 static __noinline int count_batch(struct pt_regs *ctx) {
   __u64 block = PT_REGS_PARM1(ctx);
-  struct head head;
+  struct wp_block_head head;
   if (!is_target()) return 0;
   if (read_head(block, &head)) {
     lose_now(&losses.unreadable, 1); /* at least: nobody knows how many records there were */
@@ -57,7 +57,7 @@ WP_PROBE(on_wait_batch, count_batch)
  * holds when its thread dies. */
 static __noinline int meet_block(struct pt_regs *ctx) {
   __u64 block = PT_REGS_PARM1(ctx);
-  struct head head;
+  struct wp_block_head head;
   if (!is_target()) return 0;
   if (read_head(block, &head)) {
     lose_now(&losses.unreadable, 1);

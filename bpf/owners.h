@@ -34,29 +34,14 @@ static long remember_at(__u32 index, struct own_blocks *own) {
   return 1;
 }
 
-/* A block of the current thread, as its memory says: the beginning of struct wp_block. */
-struct head {
-  __u64 incarnation;
-  __u64 arena;
-  __u64 written;
-  __u64 flushed;
-  __u64 owner;
-  __u64 last_wait_id;
-  __u64 next;
-  __u32 owner_tid;
-  __u32 tag;
-  __u64 ring;
-  __u32 ring_records;
-  __u32 busy_cnt;
-};
-
-static __always_inline int read_head(__u64 block, struct head *head) {
+/* Of a block of the current thread, as its memory says. */
+static __always_inline int read_head(__u64 block, struct wp_block_head *head) {
   return bpf_probe_read_user(head, sizeof(*head), (void *)block) ? -1 : 0;
 }
 
 /* Remembers that the current thread owns a block, for the time when it dies: even one for which there was no room, so that what
  * is lost with it is known. */
-static __always_inline void remember_owner(__u64 block, const struct head *head, struct wp_block_state *state) {
+static __always_inline void remember_owner(__u64 block, const struct wp_block_head *head, struct wp_block_state *state) {
   struct own_blocks own = {.thread.tid = bpf_get_current_pid_tgid(),
                            .block = {.key = {.incarnation = head->incarnation, .block = block}, .owner_tid = head->owner_tid}};
   if (state && state->tid == own.thread.tid) return;
@@ -65,7 +50,7 @@ static __always_inline void remember_owner(__u64 block, const struct head *head,
 }
 
 /* Counts what the current thread is handing over: it writes nothing meanwhile, so what is claimed can be copied afterwards. */
-static __always_inline void take_handed(__u64 block, const struct head *head) {
+static __always_inline void take_handed(__u64 block, const struct wp_block_head *head) {
   __u64 first = head->flushed, end = head->written;
   struct wp_block_key key = {.incarnation = head->incarnation, .block = block};
   if (!wp_is_ring(head->ring_records) || end - first > head->ring_records) return;
@@ -93,7 +78,7 @@ static __always_inline void take_handed(__u64 block, const struct head *head) {
 struct last_records {
   struct wp_thread_key thread;
   struct wp_owned_block owned;
-  struct head head;
+  struct wp_block_head head;
   struct wp_ring *ring;
   __u64 from, end;
   int is_in_block;
@@ -116,7 +101,7 @@ static __always_inline int enter_block(struct last_records *last) {
  * parent is killed, its vfork child, which is not told apart. So records are copied first, a part of the ring at a time, and only
  * those are claimed that were whole in the copy: bpf/abi.h says which. False: there is no more to take from this block. */
 static __always_inline int take_last_part(struct last_records *last) {
-  struct head *head = &last->head;
+  struct wp_block_head *head = &last->head;
   __u64 ring = head->ring, first = last->from, end = end_of_part(first, last->end);
   struct wp_block_key key = last->owned.key;
   int failed = first == end || copy_part(last->ring, ring, head->ring_records, first);

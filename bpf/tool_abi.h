@@ -17,6 +17,23 @@
 #define WP_TARGETS_MAX 32768
 #define WP_BLOCKS_MAX 16384 /* thread blocks of all processes */
 
+/* The beginning of struct wp_block: what is read of a block before its records. */
+struct wp_block_head {
+  __u64 incarnation;
+  __u64 arena;
+  __u64 written;
+  __u64 flushed;
+  __u64 owner;
+  __u64 last_wait_id;
+  __u64 next;
+  __u32 owner_tid;
+  __u32 tag;
+  __u64 ring;
+  __u32 ring_records;
+  __u32 busy_cnt;
+};
+WP_ASSERT_SIZE(struct wp_block_head, 80);
+
 struct wp_series_key {
   __u64 incarnation;
   __u64 counter; /* address of struct wp_counter */

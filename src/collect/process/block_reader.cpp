@@ -9,27 +9,19 @@
 namespace waitprobe {
 namespace {
 
-// What is read of a block before its records.
-struct Head {
-  std::uint64_t incarnation;
-  std::uint64_t arena;
-  std::uint64_t written;
-  std::uint64_t flushed;
-  std::uint64_t not_read[4];
-  std::uint64_t ring;
-  std::uint32_t ring_records;
-};
-static_assert(offsetof(wp_block, incarnation) == offsetof(Head, incarnation) &&
-              offsetof(wp_block, written) == offsetof(Head, written) &&
-              offsetof(wp_block, flushed) == offsetof(Head, flushed) && offsetof(wp_block, ring) == offsetof(Head, ring) &&
-              offsetof(wp_block, ring_records) == offsetof(Head, ring_records));
+static_assert(offsetof(wp_block, incarnation) == offsetof(wp_block_head, incarnation) &&
+              offsetof(wp_block, written) == offsetof(wp_block_head, written) &&
+              offsetof(wp_block, flushed) == offsetof(wp_block_head, flushed) &&
+              offsetof(wp_block, owner_tid) == offsetof(wp_block_head, owner_tid) &&
+              offsetof(wp_block, ring) == offsetof(wp_block_head, ring) &&
+              offsetof(wp_block, ring_records) == offsetof(wp_block_head, ring_records));
 
-bool holds_records(const Head& head) {
+bool holds_records(const wp_block_head& head) {
   return wp_is_ring(head.ring_records) && head.flushed != head.written && head.written - head.flushed <= head.ring_records;
 }
 
 // Records [first, end) of a ring, one after the other.
-bool copy_records(const Memory& memory, const Head& head, std::uint64_t first, std::uint64_t end, wp_record* to) {
+bool copy_records(const Memory& memory, const wp_block_head& head, std::uint64_t first, std::uint64_t end, wp_record* to) {
   const std::uint64_t at = first & (head.ring_records - 1), straight = std::min(end - first, head.ring_records - at);
   return memory.read(head.ring + at * sizeof(wp_record), to, straight * sizeof(wp_record)) &&
          (first + straight == end || memory.read(head.ring, to + straight, (end - first - straight) * sizeof(wp_record)));
@@ -37,13 +29,13 @@ bool copy_records(const Memory& memory, const Head& head, std::uint64_t first, s
 
 // The head, then the records, then the head again: a record from `flushed` on was not overwritten before that was read, and stood
 // in this ring if that is still the ring.
-bool read_records(const Memory& memory, const wp_arena& arena, const Head& head, std::vector<wp_record>& copy,
+bool read_records(const Memory& memory, const wp_arena& arena, const wp_block_head& head, std::vector<wp_record>& copy,
                   BlockRecords& out) {
   if (!holds_records(head)) return false;
   std::atomic_thread_fence(std::memory_order_acquire);
   if (!copy_records(memory, head, head.flushed, head.written, copy.data())) return false;
   std::atomic_thread_fence(std::memory_order_acquire);
-  Head after;
+  wp_block_head after;
   if (!memory.read(out.block, &after, sizeof after) || after.incarnation != arena.incarnation || after.ring != head.ring)
     return false;
   if (after.flushed < head.flushed || after.flushed >= head.written) return false;
@@ -95,34 +87,35 @@ BlockLook BlockReader::read(const Memory& memory, const wp_root& root, const wp_
   BlockRecords records;
   std::uint64_t number = 0, shown = 0;
   look.all_read = std::min<std::uint64_t>(arena.block_cnt, most_blocks) <= most;
-  look.read_cnt = each_block(memory, root, arena, {0, sizeof(Head)}, most, [&](std::uint64_t block, const unsigned char* part) {
-    const std::uint64_t index = number++;
-    Head head;
-    std::memcpy(&head, part, sizeof head);
-    if (head.incarnation != arena.incarnation || head.written == head.flushed) return true;
-    const auto known = taken_.find(index);
-    if (known != taken_.end() && known->second == head.written) return true;
-    if (shown == WP_BLOCKS_MAX) {
-      look.all_taken = false;
-      look.left += std::min<std::uint64_t>(head.written - head.flushed, WP_LONG_RING_RECORDS);
-      return true;
-    }
-    records.block = block;
-    if (!read_records(memory, arena, head, copy_, records)) return true;  // its thread has flushed them meanwhile
-    shown++;
-    if (!take(records)) {
-      look.all_taken = false;
-    } else {
-      if (taken_.size() >= 2 * WP_BLOCKS_MAX) taken_.clear();
-      taken_[index] = head.written;
-    }
-    return true;
-  });
+  look.read_cnt =
+      each_block(memory, root, arena, {0, sizeof(wp_block_head)}, most, [&](std::uint64_t block, const unsigned char* part) {
+        const std::uint64_t index = number++;
+        wp_block_head head;
+        std::memcpy(&head, part, sizeof head);
+        if (head.incarnation != arena.incarnation || head.written == head.flushed) return true;
+        const auto known = taken_.find(index);
+        if (known != taken_.end() && known->second == head.written) return true;
+        if (shown == WP_BLOCKS_MAX) {
+          look.all_taken = false;
+          look.left += std::min<std::uint64_t>(head.written - head.flushed, WP_LONG_RING_RECORDS);
+          return true;
+        }
+        records.block = block;
+        if (!read_records(memory, arena, head, copy_, records)) return true;  // its thread has flushed them meanwhile
+        shown++;
+        if (!take(records)) {
+          look.all_taken = false;
+        } else {
+          if (taken_.size() >= 2 * WP_BLOCKS_MAX) taken_.clear();
+          taken_[index] = head.written;
+        }
+        return true;
+      });
   return look;
 }
 
 std::optional<BlockRecords> BlockReader::read_one(const Memory& memory, const wp_arena& arena, std::uint64_t block) {
-  Head head;
+  wp_block_head head;
   BlockRecords records;
   records.block = block;
   if (!memory.read(block, &head, sizeof head) || head.incarnation != arena.incarnation) return std::nullopt;

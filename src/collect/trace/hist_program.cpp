@@ -250,15 +250,13 @@ void HistProgram::forget_closed(const std::map<std::uint64_t, Closed>& closed) {
   running_.wait();
 }
 
-// Blocks of processes that have ended, and of instances that are known to have. A program may still be at work where no entry
-// leads to: see SeriesPool.
+// Blocks of processes that have ended, and of instances that are known to have.
 std::vector<std::uint32_t> HistProgram::end_states(const std::function<std::optional<bool>(std::uint64_t)>& has_ended) {
   std::vector<std::uint32_t> ended;
   for (const std::uint32_t index : states_.used()) {
     wp_block_state state = {};
-    std::uint32_t known = 0;
     if (bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.block_states), &index, &state) != 0) continue;
-    const bool is_known = bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.blocks), &state.key, &known) == 0 && known == index;
+    const bool is_known = leads_to(skeleton_->maps.blocks, state.key, index);
     if (is_known && !has_ended(state.key.incarnation).value_or(!is_there(state.pid))) continue;
     if (is_known) bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.blocks), &state.key);
     ended.push_back(index);
@@ -285,10 +283,8 @@ void HistProgram::make_room(const std::function<std::optional<bool>(std::uint64_
   if (!states.empty() || are_slots_ending) running_.wait();
   for (const std::uint32_t index : states) {
     wp_block_state state = {};
-    std::uint32_t known = 0;
     bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.block_states), &index, &state);
-    const bool is_known = bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.blocks), &state.key, &known) == 0 && known == index;
-    if (!is_known) states_.give_back(index);  // otherwise its program was still at work
+    if (!leads_to(skeleton_->maps.blocks, state.key, index)) states_.give_back(index);
   }
   if (are_slots_ending) {
     series_.renew_caches();

@@ -3,6 +3,9 @@
 // The tool's end of a pool of places in the kernel, of which BPF programs take, and which it gives back (bpf/leases.h).
 #pragma once
 
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
 #include <cstdint>
 #include <memory>
 #include <set>
@@ -10,8 +13,6 @@
 #include "bpf/tool_abi.h"
 #include "src/collect/machine/file_descriptor.h"
 #include "src/model/result.h"
-
-struct bpf_map;
 
 namespace waitprobe {
 
@@ -51,6 +52,13 @@ class Leases {
   std::uint64_t given_ = 0;  // ever, those at the start included
   std::set<std::uint32_t> used_;
 };
+
+// Whether the entry of this key leads to this place. Where none does, a program may still be at work that has just taken it.
+template <class Key>
+bool leads_to(const bpf_map* entries, const Key& key, std::uint32_t place) {
+  std::uint32_t known = 0;
+  return bpf_map_lookup_elem(bpf_map__fd(entries), &key, &known) == 0 && known == place;
+}
 
 // Waits for BPF programs.
 class RunningPrograms {

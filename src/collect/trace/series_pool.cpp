@@ -144,11 +144,6 @@ bool SeriesPool::is_idle(std::uint32_t slot, std::uint64_t cnt, std::map<Process
   return at->second;
 }
 
-bool SeriesPool::leads_to(const wp_series_key& key, std::uint32_t slot) const {
-  std::uint32_t known = 0;
-  return bpf_map_lookup_elem(bpf_map__fd(maps_.series), &key, &known) == 0 && known == slot;
-}
-
 bool SeriesPool::end_leases() {
   const auto& used = leases_.used();
   std::map<ProcessId, bool> ended;
@@ -160,7 +155,7 @@ bool SeriesPool::end_leases() {
   for (const std::uint32_t slot : ending_) {
     const Slot& known = slots_[slot];
     const wp_series_key series = known.entry != nullptr ? known.series : info_of(slot).series;
-    if (known.entry == nullptr && !leads_to(series, slot)) continue;
+    if (known.entry == nullptr && !leads_to(maps_.series, series, slot)) continue;
     bpf_map_delete_elem(bpf_map__fd(maps_.series), &series);
     const auto first = introduced_.lower_bound({series.incarnation, series.counter, 0});
     introduced_.erase(first, introduced_.upper_bound({series.incarnation, series.counter, UINT32_MAX}));
@@ -171,8 +166,9 @@ bool SeriesPool::end_leases() {
 
 // One whose program was still at work has come to be known meanwhile: it is left alone.
 void SeriesPool::renew_caches() {
-  std::erase_if(ending_,
-                [&](std::uint32_t slot) { return slots_[slot].entry == nullptr && leads_to(info_of(slot).series, slot); });
+  std::erase_if(ending_, [&](std::uint32_t slot) {
+    return slots_[slot].entry == nullptr && leads_to(maps_.series, info_of(slot).series, slot);
+  });
   __atomic_fetch_add(maps_.epoch, 1, __ATOMIC_SEQ_CST);
 }
 

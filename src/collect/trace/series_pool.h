@@ -72,7 +72,6 @@ class SeriesPool {
 
   wp_series_info info_of(std::uint32_t slot) const;
   Slot& counted(std::uint32_t slot);
-  bool leads_to(const wp_series_key& key, std::uint32_t slot) const;
   bool is_idle(std::uint32_t slot, std::uint64_t cnt, std::map<ProcessId, bool>& ended);
 
   SeriesMaps maps_ = {};
