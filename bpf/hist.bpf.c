@@ -113,14 +113,18 @@ static __always_inline int is_survived(struct trace_event_raw_signal_deliver *ev
  *
  * By way of perf, and not tp_btf: from 7.0 or so on a program on a tracepoint can be preempted there, and what another thread would run
  * meanwhile is passed over. Perf keeps it from being preempted. */
-SEC("tracepoint")
-int on_end(void *event) {
-  if (is_survived(event)) return 0;
+static __always_inline void take_last(void *event) {
+  if (is_survived(event)) return;
   flush_current_thread();
   int dies = bpf_get_attach_cookie(event) == WP_END_OF_THREAD;
   if (dies) forget_own(bpf_get_current_pid_tgid());
   keep_all_counts(bpf_get_current_pid_tgid() >> 32, dies && is_last_thread());
   if (dies) forget_ended();
+}
+
+SEC("tracepoint")
+int on_end(void *event) {
+  WP_MEASURED(take_last(event));
   return 0;
 }
 
@@ -135,7 +139,7 @@ static __noinline int meet_child(struct task_struct *parent, struct task_struct 
 
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child) {
-  if (parent->tgid != child->tgid) WP_UNDISTURBED(meet_child(parent, child));
+  if (parent->tgid != child->tgid) WP_UNDISTURBED(WP_MEASURED(meet_child(parent, child)));
   return 0;
 }
 
@@ -150,6 +154,6 @@ static __noinline int meet_program(struct task_struct *task, __u32 old_tid) {
 
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(on_exec, struct task_struct *task, int old_tid, struct linux_binprm *program) {
-  WP_UNDISTURBED(meet_program(task, old_tid));
+  WP_UNDISTURBED(WP_MEASURED(meet_program(task, old_tid)));
   return 0;
 }

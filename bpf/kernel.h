@@ -93,12 +93,4 @@ extern void bpf_preempt_enable(void) __ksym __weak;
 volatile __u64 nought;
 static __always_inline __u64 unknown(__u64 value) { return value + nought; }
 
-/* An entry of a few instructions around one body. The arguments of a probe are the parameters of the function that it stands in:
- * PT_REGS_PARM1(ctx) and so on. */
-#define WP_PROBE(name, body)                    \
-  SEC("uprobe") int name(struct pt_regs *ctx) { \
-    WP_UNDISTURBED(body(ctx));                  \
-    return 0;                                   \
-  }
-
 #endif

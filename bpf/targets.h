@@ -10,6 +10,23 @@
 
 const volatile struct wp_config config;
 __u64 unfollowed_cnt; /* children of targets for which there was no room */
+__u64 run_time_ns;    /* that the programs have taken of other people's time, where the tool wants to know */
+
+/* Around one statement whose time is to be known. */
+#define WP_MEASURED(statement)                                                                       \
+  do {                                                                                               \
+    __u64 began_ns = config.measures_run_time ? bpf_ktime_get_ns() : 0;                              \
+    statement;                                                                                       \
+    if (config.measures_run_time) __sync_fetch_and_add(&run_time_ns, bpf_ktime_get_ns() - began_ns); \
+  } while (0)
+
+/* An entry of a few instructions around one body. The arguments of a probe are the parameters of the function that it stands in:
+ * PT_REGS_PARM1(ctx) and so on. */
+#define WP_PROBE(name, body)                    \
+  SEC("uprobe") int name(struct pt_regs *ctx) { \
+    WP_UNDISTURBED(WP_MEASURED(body(ctx)));     \
+    return 0;                                   \
+  }
 
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);

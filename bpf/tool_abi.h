@@ -217,7 +217,8 @@ WP_ASSERT_SIZE(struct wp_self_test, 24);
 struct wp_config {
   __u8 filter_targets; /* count only processes in map `targets` */
   __u8 follow_forks;   /* a child of a target becomes a target */
-  __u8 pad[2];
+  __u8 measures_run_time;
+  __u8 pad;
   __u32 pool_size;          /* histograms */
   __u64 boottime_offset_ns; /* of the tool's CLOCK_BOOTTIME from the machine's: /proc shows it moments of its own */
 };

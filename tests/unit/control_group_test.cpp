@@ -2,8 +2,11 @@
 #include "src/collect/process/control_group.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <string>
+
+#include "src/collect/process/process.h"
 
 namespace waitprobe {
 namespace {
@@ -63,6 +66,31 @@ TEST(ControlGroup, of_whatever_else_is_empty) {
     expect(text, {});
   }
   EXPECT_EQ(control_group_of(UINT32_MAX), ControlGroup{});
+}
+
+Series series_of(std::uint32_t pid, std::uint64_t start_ticks, std::uint32_t parent_pid = 0) {
+  Series series;
+  series.pid = pid;
+  series.process_start_ticks = start_ticks;
+  series.parent_pid = parent_pid;
+  return series;
+}
+
+TEST(ControlGroups, are_remembered_and_inherited) {
+  const ControlGroup of_web = {"web.service", "", ""};
+  const auto self = static_cast<std::uint32_t>(getpid());
+  const std::uint64_t start = stat_of(self)->start_ticks;
+  ControlGroups groups;
+  groups.remember(self, start, of_web);
+  groups.remember(UINT32_MAX, 7, of_web);
+  groups.add(self);
+  EXPECT_EQ(groups.of(series_of(self, start)), of_web) << "it is looked at once";
+  EXPECT_EQ(groups.of(series_of(77, start + 5, self)), of_web);
+  EXPECT_EQ(groups.of(series_of(77, start - 1, self)), ControlGroup{}) << "that parent came later";
+  EXPECT_EQ(groups.of(series_of(77, start + 5)), ControlGroup{});
+  groups.forget_all_but({});
+  EXPECT_EQ(groups.of(series_of(self, start)), of_web) << "it lives";
+  EXPECT_EQ(groups.of(series_of(UINT32_MAX, 7)), ControlGroup{});
 }
 
 }  // namespace

@@ -48,8 +48,9 @@ void declare_hist(Parser& parser) { declare(parser, parser.keep<Options>()); }
 Result<int> run_hist(const CommandRow& row, const Arguments& arguments) {
   const Options options = parsed<Options>(row, arguments, declare, finish);
   const StopSignals signals;
-  auto opened = HistSession::open(options.live.targets, options.per_event ? Transport::events : Transport::batches,
-                                  signals.fd(), options.group_by);
+  HistOptions how{.group_by = options.group_by};
+  if (options.per_event) how.transport = Transport::events;
+  auto opened = HistSession::open(options.live.targets, how, signals.fd());
   if (!opened) return opened.error();
   HistSession& session = **opened;
   options.ready->tell();

@@ -117,7 +117,7 @@ Result<int> run_record(const CommandRow& row, const Arguments& arguments) {
   // The file first: it would be a pity to have started a command for nothing.
   auto file = RecordingFile::create(options.file, options.overwrite);
   if (!file) return file.error();
-  auto opened = HistSession::open(options.live.targets, Transport::batches, signals.fd(), options.group_by);
+  auto opened = HistSession::open(options.live.targets, {.group_by = options.group_by}, signals.fd());
   if (!opened) {
     file->remove();
     return opened.error();

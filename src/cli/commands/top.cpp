@@ -172,7 +172,7 @@ void declare_top(Parser& parser) { declare(parser, parser.keep<Options>()); }
 Result<int> run_top(const CommandRow& row, const Arguments& arguments) {
   const Options options = parsed<Options>(row, arguments, declare, finish);
   const StopSignals signals;
-  auto opened = HistSession::open(options.live.targets, Transport::batches, signals.fd());
+  auto opened = HistSession::open(options.live.targets, {}, signals.fd());
   if (!opened) return opened.error();
   HistSession& session = **opened;
   options.ready->tell();

@@ -295,6 +295,8 @@ void HistProgram::make_room(const std::function<std::optional<bool>(std::uint64_
   states_.wait_for_more();
 }
 
+std::uint64_t HistProgram::run_time_ns() const { return __atomic_load_n(&skeleton_->bss->run_time_ns, __ATOMIC_RELAXED); }
+
 Losses HistProgram::losses() const {
   Losses losses = losses_of(skeleton_->bss->losses, hist_losses);
   losses.missed = missed_runs(skeleton_->obj);

@@ -96,6 +96,7 @@ class HistProgram {
   // The running totals, as they are at this moment, in the order of merge_series().
   std::vector<Series> series() { return series_.series(); }
   Losses losses() const;
+  std::uint64_t run_time_ns() const;
 
  private:
   struct DestroySkeleton {

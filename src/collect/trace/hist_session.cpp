@@ -5,6 +5,7 @@
 #include <ctime>
 
 #include "src/collect/machine/clock.h"
+#include "src/collect/trace/open_waits.h"
 
 namespace waitprobe {
 namespace {
@@ -27,15 +28,18 @@ void sleep_until(std::uint64_t ns) {
 HistSession::HistSession(HistProgram program, Transport transport)
     : program_(std::move(program)), instances_(program_, transport == Transport::batches) {}
 
-Result<std::unique_ptr<HistSession>> HistSession::open(const TargetChoice& choice, Transport transport, int stop_signals,
-                                                       const std::string& group_by) {
+Result<std::unique_ptr<HistSession>> HistSession::open(const TargetChoice& choice, const HistOptions& options,
+                                                       int stop_signals) {
   if (auto checked = TargetSession::check(choice); !checked) return checked.error();
   const ClockPair clocks = read_clocks();
-  auto program = HistProgram::load(config_of(choice), transport);
+  wp_config config = config_of(choice);
+  config.measures_run_time = options.measures_run_time;
+  auto program = HistProgram::load(config, options.transport);
   if (!program) return program.error();
-  std::unique_ptr<HistSession> session(new HistSession(std::move(*program), transport));
+  std::unique_ptr<HistSession> session(new HistSession(std::move(*program), options.transport));
   session->clocks_ = clocks;
-  if (!group_by.empty()) session->environments_.emplace(group_by);
+  if (!options.group_by.empty()) session->environments_.emplace(options.group_by);
+  if (options.tells_control_groups) session->control_groups_.emplace();
   auto targets = TargetSession::open(choice, *session, stop_signals);
   if (!targets) return targets.error();
   session->targets_ = std::move(*targets);
@@ -72,6 +76,7 @@ void HistSession::check_rate() {
 void HistSession::on_instance(const LibraryInstance& instance, bool is_new) {
   instances_.add(instance, is_new);
   if (environments_) environments_->add(instance.pid, is_new, now_ns());
+  if (control_groups_) control_groups_->add(instance.pid);
 }
 
 void HistSession::make_room() {
@@ -89,6 +94,7 @@ bool HistSession::serve() {
     environments_->look(now_ns());
     if (environments_->is_crowded()) environments_->forget_all_but(program_.series());
   }
+  if (control_groups_ && control_groups_->is_crowded()) control_groups_->forget_all_but(program_.series());
   return false;
 }
 
@@ -121,6 +127,10 @@ void HistSession::doubt_crowded() {
   for (const auto& [pid, comm] : instances_.crowded_processes()) {
     targets_->doubt({pid, comm, "", unverified::too_many_blocks.name});
   }
+}
+
+OpenWaits HistSession::open_waits() const {
+  return open_waits_of([this](const auto& visit) { instances_.each(visit); });
 }
 
 Snapshot HistSession::snapshot() {

@@ -9,27 +9,44 @@
 #include <string>
 #include <vector>
 
+#include "src/collect/process/control_group.h"
 #include "src/collect/process/environment.h"
 #include "src/collect/trace/hist_program.h"
 #include "src/collect/trace/target_session.h"
 #include "src/collect/machine/tick_rate.h"
 #include "src/collect/trace/traced_instances.h"
+#include "src/model/open_wait.h"
 #include "src/model/result.h"
 #include "src/model/snapshot.h"
 
 namespace waitprobe {
 
+struct HistOptions {
+  Transport transport = Transport::batches;
+  std::string group_by;            // the environment variable whose value groups the series of a process; empty: no groups
+  bool measures_run_time = false;  // of the BPF programs
+  bool tells_control_groups = false;
+};
+
 // Lifetime: destroying it detaches. Threads: one at a time.
 class HistSession : private Tracer {
  public:
-  // Attaches to the targets and starts to count. `stop_signals` is a signalfd, or -1. `group_by` names the environment variable
-  // whose value groups the series of a process; empty: no groups. Errors: the BPF programs cannot be loaded or attached, or a
-  // target does not exist.
-  static Result<std::unique_ptr<HistSession>> open(const TargetChoice& choice, Transport transport, int stop_signals,
-                                                   const std::string& group_by = "");
+  // Attaches to the targets and starts to count. `stop_signals` is a signalfd, or -1. Errors: the BPF programs cannot be loaded
+  // or attached, or a target does not exist.
+  static Result<std::unique_ptr<HistSession>> open(const TargetChoice& choice, const HistOptions& options, int stop_signals);
 
   // The targets that are counted. The caller runs it.
   TargetSession& targets() { return *targets_; }
+
+  // What the BPF programs have taken of other processes' time. REQUIRES: it is measured.
+  std::uint64_t run_time_ns() const { return program_.run_time_ns(); }
+
+  // Of the process of a series. REQUIRES: they are told.
+  ControlGroup control_group_of(const Series& series) const { return control_groups_->of(series); }
+
+  // The waits that are open now in all processes that are counted: of those that began before, only what is known without a
+  // tracer.
+  OpenWaits open_waits() const;
 
   // The totals since the start. They never decrease from one call to the next.
   Snapshot snapshot();
@@ -61,6 +78,7 @@ class HistSession : private Tracer {
   HistProgram program_;
   TracedInstances instances_;
   std::optional<EnvironmentReader> environments_;  // where processes are put in groups
+  std::optional<ControlGroups> control_groups_;    // where they are told
   ClockPair clocks_;                               // when the rate was measured last
   TickRate rate_;                                  // of the cycle counter; all zero where it may not be read
   bool rate_changed_ = false;                      // which has been told

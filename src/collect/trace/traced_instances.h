@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <iterator>
 #include <map>
 #include <optional>
@@ -31,6 +32,11 @@ class TracedInstances {
   // Adds an instance, unless it is known. `is_new` says that it has begun since the session did, so that all it has lost is
   // ours.
   void add(const LibraryInstance& instance, bool is_new);
+
+  // Calls visit(pid, address of the root) for each.
+  void each(const std::function<void(std::uint32_t, std::uint64_t)>& visit) const {
+    for (const auto& [place, traced] : instances_) visit(place.first, place.second);
+  }
 
   // Whether the instance that calls itself so is known.
   bool knows(std::uint64_t incarnation) const { return incarnations_.contains(incarnation); }
