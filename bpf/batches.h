@@ -8,6 +8,7 @@
 #include "tool_abi.h"
 #include "blocks.h"
 #include "claim.h"
+#include "exemplars.h"
 #include "kernel.h"
 #include "series.h"
 #include "targets.h"
@@ -111,6 +112,11 @@ static __always_inline __u64 duration_of(const struct wp_record *record) {
   return (high * window->mult << (32 - window->shift)) + (low * window->mult >> window->shift);
 }
 
+/* As struct wp_exemplar has it. */
+static __always_inline __u64 stop_of(const struct wp_record *record, __u64 offset_ns) {
+  return record->counter & WP_REF_CYCLES ? record->stop | WP_STOP_CYCLES : record->stop - offset_ns;
+}
+
 /* Any record that counts. */
 static __noinline int add_record(const struct records *records, const struct wp_record *record) {
   __u64 *cached = cached_slot(records, record), counter = record->counter & WP_REF_ADDRESS;
@@ -119,7 +125,13 @@ static __noinline int add_record(const struct records *records, const struct wp_
     slot = slot_of(records->incarnation, counter, records->shard, records->source);
     if (slot < WP_POOL_SIZE_MAX) *cached = (__u64)slot << WP_REF_ID_SHIFT | counter;
   }
-  add_wait_at(slot, duration_of(record));
+  __u64 duration_ns = duration_of(record);
+  add_wait_at(slot, duration_ns);
+  if (config.keeps_exemplars) {
+    struct observed wait = {.duration_ns = duration_ns, .stop = stop_of(record, records->offset_ns), .slot = slot};
+    wait.tid = records->source == FROM_THREAD ? (__u32)bpf_get_current_pid_tgid() : records->state->tid;
+    keep_exemplar(&wait);
+  }
   return 0;
 }
 
@@ -156,6 +168,11 @@ static long add_eight(__u32 round, struct walk *walk) {
       tally->total_ns[entry] += duration_ns;
       raise_own(&tally->room_ns[entry], WP_BUCKET_END_NS - duration_ns);
       raise_own(&tally->max_ns[entry], duration_ns);
+      if (config.keeps_exemplars) {
+        __u64 number = (eight * UNROLLED + i) & ((1U << WP_NUMBER_BITS) - 1);
+        __u32 group = wp_exemplar_group(bucket);
+        if (group < WP_EXEMPLARS) raise_own(&tally->slowest[entry][group], duration_ns << WP_NUMBER_BITS | number);
+      }
     }
   }
   ring->any_left |= *left;
@@ -168,7 +185,23 @@ struct sum {
   struct wp_hist *hist; /* null: of a counter that cannot be, which a process has told of */
   __u32 entry;
   __u32 bucket;
+  /* For exemplars: of the ring of the current thread. */
+  __u32 ring_records;
+  __u64 address;
+  __u64 offset_ns;
 };
+
+/* What the record says is still in the thread's ring. */
+static __always_inline void keep_slowest(const struct sum *sum, __u32 slot, __u64 slowest) {
+  struct wp_record record;
+  __u64 at = sum->address + (slowest & (sum->ring_records - 1)) * sizeof(record);
+  if (bpf_probe_read_user(&record, sizeof(record), (void *)at)) return;
+  struct observed wait = {.duration_ns = slowest >> WP_NUMBER_BITS,
+                          .stop = stop_of(&record, sum->offset_ns),
+                          .tid = bpf_get_current_pid_tgid(),
+                          .slot = slot};
+  keep_exemplar(&wait);
+}
 
 static long add_bucket(__u32 round, struct sum *sum) {
   struct wp_tally *tally = sum->tally;
@@ -182,6 +215,13 @@ static long add_bucket(__u32 round, struct sum *sum) {
     __sync_fetch_and_add(&hist->bucket[bucket], cnt);
   } else {
     lose_now(&losses.unreadable, cnt);
+  }
+  if (config.keeps_exemplars) {
+    __u32 group = wp_exemplar_group(bucket);
+    if (group >= WP_EXEMPLARS) return 1; /* never: for the verifier */
+    __u64 slowest = tally->slowest[entry][group];
+    tally->slowest[entry][group] = 0;
+    if (slowest) keep_slowest(sum, tally->known[entry] >> WP_REF_ID_SHIFT, slowest);
   }
   return 0;
 }
@@ -211,8 +251,10 @@ static __always_inline struct wp_tally *begin_tally(const struct wp_block_state 
   return tally;
 }
 
-static __always_inline void end_tally(struct wp_tally *tally) {
-  struct sum sum = {.tally = tally};
+static __always_inline void end_tally(struct walk *walk) {
+  struct wp_tally *tally = walk->tally;
+  struct sum sum = {
+      .tally = tally, .ring_records = walk->ring_records, .address = walk->address, .offset_ns = walk->records.offset_ns};
   if (!tally) return;
   bpf_loop(WP_SLOT_CACHE, add_sum, &sum, 0);
   __sync_lock_test_and_set(&tally->busy, 0);
@@ -286,7 +328,7 @@ static __always_inline void add_ring(struct walk *walk, __u64 address, __u32 rin
   walk->end = unknown(end);
   walk->tally = begin_tally(walk->records.state);
   bpf_loop(WP_LONG_RING_RECORDS + WP_RING_PARTS + 1, add_some, walk, 0);
-  end_tally(walk->tally);
+  end_tally(walk);
 }
 
 /* Adds up records [first, end), which are in the ring in the kernel. */

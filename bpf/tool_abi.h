@@ -166,6 +166,28 @@ struct wp_ring {
 };
 WP_ASSERT_SIZE(struct wp_ring, 6192);
 
+/* Exemplars of a series: group i is the buckets of bpf/bucket.h up to 2^(i-20) s, group 0 all up to 2^-20 s. */
+#define WP_EXEMPLARS 35
+static inline __u32 wp_exemplar_group(__u32 bucket) {
+  __u32 octave = (bucket + 7) >> 3, first = (WP_BUCKET_OF_1S >> 3) - 20;
+  return (octave - first) * wp_exceeds(octave, first);
+}
+
+struct wp_exemplar {
+  __u64 duration_ns;
+  __u64 stop;  /* nanoseconds of the machine's CLOCK_MONOTONIC; with WP_STOP_CYCLES, ticks of the cycle counter */
+  __u32 tid;   /* of the machine; 0: not known */
+  __u32 round; /* of struct wp_exemplars */
+};
+WP_ASSERT_SIZE(struct wp_exemplar, 24);
+#define WP_STOP_CYCLES (1ULL << 63)
+
+struct wp_exemplars {
+  __u64 busy; /* somebody is writing */
+  struct wp_exemplar of[WP_EXEMPLARS];
+};
+WP_ASSERT_SIZE(struct wp_exemplars, 848);
+
 /* Where a ring is added up before it goes into the totals: a sum for each entry of the cache of its block. */
 #define WP_TALLIES 64
 struct wp_tally {
@@ -175,8 +197,10 @@ struct wp_tally {
   __u64 room_ns[WP_SLOT_CACHE]; /* from the least to WP_BUCKET_END_NS; 0: nothing was added */
   __u64 max_ns[WP_SLOT_CACHE];
   __u32 count[WP_SLOT_CACHE][WP_BUCKETS];
+  __u64 slowest[WP_SLOT_CACHE][WP_EXEMPLARS]; /* duration << WP_NUMBER_BITS | low bits of the number of the record; 0: none */
 };
-WP_ASSERT_SIZE(struct wp_tally, 45320);
+WP_ASSERT_SIZE(struct wp_tally, 54280);
+#define WP_NUMBER_BITS 12 /* WP_LONG_RING_RECORDS is no more than 2 to this power, and a duration has room above them */
 
 /* What the tool brings, in its ring, by program `claim`. */
 struct wp_claim {
@@ -218,7 +242,7 @@ struct wp_config {
   __u8 filter_targets; /* count only processes in map `targets` */
   __u8 follow_forks;   /* a child of a target becomes a target */
   __u8 measures_run_time;
-  __u8 pad;
+  __u8 keeps_exemplars;
   __u32 pool_size;          /* histograms */
   __u64 boottime_offset_ns; /* of the tool's CLOCK_BOOTTIME from the machine's: /proc shows it moments of its own */
 };

@@ -14,6 +14,7 @@
 #include "bpf/claim.h"
 #include "bpf/ends.h"
 #include "hist.skel.h"
+#include "src/collect/machine/clock.h"
 #include "src/collect/machine/kernel_features.h"
 #include "src/collect/process/time_namespace.h"
 #include "src/collect/machine/tracepoints.h"
@@ -128,9 +129,13 @@ Result<HistProgram> HistProgram::load(const wp_config& config, Transport transpo
   for (bpf_map* map : {skeleton->maps.series, skeleton->maps.hists, skeleton->maps.infos, skeleton->maps.free_slots}) {
     bpf_map__set_max_entries(map, pool_size);
   }
+  if (config.keeps_exemplars != 0) bpf_map__set_max_entries(skeleton->maps.exemplars, pool_size);
+  skeleton->bss->exemplar_round = 1;
   if (const int failed = hist_bpf__load(skeleton); failed != 0) return load_error(-failed, log.text());
-  auto series = SeriesPool::open({skeleton->maps.series, skeleton->maps.hists, skeleton->maps.infos, skeleton->maps.free_slots,
-                                  &skeleton->bss->slot_leases, &skeleton->bss->slot_epoch});
+  auto series =
+      SeriesPool::open({skeleton->maps.series, skeleton->maps.hists, skeleton->maps.infos, skeleton->maps.free_slots,
+                        &skeleton->bss->slot_leases, &skeleton->bss->slot_epoch,
+                        config.keeps_exemplars != 0 ? skeleton->maps.exemplars : nullptr, &skeleton->bss->exemplar_round});
   if (!series) return series.error();
   auto states = Leases::open(skeleton->maps.free_states, skeleton->bss->state_leases);
   if (!states) return states.error();
@@ -293,6 +298,19 @@ void HistProgram::make_room(const std::function<std::optional<bool>(std::uint64_
   }
   forget_dead();
   states_.wait_for_more();
+}
+
+std::vector<SlowestWait> HistProgram::take_slowest(const ClockPair& now, const TickRate& rate) {
+  std::vector<SlowestWait> all;
+  const double now_unix_ns = static_cast<double>(clock_ns(CLOCK_REALTIME)) - static_cast<double>(now_ns() - now.ns);
+  for (auto& [series, exemplar] : series_.take_exemplars()) {
+    const std::uint64_t stop = exemplar.stop & ~WP_STOP_CYCLES;
+    const bool is_cycles = (exemplar.stop & WP_STOP_CYCLES) != 0;
+    const double ago_ns = is_cycles ? (static_cast<double>(now.cycles) - static_cast<double>(stop)) * ns_per_tick(rate)
+                                    : static_cast<double>(now.ns - offset_ns_) - static_cast<double>(stop);
+    all.push_back({std::move(series), exemplar.duration_ns, static_cast<std::uint64_t>(now_unix_ns - ago_ns), exemplar.tid});
+  }
+  return all;
 }
 
 std::uint64_t HistProgram::run_time_ns() const { return __atomic_load_n(&skeleton_->bss->run_time_ns, __ATOMIC_RELAXED); }

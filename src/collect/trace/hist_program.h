@@ -19,6 +19,7 @@
 #include "src/collect/trace/series_pool.h"
 #include "src/collect/machine/tick_rate.h"
 #include "src/model/result.h"
+#include "src/model/slowest_wait.h"
 #include "src/model/snapshot.h"
 
 struct bpf_map;
@@ -92,6 +93,9 @@ class HistProgram {
     series_.add_up_ended(group_of);
   }
   std::uint64_t added_up_cnt() const { return series_.added_up_cnt(); }
+
+  // REQUIRES: exemplars are kept (wp_config). The pair and the rate are those of a moment that is near.
+  std::vector<SlowestWait> take_slowest(const ClockPair& now, const TickRate& rate);
 
   // The running totals, as they are at this moment, in the order of merge_series().
   std::vector<Series> series() { return series_.series(); }

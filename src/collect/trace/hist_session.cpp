@@ -34,6 +34,7 @@ Result<std::unique_ptr<HistSession>> HistSession::open(const TargetChoice& choic
   const ClockPair clocks = read_clocks();
   wp_config config = config_of(choice);
   config.measures_run_time = options.measures_run_time;
+  config.keeps_exemplars = options.keeps_exemplars;
   auto program = HistProgram::load(config, options.transport);
   if (!program) return program.error();
   std::unique_ptr<HistSession> session(new HistSession(std::move(*program), options.transport));

@@ -26,6 +26,7 @@ struct HistOptions {
   std::string group_by;            // the environment variable whose value groups the series of a process; empty: no groups
   bool measures_run_time = false;  // of the BPF programs
   bool tells_control_groups = false;
+  bool keeps_exemplars = false;
 };
 
 // Lifetime: destroying it detaches. Threads: one at a time.
@@ -43,6 +44,10 @@ class HistSession : private Tracer {
 
   // Of the process of a series. REQUIRES: they are told.
   ControlGroup control_group_of(const Series& series) const { return control_groups_->of(series); }
+
+  // Of each series the slowest wait of each power of two of a second, since this was called last. REQUIRES: exemplars are kept,
+  // and a snapshot was taken just now.
+  std::vector<SlowestWait> take_slowest() { return program_.take_slowest(clocks_, rate_); }
 
   // The waits that are open now in all processes that are counted: of those that began before, only what is known without a
   // tracer.

@@ -16,6 +16,7 @@ namespace waitprobe {
 namespace {
 
 constexpr std::uint32_t at_once = 128;
+constexpr std::size_t most_exemplars = 100'000;  // nobody shows so many
 
 Series to_series(const wp_series_info& info) {
   Series s;
@@ -66,8 +67,9 @@ void read_each(const bpf_map* map, const std::vector<std::uint32_t>& indices, co
 }
 
 // REQUIRES: `indices` are in order.
-void clear_hists(const bpf_map* map, const std::vector<std::uint32_t>& indices) {
-  const std::vector<wp_hist> none(at_once);
+template <class Element>
+void clear_each(const bpf_map* map, const std::vector<std::uint32_t>& indices) {
+  const std::vector<Element> none(at_once);
   for (std::size_t i = 0; i < indices.size(); i += at_once) {
     std::uint32_t cnt = std::min<std::size_t>(at_once, indices.size() - i);
     bpf_map_update_batch(bpf_map__fd(map), indices.data() + i, none.data(), &cnt, nullptr);
@@ -130,6 +132,27 @@ std::vector<Series> SeriesPool::series() {
   return all;
 }
 
+// What is not the same twice is being written: it is left out.
+void SeriesPool::read_exemplars(const std::vector<std::uint32_t>& slots, std::uint32_t round) {
+  read_each<wp_exemplars>(maps_.exemplars, slots, [&](std::uint32_t slot, const wp_exemplars& first) {
+    const auto is_of_round = [&](const wp_exemplar& exemplar) { return exemplar.round == round; };
+    if (std::none_of(std::begin(first.of), std::end(first.of), is_of_round)) return;
+    wp_exemplars second = {};
+    if (bpf_map_lookup_elem(bpf_map__fd(maps_.exemplars), &slot, &second) != 0 || second.busy != 0) return;
+    for (std::size_t i = 0; i < std::size(first.of) && exemplars_.size() < most_exemplars; i++) {
+      if (!is_of_round(first.of[i]) || std::memcmp(&first.of[i], &second.of[i], sizeof first.of[i]) != 0) continue;
+      exemplars_.push_back({counted(slot).entry->series, first.of[i]});
+    }
+  });
+}
+
+std::vector<SeriesPool::SeriesExemplar> SeriesPool::take_exemplars() {
+  const std::uint32_t round = __atomic_fetch_add(maps_.exemplar_round, 1, __ATOMIC_SEQ_CST);
+  const auto& used = leases_.used();
+  read_exemplars({used.begin(), used.end()}, round);
+  return std::exchange(exemplars_, {});
+}
+
 // Where nothing ever came, its program may have given up, or is still at work: after the second look, it is over.
 bool SeriesPool::is_idle(std::uint32_t slot, std::uint64_t cnt, std::map<ProcessId, bool>& ended) {
   const bool is_first_look = !slots_.contains(slot) || slots_[slot].is_first_look;
@@ -180,7 +203,11 @@ void SeriesPool::take_back() {
     counted_slots.push_back(slot);
     counted(slot).entry->series.histogram.add(histogram);
   });
-  clear_hists(maps_.hists, counted_slots);
+  clear_each<wp_hist>(maps_.hists, counted_slots);
+  if (maps_.exemplars != nullptr) {
+    read_exemplars(counted_slots, *maps_.exemplar_round);
+    clear_each<wp_exemplars>(maps_.exemplars, counted_slots);
+  }
   for (const std::uint32_t slot : ending_) {
     if (SeriesTotals::Entry* entry = slots_[slot].entry) entry->places--;
     slots_.erase(slot);

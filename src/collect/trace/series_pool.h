@@ -29,6 +29,8 @@ struct SeriesMaps {
   const bpf_map* free_slots;
   wp_leases* leases;
   __u64* epoch;
+  const bpf_map* exemplars;  // null: they are not kept
+  __u32* exemplar_round;
 };
 
 // Threads: one at a time. Lifetime: the maps must outlive it.
@@ -41,6 +43,13 @@ class SeriesPool {
   // The running totals, as they are at this moment, in the order of merge_series().
   std::vector<Series> series();
   std::uint64_t added_up_cnt() const { return totals_.added_up_cnt(); }
+
+  struct SeriesExemplar {
+    SeriesId series;
+    wp_exemplar exemplar;
+  };
+  // Those that were kept since this was called last.
+  std::vector<SeriesExemplar> take_exemplars();
 
   // Whether it is time to give slots back: the pool would be used up before long.
   bool is_crowded() const { return leases_.is_crowded(); }
@@ -70,6 +79,7 @@ class SeriesPool {
     std::uint64_t seen_cnt = 0;  // waits at the last
   };
 
+  void read_exemplars(const std::vector<std::uint32_t>& slots, std::uint32_t round);
   wp_series_info info_of(std::uint32_t slot) const;
   Slot& counted(std::uint32_t slot);
   bool is_idle(std::uint32_t slot, std::uint64_t cnt, std::map<ProcessId, bool>& ended);
@@ -80,8 +90,9 @@ class SeriesPool {
   std::map<std::uint32_t, Slot> slots_;                                           // that are used
   std::vector<std::uint32_t> ending_;                                             // whose leases have ended
   std::set<std::tuple<std::uint64_t, std::uint64_t, std::uint32_t>> introduced_;  // incarnation, counter, shard
-  std::uint32_t new_to_end_ = 0;  // slots of series that have come for the first time, which this time may give back
-  std::size_t too_many_ = 0;      // with so many processes, some are to be added up
+  std::vector<SeriesExemplar> exemplars_;  // that have not been taken, of slots that were given back
+  std::uint32_t new_to_end_ = 0;           // slots of series that have come for the first time, which this time may give back
+  std::size_t too_many_ = 0;               // with so many processes, some are to be added up
 };
 
 }  // namespace waitprobe

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: (MIT OR GPL-2.0)
+ *
+ * Of each series the slowest wait of each power of two, since the tool looked last: which thread had it, and when it ended. Only
+ * where the tool wants to know. */
+#ifndef WAITPROBE_BPF_EXEMPLARS_H
+#define WAITPROBE_BPF_EXEMPLARS_H
+
+#include "kernel.h"
+#include "series.h"
+#include "targets.h"
+#include "tool_abi.h"
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, 1); /* as many as `hists` where they are wanted */
+  __type(key, __u32);
+  __type(value, struct wp_exemplars);
+} exemplars SEC(".maps");
+
+__u32 exemplar_round; /* raised by the tool: those of other rounds are as good as none */
+
+struct observed {
+  __u64 duration_ns;
+  __u64 stop; /* as struct wp_exemplar has it */
+  __u32 tid;
+  __u32 slot;
+};
+
+/* Keeps it if it is the slowest. Where another CPU is at the same series, it is passed over: it stands for others, and is counted
+ * all the same. */
+static __always_inline void keep_exemplar(const struct observed *wait) {
+  __u32 slot = wait->slot, group = wp_exemplar_group(wp_bucket_of(wait->duration_ns)), round = exemplar_round;
+  struct wp_exemplars *of = bpf_map_lookup_elem(&exemplars, &slot);
+  if (!of || group >= WP_EXEMPLARS) return;
+  struct wp_exemplar *kept = &of->of[group];
+  if (kept->round == round && kept->duration_ns >= wait->duration_ns) return;
+  if (__sync_val_compare_and_swap(&of->busy, 0, 1)) return;
+  if (kept->round != round || kept->duration_ns < wait->duration_ns) {
+    kept->duration_ns = wait->duration_ns;
+    kept->stop = wait->stop;
+    kept->tid = wait->tid;
+    kept->round = round;
+  }
+  __sync_lock_test_and_set(&of->busy, 0);
+}
+
+#endif
