@@ -3,6 +3,12 @@
 
 namespace waitprobe {
 
+std::vector<MetricLabel> Exemplar::labels() const {
+  std::vector<MetricLabel> all = {{"pid", std::to_string(pid)}, {"tid", std::to_string(tid)}};
+  if (!trace_id.empty()) all.push_back({"trace_id", trace_id});
+  return all;
+}
+
 std::uint64_t MetricHistogram::count() const {
   std::uint64_t count = 0;
   for (const auto& bucket : buckets) count += bucket.second;

@@ -26,11 +26,13 @@ struct MetricLabel {
 struct Exemplar {
   std::uint64_t duration_ns = 0;
   std::uint64_t time_unix_ns = 0;  // when it was observed
-  std::vector<MetricLabel> labels;
-};
+  std::uint32_t pid = 0;
+  std::uint32_t tid = 0;
+  std::string trace_id;  // 32 hexadecimal digits; empty: not known
 
-// Of a label "trace_id" of an exemplar, which OTLP has a member of its own for: 32 hexadecimal digits.
-inline constexpr const char* trace_id_label = "trace_id";
+  // pid, tid, and trace_id if it is known.
+  std::vector<MetricLabel> labels() const;
+};
 
 // A histogram that may count for months. Its sum is kept as seconds and nanoseconds: in 64 bits of nanoseconds, ten thousand
 // threads that wait have no room for more than three weeks.
