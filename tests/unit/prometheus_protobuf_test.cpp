@@ -7,16 +7,14 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <map>
+#include <random>
 
 #include "src/export/otlp_json.h"
 #include "src/export/prometheus_text.h"
 #include "src/model/label_value.h"
 #include "tests/unit/bucket_oracle.h"
+#include "tests/unit/command.h"
 #include "tests/unit/golden.h"
 #include "tests/unit/metric_samples.h"
 
@@ -110,20 +108,15 @@ TEST(PrometheusProtobuf, AnEmptyHistogramIsNativeToo) {
 
 // What knows nothing of our generated code.
 TEST(PrometheusProtobuf, ProtocDecodesIt) {
-  const std::string file = "/tmp/waitprobe_family." + std::to_string(getpid());
   std::string decoded;
   for (const bool has_classic_buckets : {false, true}) {
     for (const proto::MetricFamily& family : parsed(prometheus_protobuf(some_metrics(), {{-8, 0}, has_classic_buckets}))) {
-      std::ofstream(file, std::ios::binary) << family.SerializeAsString();
-      FILE* const pipe = popen(
-          (PROTOC " --decode=io.prometheus.client.MetricFamily -I " EXPORT_FOLDER " prometheus.proto <" + file).c_str(), "r");
-      for (int c; (c = std::fgetc(pipe)) != EOF;) decoded += static_cast<char>(c);
-      EXPECT_EQ(pclose(pipe), 0);
-      decoded += "\n";
+      decoded += output_of(PROTOC " --decode=io.prometheus.client.MetricFamily -I " EXPORT_FOLDER " prometheus.proto 2>&1",
+                           family.SerializeAsString()) +
+                 "\n";
       if (has_classic_buckets) break;  // the others have none
     }
   }
-  std::filesystem::remove(file);
   expect_golden("metrics.pb", decoded);
 }
 
