@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+//
+// What an agent that stays attached knows at one moment, besides how long waits took (wait_totals.h): plain data.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "src/model/caveats.h"
+#include "src/model/losses.h"
+#include "src/model/open_wait.h"
+#include "src/model/snapshot.h"
+
+namespace waitprobe {
+
+// What the agent takes from its machine.
+struct AgentCost {
+  std::uint64_t cpu_ns = 0;  // of all its threads, user and system, since it started
+  std::uint64_t resident_bytes = 0;
+  std::uint64_t open_fds = 0;
+  std::optional<std::uint64_t> max_fds;  // absent: unlimited
+  std::uint64_t bpf_memory_bytes = 0;    // of its maps and programs
+  std::uint64_t bpf_run_ns = 0;          // of its BPF programs since it started, estimated from the time that was measured
+  std::uint64_t bpf_measured_ns = 0;     // for how long the kernel's statistics were on
+};
+
+struct AgentState {
+  std::string version;
+  std::uint64_t time_unix_ns = 0;
+  std::uint64_t start_unix_ns = 0;  // when the agent started, and its counters with it
+
+  // Of the session's last snapshot, since everything was attached.
+  Coverage coverage;
+  Losses losses;
+  std::uint64_t abandoned_cnt = 0;
+  std::uint64_t clamped_cnt = 0;
+  Caveats caveats;
+
+  OpenWaits open_waits;          // of any age, without stacks
+  std::uint64_t target_cnt = 0;  // processes whose waits are counted
+  std::uint64_t file_cnt = 0;    // programs and libraries that are attached to
+  AgentCost cost;
+  std::uint64_t scrape_cnt = 0;  // requests for metrics that were answered
+  std::uint64_t scrape_ns = 0;   // how long the last one took
+};
+
+}  // namespace waitprobe
