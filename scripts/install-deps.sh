@@ -12,6 +12,7 @@ build_packages=(
   libseccomp-dev                                                  # names of system calls
   libcli11-dev nlohmann-json3-dev libncurses-dev zlib1g-dev       # command line, JSON, screen; compression in the demo
   libboost-dev                                                    # Student's t
+  libmicrohttpd-dev                                               # the HTTP server
 )
 test_packages=(
   g++ lld libclang-rt-dev                                         # the other compiler; a linker; clang's sanitizers and fuzzer
