@@ -13,6 +13,7 @@ build_packages=(
   libcli11-dev nlohmann-json3-dev libncurses-dev zlib1g-dev       # command line, JSON, screen; compression in the demo
   libboost-dev                                                    # Student's t
   protobuf-compiler libprotobuf-dev                               # Prometheus' native histograms
+  libmicrohttpd-dev                                               # the HTTP server
 )
 test_packages=(
   g++ lld libclang-rt-dev                                         # the other compiler; a linker; clang's sanitizers and fuzzer
