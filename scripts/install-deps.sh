@@ -21,7 +21,7 @@ test_packages=(
   mold                                                            # one more linker for the matrix; binutils has gold
   man-db groff zsh fish                                           # manual pages and completion
   chromium fonts-dejavu-core                                      # the page with pictures, in a browser
-  systemd python3-yaml                                            # what checks deploy/: systemd-analyze; YAML
+  systemd python3-yaml prometheus                                 # what checks deploy/: systemd-analyze, YAML, promtool
   qemu-system-x86 busybox-static cpio kmod xz-utils zstd          # the tests on other kernels
   clang-format cppcheck shellcheck git                            # lint
 )
@@ -86,10 +86,18 @@ run() {
   exit 1
 }
 if [ ${#missing[@]} -gt 0 ]; then
+  # The tests start a Prometheus of their own. The package would start one as a service: now, and at each boot.
+  service='' policy=/usr/sbin/policy-rc.d  # asked by packages before they start a service
+  [[ " ${missing[*]} " != *" prometheus "* ]] || service=prometheus.service
+  if [ -n "$service" ] && [ ! -e $policy ]; then
+    trap 'rm -f "$log"; "${as_root[@]}" rm -f $policy' EXIT
+    run sh -c "printf '#!/bin/sh\ncase \$1 in prometheus*) exit 101 ;; esac\n' >$policy && chmod 755 $policy"
+  fi
   echo "Updating the list of packages (apt-get update)"
   run apt-get update -q
   echo "Installing ${#missing[@]} packages and what they depend on: ${missing[*]}"
   run apt-get install -y -q --no-install-recommends "${missing[@]}"
+  [ -z "$service" ] || run systemctl --quiet disable $service
 fi
 if [ ${#missing_modules[@]} -gt 0 ]; then
   echo "Installing ${missing_modules[*]}"
