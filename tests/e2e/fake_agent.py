@@ -3,12 +3,13 @@
 In Prometheus' protobuf with native histograms to whoever accepts that, else as text."""
 
 import http.server
+import math
 import struct
 import threading
 
 LOSSES = ("gap", "late")
-# Waits by key and class: of each scrape 8 fall into the buckets of schema 3 that end at 1 s, 2 s, 4 s and 8 s.
 KEYS = (("db.query", "wait"), ("pool.queue", "idle"))
+# With each scrape, two more waits in the bucket of schema 3 that ends at each of these, in seconds: powers of two.
 BOUNDS = (1, 2, 4, 8)
 
 
@@ -38,18 +39,19 @@ def signed(number, value):
     return varint(number << 3) + zigzag(value)
 
 
-def native(count):
-    """A histogram: `count` waits in each of the four buckets. Bucket n of schema 3 ends at 2^(n/8) s."""
-    spans = field(12, signed(1, 0) + field(2, 1)) + 3 * field(12, signed(1, 7) + field(2, 1))
-    deltas = signed(13, count) + 3 * signed(13, 0)
-    return field(1, 4 * count) + field(2, float(count * sum(BOUNDS))) + signed(5, 3) + field(6, 2.0 ** -128) + field(7, 0) + spans + deltas
+def native(count, bounds):
+    """A histogram: `count` waits in the buckets that end at the bounds, each twice the one before. Bucket n of schema 3 ends at 2^(n/8) s."""
+    first = 8 * int(math.log2(bounds[0]))
+    spans = field(12, signed(1, first) + field(2, 1)) + (len(bounds) - 1) * field(12, signed(1, 7) + field(2, 1))
+    deltas = signed(13, count) + (len(bounds) - 1) * signed(13, 0)
+    return field(1, len(bounds) * count) + field(2, float(count * sum(bounds))) + signed(5, 3) + field(6, 2.0 ** -128) + field(7, 0) + spans + deltas
 
 
 class FakeAgent:
     """`families`: as agent_metrics.documented(). `address` is where it listens, until stop()."""
 
-    def __init__(self, families):
-        self.families, self.scrapes, self.formats = families, 0, set()
+    def __init__(self, families, bounds=BOUNDS):
+        self.families, self.bounds, self.scrapes, self.formats = families, bounds, 0, set()
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -94,7 +96,7 @@ class FakeAgent:
             family = field(1, name) + field(3, {"counter": 0, "gauge": 1, "histogram": 4}[kind])
             for label_set in self.label_sets(labels):
                 pairs = b"".join(field(1, field(1, label) + field(2, value)) for label, value in label_set.items())
-                value = field(7, native(2 * self.scrapes)) if kind == "histogram" else field(3 if kind == "counter" else 2, field(1, self.value(name, kind)))
+                value = field(7, native(2 * self.scrapes, self.bounds)) if kind == "histogram" else field(3 if kind == "counter" else 2, field(1, self.value(name, kind)))
                 family += field(4, pairs + value)
             out += varint(len(family)) + family
         return out
@@ -109,7 +111,7 @@ class FakeAgent:
                     lines.append(f"{name}{{{','.join(pairs)}}} {self.value(name, kind)}")
                     continue
                 count = 2 * self.scrapes
-                buckets = [(str(bound), count * (i + 1)) for i, bound in enumerate(BOUNDS)] + [("+Inf", 4 * count)]
+                buckets = [(str(bound), count * (i + 1)) for i, bound in enumerate(self.bounds)] + [("+Inf", len(self.bounds) * count)]
                 lines += [f"{name}_bucket{{{','.join(pairs + [f'le=' + chr(34) + le + chr(34)])}}} {below}" for le, below in buckets]
-                lines += [f"{name}_sum{{{','.join(pairs)}}} {count * sum(BOUNDS)}", f"{name}_count{{{','.join(pairs)}}} {4 * count}"]
+                lines += [f"{name}_sum{{{','.join(pairs)}}} {count * sum(self.bounds)}", f"{name}_count{{{','.join(pairs)}}} {len(self.bounds) * count}"]
         return "\n".join(lines) + "\n"

@@ -17,18 +17,19 @@ FOLDER = os.path.join(harness.SOURCE, "deploy/prometheus")
 
 
 class Prometheus(Program):
-    """Prometheus with deploy/prometheus/prometheus.yml and its rules, which scrapes these addresses every second."""
+    """Prometheus with a configuration of deploy/prometheus/ and its rules, which scrapes these addresses every second."""
 
-    def __init__(self, *addresses, native=True):
+    def __init__(self, *addresses, native=True, config="prometheus.yml", labels=()):
         self.folder = tempfile.TemporaryDirectory()
-        with open(os.path.join(FOLDER, "prometheus.yml"), encoding="utf-8") as file:
-            config = yaml.safe_load(file)
-        config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
-        config["scrape_configs"][0]["static_configs"] = [{"targets": list(addresses)}]
-        shutil.copy(os.path.join(FOLDER, "rules.yml"), self.folder.name)
-        path = os.path.join(self.folder.name, "prometheus.yml")
+        with open(os.path.join(FOLDER, config), encoding="utf-8") as file:
+            settings = yaml.safe_load(file)
+        settings["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s", "external_labels": dict(labels)}
+        settings["scrape_configs"][0]["static_configs"] = [{"targets": list(addresses)}]
+        for rules in settings["rule_files"]:
+            shutil.copy(os.path.join(FOLDER, rules), self.folder.name)
+        path = os.path.join(self.folder.name, config)
         with open(path, "w", encoding="utf-8") as file:
-            yaml.safe_dump(config, file)
+            yaml.safe_dump(settings, file)
         self.address = f"127.0.0.1:{free_port()}"
         super().__init__(["prometheus", f"--config.file={path}", f"--storage.tsdb.path={self.folder.name}/data", f"--web.listen-address={self.address}",
                           "--log.level=warn", *(["--enable-feature=native-histograms"] if native else [])])
