@@ -23,17 +23,21 @@ test_packages=(
   mold                                                            # one more linker for the matrix; binutils has gold
   man-db groff zsh fish                                           # manual pages and completion
   chromium fonts-dejavu-core                                      # the page with pictures, in a browser
+  systemd python3-yaml prometheus                                 # what checks deploy/: systemd-analyze, YAML, promtool
   qemu-system-x86 busybox-static cpio kmod xz-utils zstd          # the tests on other kernels
   clang-format cppcheck shellcheck git                            # lint
 )
-browser_driver=playwright-core@1.65.1                             # in no package of Debian
+test_modules=(                                                    # of npm: in no package of Debian
+  playwright-core@1.65.1                                          # drives the browser
+  kubernetes-models@5.1.0 @kubernetes-models/prometheus-operator@6.0.0 @grafana/schema@13.2.3 typescript@5.9.3  # schemas for deploy/
+)
 
-packages=("${build_packages[@]}") driver=''
+packages=("${build_packages[@]}") modules=()
 case ${1:-build} in
   build) ;;
   test)
     packages+=("${test_packages[@]}")
-    driver=$browser_driver
+    modules=("${test_modules[@]}")
     # Whoever has an npm of their own keeps it.
     command -v npm >/dev/null || packages+=(nodejs npm)
     ;;
@@ -49,7 +53,7 @@ case ${2:-} in
 esac
 
 if ! command -v apt-get >/dev/null; then
-  echo "install-deps.sh: cannot install packages: there is no apt-get. By their names on Debian, these are needed: ${packages[*]} $driver" >&2
+  echo "install-deps.sh: cannot install packages: there is no apt-get. By their names on Debian, these are needed: ${packages[*]} ${modules[*]}" >&2
   exit 1
 fi
 
@@ -58,13 +62,17 @@ installed=$(dpkg-query -W -f='${Package} ${db:Status-Status}\n' "${packages[@]}"
 for package in "${packages[@]}"; do
   grep -qxF "$package installed" <<<"$installed" || missing+=("$package")
 done
-has_driver() { [ -z "$driver" ] || { command -v npm >/dev/null && [ -d "$(npm root -g)/${driver%@*}" ]; }; }
-[ ${#missing[@]} -gt 0 ] || ! has_driver || exit 0
+missing_modules=()
+folder=$(command -v npm >/dev/null && npm root -g) || true
+for module in "${modules[@]}"; do
+  [ -n "$folder" ] && [ -d "$folder/${module%@*}" ] || missing_modules+=("$module")
+done
+[ ${#missing[@]} -gt 0 ] || [ ${#missing_modules[@]} -gt 0 ] || exit 0
 
 as_root=()
 if [ "$(id -u)" -ne 0 ]; then
   if ! command -v sudo >/dev/null; then
-    echo "install-deps.sh: cannot install ${missing[*]} $driver: neither root nor sudo. Run as root: apt-get install ${missing[*]}" >&2
+    echo "install-deps.sh: cannot install ${missing[*]} ${missing_modules[*]}: neither root nor sudo. Run as root: apt-get install ${missing[*]}" >&2
     exit 1
   fi
   as_root=(sudo)
@@ -80,12 +88,20 @@ run() {
   exit 1
 }
 if [ ${#missing[@]} -gt 0 ]; then
+  # The tests start a Prometheus of their own. The package would start one as a service: now, and at each boot.
+  service='' policy=/usr/sbin/policy-rc.d  # asked by packages before they start a service
+  [[ " ${missing[*]} " != *" prometheus "* ]] || service=prometheus.service
+  if [ -n "$service" ] && [ ! -e $policy ]; then
+    trap 'rm -f "$log"; "${as_root[@]}" rm -f $policy' EXIT
+    run sh -c "printf '#!/bin/sh\ncase \$1 in prometheus*) exit 101 ;; esac\n' >$policy && chmod 755 $policy"
+  fi
   echo "Updating the list of packages (apt-get update)"
   run apt-get update -q
   echo "Installing ${#missing[@]} packages and what they depend on: ${missing[*]}"
   run apt-get install -y -q --no-install-recommends "${missing[@]}"
+  [ -z "$service" ] || run systemctl --quiet disable $service
 fi
-if ! has_driver; then
-  echo "Installing $driver"
-  run npm install -g --no-audit --no-fund --silent "$driver"
+if [ ${#missing_modules[@]} -gt 0 ]; then
+  echo "Installing ${missing_modules[*]}"
+  run npm install -g --no-audit --no-fund --silent "${missing_modules[@]}"
 fi
