@@ -3,7 +3,8 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
+#include <fstream>
+#include <iterator>
 
 #include "src/export/otlp_json.h"
 #include "src/export/prometheus_protobuf.h"
@@ -66,6 +67,22 @@ TEST(AgentMetrics, AreAllFamilies) {
   (void)parse_exposition(openmetrics(metrics), true);
   if (!has_command("promtool")) GTEST_SKIP() << "no promtool";
   EXPECT_EQ(output_of("promtool check metrics 2>&1", text), "");
+}
+
+TEST(AgentMetrics, TheDocumentListsAllOfThem) {
+  std::ifstream file(EXPORT_FOLDER "/../../docs/metrics.md");
+  const std::string document((std::istreambuf_iterator<char>(file)), {});
+  std::size_t rows = 0;
+  for (std::size_t at = 0; (at = document.find("\n| `", at)) != std::string::npos; at++) rows++;
+  const Metrics metrics = agent_metrics(some_state(), some_waits(of_one_process()));
+  for (const MetricFamily& family : metrics.families) {
+    const std::string name = family.name + (family.type == MetricType::counter ? "_total" : "");
+    const char* const type = family.type == MetricType::counter ? "counter"
+                             : family.type == MetricType::gauge ? "gauge"
+                                                                : "histogram";
+    EXPECT_NE(document.find("\n| `" + name + "` | " + type + " | "), std::string::npos) << name;
+  }
+  EXPECT_EQ(rows, metrics.families.size()) << "and no others";
 }
 
 TEST(AgentMetrics, ThereIsEveryLossAndEveryCounterFromTheBeginning) {

@@ -184,15 +184,16 @@ TEST(WaitTotals, OneProgramAfterAnotherThatMakesUpKeysStillGetsItsShare) {
 TEST(WaitTotals, ThereIsAlwaysAPlaceForWaits) {
   Machine m(WaitTotals::least_max_series);
   std::mt19937 random(1);
-  for (std::uint32_t round = 0; round < 200; round++) {
-    const auto key_class = static_cast<KeyClass>(round % 3);
-    m.wait("program" + std::to_string(random() % 50), "key" + std::to_string(random() % 50), 1 + random() % 50, 1'000,
-           key_class);
+  for (int round = 0; round < 200; round++) {
+    const std::uint32_t program = random() % 50, key = random() % 50;
+    m.wait("program" + std::to_string(program), "key" + std::to_string(key), 1 + program, 1'000,
+           static_cast<KeyClass>(key % 3));
     m.wait(other_label, random() % 2 == 0 ? other_label : "key", 99);
     m.scrape();
     ASSERT_LE(m.totals.totals().size(), m.totals.max_series());
     ASSERT_EQ(m.sum(), m.waits);
   }
+  EXPECT_EQ(m.totals.given_up_cnt(), 0U) << "all live";
   EXPECT_GT(m.count(other_label, other_label, KeyClass::work), 0U);
 }
 
