@@ -11,6 +11,7 @@
 #include "exemplars.h"
 #include "kernel.h"
 #include "series.h"
+#include "tally.h"
 #include "targets.h"
 
 /* Where records stand while they are added up: whole rings, read at once, since each read costs as much as several records.
@@ -22,20 +23,6 @@ struct {
   __type(key, __u32);
   __type(value, struct wp_ring);
 } rings SEC(".maps");
-
-struct {
-  __uint(type, BPF_MAP_TYPE_ARRAY);
-  __uint(max_entries, WP_TALLIES);
-  __type(key, __u32);
-  __type(value, struct wp_tally);
-} tallies SEC(".maps");
-
-/* Null: there is none near that nobody uses. */
-static __always_inline struct wp_tally *own_tally(void) {
-  __u32 index = bpf_get_smp_processor_id() % WP_TALLIES;
-  struct wp_tally *tally = bpf_map_lookup_elem(&tallies, &index);
-  return tally && __sync_val_compare_and_swap(&tally->busy, 0, 1) == 0 ? tally : NULL;
-}
 
 struct search {
   __u32 from;
@@ -112,11 +99,6 @@ static __always_inline __u64 duration_of(const struct wp_record *record) {
   return (high * window->mult << (32 - window->shift)) + (low * window->mult >> window->shift);
 }
 
-/* As struct wp_exemplar has it. */
-static __always_inline __u64 stop_of(const struct wp_record *record, __u64 offset_ns) {
-  return record->counter & WP_REF_CYCLES ? record->stop | WP_STOP_CYCLES : record->stop - offset_ns;
-}
-
 /* Any record that counts. */
 static __noinline int add_record(const struct records *records, const struct wp_record *record) {
   __u64 *cached = cached_slot(records, record), counter = record->counter & WP_REF_ADDRESS;
@@ -139,12 +121,6 @@ static __noinline int add_record(const struct records *records, const struct wp_
  * a record. Without a call, which costs more than a record does: CPUs that guard against SRSO pay for each return. What is not in the
  * cache is left for later. Nor would 6.12 allow a call to a function that is not static. */
 #define UNROLLED 8
-
-/* Raises *at to `value` unless it is higher. REQUIRES: both are below 2^63. Without a branch, as wp_exceeds(). */
-static __always_inline void raise_own(__u64 *at, __u64 value) {
-  __u64 before = *at;
-  *at = before + ((value - before) & -(__u64)wp_exceeds(value, before));
-}
 
 static long add_eight(__u32 round, struct walk *walk) {
   struct wp_ring *ring = walk->records.ring;
@@ -177,87 +153,6 @@ static long add_eight(__u32 round, struct walk *walk) {
   }
   ring->any_left |= *left;
   return 0;
-}
-
-/* A sum of the tally on its way into the totals. */
-struct sum {
-  struct wp_tally *tally;
-  struct wp_hist *hist; /* null: of a counter that cannot be, which a process has told of */
-  __u32 entry;
-  __u32 bucket;
-  /* For exemplars: of the ring of the current thread. */
-  __u32 ring_records;
-  __u64 address;
-  __u64 offset_ns;
-};
-
-/* What the record says is still in the thread's ring. */
-static __always_inline void keep_slowest(const struct sum *sum, __u32 slot, __u64 slowest) {
-  struct wp_record record;
-  __u64 at = sum->address + (slowest & (sum->ring_records - 1)) * sizeof(record);
-  if (bpf_probe_read_user(&record, sizeof(record), (void *)at)) return;
-  struct observed wait = {.duration_ns = slowest >> WP_NUMBER_BITS,
-                          .stop = stop_of(&record, sum->offset_ns),
-                          .tid = bpf_get_current_pid_tgid(),
-                          .slot = slot};
-  keep_exemplar(&wait);
-}
-
-static long add_bucket(__u32 round, struct sum *sum) {
-  struct wp_tally *tally = sum->tally;
-  struct wp_hist *hist = sum->hist;
-  __u32 entry = sum->entry, bucket = sum->bucket++;
-  if (!tally || entry >= WP_SLOT_CACHE || bucket >= WP_BUCKETS) return 1; /* never: for the verifier */
-  __u32 cnt = tally->count[entry][bucket];
-  if (!cnt) return 0;
-  tally->count[entry][bucket] = 0;
-  if (hist) {
-    __sync_fetch_and_add(&hist->bucket[bucket], cnt);
-  } else {
-    lose_now(&losses.unreadable, cnt);
-  }
-  if (config.keeps_exemplars) {
-    __u32 group = wp_exemplar_group(bucket);
-    if (group >= WP_EXEMPLARS) return 1; /* never: for the verifier */
-    __u64 slowest = tally->slowest[entry][group];
-    tally->slowest[entry][group] = 0;
-    if (slowest) keep_slowest(sum, tally->known[entry] >> WP_REF_ID_SHIFT, slowest);
-  }
-  return 0;
-}
-
-static long add_sum(__u32 entry, struct sum *sum) {
-  struct wp_tally *tally = sum->tally;
-  if (!tally || entry >= WP_SLOT_CACHE || tally->room_ns[entry] == 0) return 0;
-  __u32 slot = tally->known[entry] >> WP_REF_ID_SHIFT;
-  __u64 min_ns = WP_BUCKET_END_NS - tally->room_ns[entry], max_ns = tally->max_ns[entry];
-  sum->hist = bpf_map_lookup_elem(&hists, &slot);
-  sum->entry = entry;
-  sum->bucket = wp_bucket_of(min_ns);
-  bpf_loop(wp_bucket_of(max_ns) - sum->bucket + 1, add_bucket, sum, 0);
-  if (sum->hist) {
-    __sync_fetch_and_add(&sum->hist->total_ns, tally->total_ns[entry]);
-    raise(&sum->hist->inverted_min_ns, ~min_ns);
-    raise(&sum->hist->max_ns, max_ns);
-  }
-  tally->total_ns[entry] = tally->room_ns[entry] = tally->max_ns[entry] = 0;
-  return 0;
-}
-
-/* Whoever has a tally begins with a look at the cache, and ends with the totals. */
-static __always_inline struct wp_tally *begin_tally(const struct wp_block_state *state) {
-  struct wp_tally *tally = own_tally();
-  if (tally) __builtin_memcpy(tally->known, state->slots, sizeof(tally->known));
-  return tally;
-}
-
-static __always_inline void end_tally(struct walk *walk) {
-  struct wp_tally *tally = walk->tally;
-  struct sum sum = {
-      .tally = tally, .ring_records = walk->ring_records, .address = walk->address, .offset_ns = walk->records.offset_ns};
-  if (!tally) return;
-  bpf_loop(WP_SLOT_CACHE, add_sum, &sum, 0);
-  __sync_lock_test_and_set(&tally->busy, 0);
 }
 
 /* The ring of a thread is copied in parts of WP_RING_RECORDS: record n stands in part n / WP_RING_RECORDS, and there where it
@@ -328,7 +223,7 @@ static __always_inline void add_ring(struct walk *walk, __u64 address, __u32 rin
   walk->end = unknown(end);
   walk->tally = begin_tally(walk->records.state);
   bpf_loop(WP_LONG_RING_RECORDS + WP_RING_PARTS + 1, add_some, walk, 0);
-  end_tally(walk);
+  end_tally(walk->tally, walk->address, walk->ring_records, walk->records.offset_ns);
 }
 
 /* Adds up records [first, end), which are in the ring in the kernel. */

@@ -19,6 +19,11 @@ struct {
 
 __u32 exemplar_round; /* raised by the tool: those of other rounds are as good as none */
 
+/* As struct wp_exemplar has it. */
+static __always_inline __u64 stop_of(const struct wp_record *record, __u64 offset_ns) {
+  return record->counter & WP_REF_CYCLES ? record->stop | WP_STOP_CYCLES : record->stop - offset_ns;
+}
+
 struct observed {
   __u64 duration_ns;
   __u64 stop; /* as struct wp_exemplar has it */

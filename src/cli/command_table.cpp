@@ -89,6 +89,19 @@ constexpr CommandRow table[] = {
      "describes the method and names its sources.",
      "a key got worse by more than --gate allows, or is new", "no key was found to be worse, but not all waits could be judged",
      declare_diff, run_diff},
+    {"serve", "stay attached, and serve metrics to Prometheus",
+     "  waitprobe serve -a                          at 127.0.0.1:9464/metrics\n"
+     "  waitprobe serve -a --labels unit,container  and where processes run\n"
+     "  waitprobe serve -f ./server --by-env RANK   all processes of a file\n"
+     "  waitprobe serve --config /etc/waitprobe/waitprobe.toml\n"
+     "  curl http://127.0.0.1:9464/                 what it is doing\n",
+     "Attaches as hist does, and stays: processes that start later are counted from their first wait on. Serves what it has "
+     "counted by HTTP: /metrics for Prometheus (native histograms, OpenMetrics, or text, as the client asks), / for people, "
+     "/healthz and /readyz for supervisors. After the start it gives up all rights that it does not need. SIGHUP reads "
+     "--config "
+     "again; SIGTERM and Ctrl-C end it. docs/operations.md describes how to run it on many machines, and docs/metrics.md what "
+     "the metrics say.",
+     nullptr, nullptr, declare_serve, run_serve},
     {"doctor", "check whether tracing works here, and how to fix it",
      "  waitprobe doctor               this machine\n"
      "  waitprobe doctor -p 1234       and a process\n"

@@ -150,6 +150,11 @@ void Parser::add_lists(const std::string& name, const std::string& value, const 
   app_->finish(app_->cli.add_option_function<std::vector<std::string>>(name, take_all, text), value, Need::optional);
 }
 
+void Parser::add_config(const std::string& name, const std::string& value, const std::string& text) {
+  app_->finish(app_->cli.set_config(name, "", text), value, Need::optional);
+  app_->cli.allow_config_extras(CLI::config_extras_mode::error);
+}
+
 Description Parser::describe() const {
   Description description{app_->targets, {}, {}};
   for (const CLI::Option* option : std::as_const(app_->cli).get_options()) {

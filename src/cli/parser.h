@@ -88,6 +88,9 @@ class Parser {
   void add_values(const std::string& name, const std::string& value, const std::string& text, const Take& take);
   // Repeatable, and each time with several values: words of their own, or between commas or blanks in one word.
   void add_lists(const std::string& name, const std::string& value, const std::string& text, const Take& take);
+  // A file of TOML whose keys are the long options, which are taken where they are not on the command line. parse() throws
+  // UsageError if it cannot be read.
+  void add_config(const std::string& name, const std::string& value, const std::string& text);
   // Says in the help how times are written.
   void explain_times();
 

@@ -173,9 +173,7 @@ class Builder {
     gauge("process_max_fds", "", cost.max_fds.value_or(UINT64_MAX), "Maximum number of open file descriptors.");
     gauge("waitprobe_bpf_memory_bytes", "bytes", cost.bpf_memory_bytes, "Memory of the agent's BPF maps and programs.");
     counter("waitprobe_bpf_run_seconds", "seconds", to_seconds(cost.bpf_run_ns),
-            "Run time of the agent's BPF programs, estimated from samples.");
-    counter("waitprobe_bpf_measured_seconds", "seconds", to_seconds(cost.bpf_measured_ns),
-            "For how long the run time of BPF programs was measured.");
+            "Time that the agent's BPF programs took of other processes.");
   }
 
   void add_agent() {

@@ -21,8 +21,7 @@ struct AgentCost {
   std::uint64_t open_fds = 0;
   std::optional<std::uint64_t> max_fds;  // absent: unlimited
   std::uint64_t bpf_memory_bytes = 0;    // of its maps and programs
-  std::uint64_t bpf_run_ns = 0;          // of its BPF programs since it started, estimated from the time that was measured
-  std::uint64_t bpf_measured_ns = 0;     // for how long the kernel's statistics were on
+  std::uint64_t bpf_run_ns = 0;          // of other processes' time, by its BPF programs
 };
 
 struct AgentState {

@@ -14,8 +14,10 @@
 #include <vector>
 
 #include "src/model/metrics.h"
+#include "src/model/process_place.h"
 #include "src/model/series_shares.h"
 #include "src/model/snapshot.h"
+#include "src/model/wait_exemplar.h"
 
 namespace waitprobe {
 
@@ -40,20 +42,6 @@ struct LabelChoice {
   bool container = false;
   bool pod = false;
   bool group = false;
-};
-
-// Where a process runs; any bytes, empty where it does not.
-struct ProcessPlace {
-  std::string unit;  // of systemd
-  std::string container;
-  std::string pod;
-};
-
-// One wait, and whose it is.
-struct WaitExemplar {
-  SeriesId series;
-  std::optional<std::string> group;
-  Exemplar exemplar;
 };
 
 // Totals never go back, and no wait is lost from them unless a whole set is given up: what a process waited is added up under

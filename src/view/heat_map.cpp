@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "src/view/escape.h"
+#include "src/view/html_text.h"
 #include "src/view/units.h"
 
 namespace waitprobe {
@@ -259,32 +260,6 @@ void print_legend(std::ostream& out, std::uint64_t most) {
 }
 
 }  // namespace
-
-std::string html(std::string_view bytes) {
-  std::string text;
-  for (const char c : escape(bytes)) {
-    switch (c) {
-      case '&':
-        text += "&amp;";
-        break;
-      case '<':
-        text += "&lt;";
-        break;
-      case '>':
-        text += "&gt;";
-        break;
-      case '"':
-        text += "&quot;";
-        break;
-      case '\'':
-        text += "&#39;";
-        break;
-      default:
-        text += c;
-    }
-  }
-  return text;
-}
 
 void print_heat_map(std::ostream& out, const History& history, const HistoryKey& key, const std::string& id) {
   const Rows rows(key.total.histogram);

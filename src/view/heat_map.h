@@ -9,9 +9,6 @@
 
 namespace waitprobe {
 
-// Bytes of somebody else's process, as text of HTML: as escape() shows them, and no character of it is markup.
-std::string html(std::string_view bytes);
-
 // How long waits took over time: columns of time, rows of durations on a logarithmic axis, the darker the more waits. Lines
 // show quantiles. `id` names the drawing in the page, so that it can be shown again, small.
 void print_heat_map(std::ostream& out, const History& history, const HistoryKey& key, const std::string& id);

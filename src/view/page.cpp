@@ -9,6 +9,7 @@
 #include "src/view/escape.h"
 #include "src/view/heat_map.h"
 #include "src/view/hist_table.h"
+#include "src/view/html_text.h"
 #include "src/view/note_lines.h"
 #include "src/view/units.h"
 #include "src/view/caveat_lines.h"

@@ -37,8 +37,7 @@ AgentState some_state() {
                 .open_fds = 42,
                 .max_fds = 1024,
                 .bpf_memory_bytes = 67'108'864,
-                .bpf_run_ns = 5'000'000,
-                .bpf_measured_ns = 1'000'000'000};
+                .bpf_run_ns = 5'000'000};
   state.scrape_cnt = 12;
   state.scrape_ns = 2'500'000;
   return state;

@@ -13,8 +13,8 @@ namespace {
 
 const std::string number = "3f4e" + std::string(60, 'a');
 
-void expect(const std::string& text, const ControlGroup& wanted) {
-  const ControlGroup group = parse_control_group(text);
+void expect(const std::string& text, const ProcessPlace& wanted) {
+  const ProcessPlace group = parse_control_group(text);
   EXPECT_EQ(group.unit, wanted.unit) << text;
   EXPECT_EQ(group.container, wanted.container) << text;
   EXPECT_EQ(group.pod, wanted.pod) << text;
@@ -65,7 +65,7 @@ TEST(ControlGroup, of_whatever_else_is_empty) {
   for (const char* text : {"", "\n", "0::/\n", "0::\n", ":", "0:", "no colons at all\n", "0::////\n", "0::/../..\n"}) {
     expect(text, {});
   }
-  EXPECT_EQ(control_group_of(UINT32_MAX), ControlGroup{});
+  EXPECT_EQ(control_group_of(UINT32_MAX), ProcessPlace{});
 }
 
 Series series_of(std::uint32_t pid, std::uint64_t start_ticks, std::uint32_t parent_pid = 0) {
@@ -77,7 +77,7 @@ Series series_of(std::uint32_t pid, std::uint64_t start_ticks, std::uint32_t par
 }
 
 TEST(ControlGroups, are_remembered_and_inherited) {
-  const ControlGroup of_web = {"web.service", "", ""};
+  const ProcessPlace of_web = {"web.service", "", ""};
   const auto self = static_cast<std::uint32_t>(getpid());
   const std::uint64_t start = stat_of(self)->start_ticks;
   ControlGroups groups;
@@ -86,11 +86,11 @@ TEST(ControlGroups, are_remembered_and_inherited) {
   groups.add(self);
   EXPECT_EQ(groups.of(series_of(self, start)), of_web) << "it is looked at once";
   EXPECT_EQ(groups.of(series_of(77, start + 5, self)), of_web);
-  EXPECT_EQ(groups.of(series_of(77, start - 1, self)), ControlGroup{}) << "that parent came later";
-  EXPECT_EQ(groups.of(series_of(77, start + 5)), ControlGroup{});
+  EXPECT_EQ(groups.of(series_of(77, start - 1, self)), ProcessPlace{}) << "that parent came later";
+  EXPECT_EQ(groups.of(series_of(77, start + 5)), ProcessPlace{});
   groups.forget_all_but({});
   EXPECT_EQ(groups.of(series_of(self, start)), of_web) << "it lives";
-  EXPECT_EQ(groups.of(series_of(UINT32_MAX, 7)), ControlGroup{});
+  EXPECT_EQ(groups.of(series_of(UINT32_MAX, 7)), ProcessPlace{});
 }
 
 }  // namespace

@@ -96,8 +96,8 @@ std::string_view telling_path(std::string_view text) {
 
 }  // namespace
 
-ControlGroup parse_control_group(std::string_view text) {
-  ControlGroup group;
+ProcessPlace parse_control_group(std::string_view text) {
+  ProcessPlace group;
   std::string_view path = telling_path(text), above;
   while (!path.empty()) {
     path.remove_prefix(1);  // a slash
@@ -114,7 +114,7 @@ ControlGroup parse_control_group(std::string_view text) {
   return group;
 }
 
-ControlGroup control_group_of(std::uint32_t pid) {
+ProcessPlace control_group_of(std::uint32_t pid) {
   return parse_control_group(read_proc_file("/proc/" + std::to_string(pid) + "/cgroup").value_or(""));
 }
 
@@ -124,7 +124,7 @@ void ControlGroups::add(std::uint32_t pid) {
   if (!known_.contains({pid, stat->start_ticks})) remember(pid, stat->start_ticks, control_group_of(pid));
 }
 
-ControlGroup ControlGroups::of(const Series& series) const {
+ProcessPlace ControlGroups::of(const Series& series) const {
   const auto known = known_.find({series.pid, series.process_start_ticks});
   if (known != known_.end()) return known->second;
   const auto later = known_.upper_bound({series.parent_pid, series.process_start_ticks});

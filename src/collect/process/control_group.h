@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// What started a process, as its control group tells.
+// Where a process runs, as its control group tells.
 #pragma once
 
 #include <algorithm>
@@ -12,23 +12,16 @@
 #include <utility>
 #include <vector>
 
+#include "src/model/process_place.h"
 #include "src/model/snapshot.h"
 
 namespace waitprobe {
 
-// Any bytes; empty: it is in none, or that is not told.
-struct ControlGroup {
-  std::string unit;       // of systemd: "ssh.service", "session-3.scope"; the innermost
-  std::string container;  // the first 12 digits of its number (Docker, containerd, CRI-O, Podman), or its name (LXC, nspawn)
-  std::string pod;        // the uid that Kubernetes gives it
-  bool operator==(const ControlGroup&) const = default;
-};
-
 // `text`: what /proc/PID/cgroup holds.
-ControlGroup parse_control_group(std::string_view text);
+ProcessPlace parse_control_group(std::string_view text);
 
 // Of a process; all empty where it has ended or may not be read.
-ControlGroup control_group_of(std::uint32_t pid);
+ProcessPlace control_group_of(std::uint32_t pid);
 
 // The control groups of many processes, as they were first seen, and remembered beyond their ends.
 //
@@ -37,12 +30,12 @@ class ControlGroups {
  public:
   // A process, which is looked at unless it is known.
   void add(std::uint32_t pid);
-  void remember(std::uint32_t pid, std::uint64_t start_ticks, ControlGroup group) {
+  void remember(std::uint32_t pid, std::uint64_t start_ticks, ProcessPlace group) {
     known_.insert_or_assign({pid, start_ticks}, std::move(group));
   }
 
   // Of the process of a series. Of a forked one that had ended before it could be looked at, that of its parent.
-  ControlGroup of(const Series& series) const;
+  ProcessPlace of(const Series& series) const;
 
   // There are many that have ended. Then all but those of these series are to be forgotten.
   bool is_crowded() const { return known_.size() >= crowded_; }
@@ -51,7 +44,7 @@ class ControlGroups {
  private:
   using Process = std::pair<std::uint32_t, std::uint64_t>;  // pid, start in ticks
 
-  std::map<Process, ControlGroup> known_;
+  std::map<Process, ProcessPlace> known_;
   std::size_t crowded_ = 16'384;
 };
 

@@ -300,15 +300,20 @@ void HistProgram::make_room(const std::function<std::optional<bool>(std::uint64_
   states_.wait_for_more();
 }
 
-std::vector<SlowestWait> HistProgram::take_slowest(const ClockPair& now, const TickRate& rate) {
-  std::vector<SlowestWait> all;
+std::vector<WaitExemplar> HistProgram::take_exemplars(const ClockPair& now, const TickRate& rate) {
+  std::vector<WaitExemplar> all;
   const double now_unix_ns = static_cast<double>(clock_ns(CLOCK_REALTIME)) - static_cast<double>(now_ns() - now.ns);
-  for (auto& [series, exemplar] : series_.take_exemplars()) {
-    const std::uint64_t stop = exemplar.stop & ~WP_STOP_CYCLES;
-    const bool is_cycles = (exemplar.stop & WP_STOP_CYCLES) != 0;
+  for (auto& [series, kept] : series_.take_exemplars()) {
+    const std::uint64_t stop = kept.stop & ~WP_STOP_CYCLES;
+    const bool is_cycles = (kept.stop & WP_STOP_CYCLES) != 0;
     const double ago_ns = is_cycles ? (static_cast<double>(now.cycles) - static_cast<double>(stop)) * ns_per_tick(rate)
                                     : static_cast<double>(now.ns - offset_ns_) - static_cast<double>(stop);
-    all.push_back({std::move(series), exemplar.duration_ns, static_cast<std::uint64_t>(now_unix_ns - ago_ns), exemplar.tid});
+    WaitExemplar& one = all.emplace_back();
+    one.exemplar.duration_ns = kept.duration_ns;
+    one.exemplar.time_unix_ns = static_cast<std::uint64_t>(now_unix_ns - ago_ns);
+    one.exemplar.pid = series.pid;
+    one.exemplar.tid = kept.tid;
+    one.series = std::move(series);
   }
   return all;
 }

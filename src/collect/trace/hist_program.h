@@ -19,8 +19,8 @@
 #include "src/collect/trace/series_pool.h"
 #include "src/collect/machine/tick_rate.h"
 #include "src/model/result.h"
-#include "src/model/slowest_wait.h"
 #include "src/model/snapshot.h"
+#include "src/model/wait_exemplar.h"
 
 struct bpf_map;
 struct hist_bpf;
@@ -95,7 +95,7 @@ class HistProgram {
   std::uint64_t added_up_cnt() const { return series_.added_up_cnt(); }
 
   // REQUIRES: exemplars are kept (wp_config). The pair and the rate are those of a moment that is near.
-  std::vector<SlowestWait> take_slowest(const ClockPair& now, const TickRate& rate);
+  std::vector<WaitExemplar> take_exemplars(const ClockPair& now, const TickRate& rate);
 
   // The running totals, as they are at this moment, in the order of merge_series().
   std::vector<Series> series() { return series_.series(); }

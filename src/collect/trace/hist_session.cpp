@@ -3,6 +3,7 @@
 
 #include <cerrno>
 #include <ctime>
+#include <set>
 
 #include "src/collect/machine/clock.h"
 #include "src/collect/trace/open_waits.h"
@@ -128,6 +129,23 @@ void HistSession::doubt_crowded() {
   for (const auto& [pid, comm] : instances_.crowded_processes()) {
     targets_->doubt({pid, comm, "", unverified::too_many_blocks.name});
   }
+}
+
+std::vector<WaitExemplar> HistSession::take_exemplars() {
+  std::vector<WaitExemplar> all = program_.take_exemplars(clocks_, rate_);
+  if (!environments_) return all;
+  for (WaitExemplar& one : all) {
+    Series series;
+    static_cast<SeriesId&>(series) = one.series;
+    one.group = environments_->value_of(series);
+  }
+  return all;
+}
+
+std::uint64_t HistSession::target_cnt() const {
+  std::set<std::uint32_t> pids;
+  instances_.each([&](std::uint32_t pid, std::uint64_t) { pids.insert(pid); });
+  return pids.size();
 }
 
 OpenWaits HistSession::open_waits() const {

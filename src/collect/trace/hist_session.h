@@ -42,12 +42,15 @@ class HistSession : private Tracer {
   // What the BPF programs have taken of other processes' time. REQUIRES: it is measured.
   std::uint64_t run_time_ns() const { return program_.run_time_ns(); }
 
-  // Of the process of a series. REQUIRES: they are told.
-  ControlGroup control_group_of(const Series& series) const { return control_groups_->of(series); }
+  // Of the process of a series. REQUIRES: control groups are told.
+  ProcessPlace place_of(const Series& series) const { return control_groups_->of(series); }
 
   // Of each series the slowest wait of each power of two of a second, since this was called last. REQUIRES: exemplars are kept,
   // and a snapshot was taken just now.
-  std::vector<SlowestWait> take_slowest() { return program_.take_slowest(clocks_, rate_); }
+  std::vector<WaitExemplar> take_exemplars();
+
+  // How many processes are counted that have the library.
+  std::uint64_t target_cnt() const;
 
   // The waits that are open now in all processes that are counted: of those that began before, only what is known without a
   // tracer.

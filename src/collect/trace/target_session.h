@@ -97,6 +97,8 @@ class TargetSession {
   void verify();
   void doubt(Unverified process) { verification_.add(std::move(process)); }
   Caveats caveats() const { return {attached_late(), verification_.unverified()}; }
+  // Programs and libraries that are attached to.
+  std::size_t file_cnt() const { return attachments_.size(); }
   // Whether a target has mapped PyTorch: waits there that have no counter cannot be seen.
   bool has_pytorch() const { return finder_.has_seen_pytorch(); }
 
