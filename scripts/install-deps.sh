@@ -12,7 +12,7 @@ build_packages=(
   libseccomp-dev                                                  # names of system calls
   libcli11-dev nlohmann-json3-dev libncurses-dev zlib1g-dev       # command line, JSON, screen; compression in the demo
   libboost-dev                                                    # Student's t
-  libmicrohttpd-dev                                               # the HTTP server
+  libmicrohttpd-dev libgnutls28-dev libcrypt-dev libyaml-cpp-dev  # the HTTP server, its certificates and users
 )
 test_packages=(
   g++ lld libclang-rt-dev                                         # the other compiler; a linker; clang's sanitizers and fuzzer
@@ -20,6 +20,7 @@ test_packages=(
   bpftrace linux-perf binutils gdb strace tmux python3            # other tools that the tests run
   bpfcc-tools linux-headers-amd64 trace-cmd                       # more of them; bcc compiles with a kernel's headers
   mold                                                            # one more linker for the matrix; binutils has gold
+  curl netcat-openbsd openssl                                     # clients of the HTTP server
   man-db groff zsh fish                                           # manual pages and completion
   chromium fonts-dejavu-core                                      # the page with pictures, in a browser
   qemu-system-x86 busybox-static cpio kmod xz-utils zstd          # the tests on other kernels
