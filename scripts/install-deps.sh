@@ -12,6 +12,7 @@ build_packages=(
   libseccomp-dev                                                  # names of system calls
   libcli11-dev nlohmann-json3-dev libncurses-dev zlib1g-dev       # command line, JSON, screen; compression in the demo
   libboost-dev                                                    # Student's t
+  libcurl4-openssl-dev                                            # the push of metrics
   libmicrohttpd-dev libgnutls28-dev libcrypt-dev libyaml-cpp-dev  # the HTTP server, its certificates and users
 )
 test_packages=(

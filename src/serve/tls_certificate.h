@@ -15,7 +15,7 @@
 namespace waitprobe {
 
 // Certificate and key of a server, read again when their files change: at the first handshake a second later. While the new
-// ones cannot be read or do not match, the old ones stay. Those of the clients' authorities are read once. One thread at a time.
+// ones cannot be read or do not match, the old ones stay. Those of the clients' authorities are read once. Not thread-safe.
 class TlsCertificate {
  public:
   // Errors: a file cannot be read or is no PEM, or the key is not that of the certificate.
