@@ -13,7 +13,8 @@ build_packages=(
   libcli11-dev nlohmann-json3-dev libncurses-dev zlib1g-dev       # command line, JSON, screen; compression in the demo
   libboost-dev                                                    # Student's t
   protobuf-compiler libprotobuf-dev                               # Prometheus' native histograms
-  libmicrohttpd-dev                                               # the HTTP server
+  libcurl4-openssl-dev                                            # the push of metrics
+  libmicrohttpd-dev libgnutls28-dev libcrypt-dev libyaml-cpp-dev  # the HTTP server, its certificates and users
 )
 test_packages=(
   g++ lld libclang-rt-dev                                         # the other compiler; a linker; clang's sanitizers and fuzzer
@@ -21,6 +22,7 @@ test_packages=(
   bpftrace linux-perf binutils gdb strace tmux python3            # other tools that the tests run
   bpfcc-tools linux-headers-amd64 trace-cmd                       # more of them; bcc compiles with a kernel's headers
   mold                                                            # one more linker for the matrix; binutils has gold
+  curl netcat-openbsd openssl                                     # clients of the HTTP server
   man-db groff zsh fish                                           # manual pages and completion
   chromium fonts-dejavu-core                                      # the page with pictures, in a browser
   systemd python3-yaml prometheus                                 # what checks deploy/: systemd-analyze, YAML, promtool

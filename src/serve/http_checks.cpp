@@ -60,6 +60,18 @@ std::optional<HttpAnswer> refusal(std::string_view method, std::string_view vers
   return std::nullopt;
 }
 
+HttpAnswer unauthorized() {
+  HttpAnswer answer = text_answer(401, "A user and a password are required.\n");
+  answer.headers.emplace_back("WWW-Authenticate", "Basic realm=\"waitprobe\", charset=\"UTF-8\"");
+  return answer;
+}
+
+HttpAnswer try_later(int status, int seconds, const std::string& why) {
+  HttpAnswer answer = text_answer(status, why + " Try again later.\n");
+  answer.headers.emplace_back("Retry-After", std::to_string(seconds));
+  return answer;
+}
+
 bool is_worth_gzip(const HttpAnswer& answer) {
   return answer.body != nullptr && answer.body->plain().size() >= least_gzip_bytes;
 }

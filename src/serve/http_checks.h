@@ -28,6 +28,11 @@ HttpHeaders headers_of(MHD_Connection* connection);
 std::optional<HttpAnswer> refusal(std::string_view method, std::string_view version, const HttpHeaders& headers,
                                   const HostCheck* names);
 
+// 401 with what a client must send.
+HttpAnswer unauthorized();
+// 429 or 503, with a sentence that says why.
+HttpAnswer try_later(int status, int seconds, const std::string& why);
+
 // Sends it, and what is the same in all responses. `is_last`: the connection is closed then. Returns what MHD wants to know.
 MHD_Result send_answer(MHD_Connection* connection, const HttpAnswer& answer, bool as_gzip, bool is_last);
 

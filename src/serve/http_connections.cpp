@@ -3,7 +3,7 @@
 
 #include <sys/socket.h>
 
-#include <tuple>
+#include <utility>
 
 namespace waitprobe {
 
@@ -18,7 +18,7 @@ HttpConnections::Connection* HttpConnections::add(int fd, std::string network, C
   added.self = std::prev(connections_.end());
   live_cnt_++;
   cnt_of_network_[added.network]++;
-  if (live_cnt_ > limits_.connections) evict(added, now);
+  if (live_cnt_ > limits_.connections) evict(added);
   return &added;
 }
 
@@ -41,24 +41,36 @@ void HttpConnections::end(Connection& connection) {
   if (--cnt_of_network_[connection.network] == 0) cnt_of_network_.erase(connection.network);
 }
 
-void HttpConnections::evict(Connection& newcomer, Clock::time_point now) {
-  Connection* victim = nullptr;
-  const auto worth = [this](const Connection& one) {
-    return std::make_tuple(-static_cast<int>(cnt_of_network_[one.network]), one.state == State::busy, one.since);
+void HttpConnections::evict(const Connection& newcomer) {
+  // Whoever attacks has many connections in one state. A good client is in another, or not for long in the same.
+  const auto group = [](const Connection& one) {
+    return std::make_pair(one.network, one.state == State::idle ? State::connected : one.state);
   };
-  for (Connection& one : connections_)
-    if (!one.is_ended && (victim == nullptr || worth(one) < worth(*victim))) victim = &one;
-  // A flood of requests that are being answered is turned away, rather than answered to nobody.
-  const bool is_at_work = victim->state == State::busy && now - victim->since < limits_.busy_before_evicted;
-  end(is_at_work ? newcomer : *victim);
+  std::map<std::pair<std::string, State>, unsigned> cnt_of_group;
+  std::string largest_network = newcomer.network;
+  for (const auto& [network, cnt] : cnt_of_network_)
+    if (cnt > cnt_of_network_[largest_network]) largest_network = network;
+  for (const Connection& one : connections_)
+    if (!one.is_ended && one.network == largest_network && &one != &newcomer) cnt_of_group[group(one)]++;
+  Connection* victim = nullptr;
+  for (Connection& one : connections_) {
+    if (one.is_ended || one.network != largest_network || &one == &newcomer) continue;
+    const auto worth = [&](const Connection& it) {
+      return std::make_pair(-static_cast<int>(cnt_of_group[group(it)]), it.since);
+    };
+    if (victim == nullptr || worth(one) < worth(*victim)) victim = &one;
+  }
+  if (victim != nullptr) end(*victim);
 }
 
 void HttpConnections::request_has_come(Connection* connection, Clock::time_point now) {
-  connection->state = State::busy;
+  connection->state = State::asked;
   connection->since = now;
 }
 
-void HttpConnections::answer_is_sent_from(Connection* connection, const void* body, std::size_t bytes) {
+void HttpConnections::answer_is_sent_from(Connection* connection, const void* body, std::size_t bytes, Clock::time_point now) {
+  connection->state = State::sending;
+  connection->since = now;
   if (connection->is_ended || body == nullptr) return;
   free_body(*connection);
   connection->body = body;
@@ -91,9 +103,14 @@ void HttpConnections::request_has_ended(Connection* connection, Clock::time_poin
 void HttpConnections::end_expired(Clock::time_point now) {
   for (Connection& one : connections_) {
     const auto most = one.state == State::connected ? limits_.first_request
-                      : one.state == State::busy    ? limits_.answer
-                                                    : limits_.next_request;
-    if (!one.is_ended && now - one.since > most) end(one);
+                      : one.state == State::idle    ? limits_.next_request
+                                                    : limits_.answer;
+    if (one.is_ended) continue;
+    // libmicrohttpd reads what is there once, and then waits for more: it may not see that there is no more.
+    char ignored;
+    const bool has_gone = (one.state == State::connected || one.state == State::idle) &&
+                          now - one.since > limits_.before_looked_at && recv(one.fd, &ignored, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+    if (has_gone || now - one.since > most) end(one);
   }
 }
 

@@ -10,16 +10,17 @@ namespace waitprobe {
 
 struct HttpConnectionLimits {
   unsigned connections = 256;                       // each takes up to 16 KiB, and with TLS some 40 KiB more
-  std::size_t unsent_bytes = 32 << 20;              // of bodies that slow clients keep in memory; a shared one counts once
+  std::size_t unsent_bytes = 16 << 20;              // of bodies that slow clients keep in memory; a shared one counts once
   std::chrono::milliseconds first_request{10'000};  // from the connection, with the TLS handshake, to the end of the headers
   std::chrono::milliseconds next_request{75'000};   // from the end of an answer to the end of the next headers
   std::chrono::milliseconds answer{60'000};         // from the end of the headers until the answer is sent
-  std::chrono::milliseconds busy_before_evicted{2'000};
+  std::chrono::milliseconds before_looked_at{200};  // whether its client has gone without having sent a whole request
 };
 
-// The open connections of a server, none of which can hold up the others for long: one that exceeds its time is ended, and so
-// is, where there are too many, the one that has waited longest, of the network that has most. Not thread-safe: all calls, and
-// closing the sockets, are of one thread. To end a connection is to shut its socket down, which its owner finds out.
+// The open connections of a server, none of which can hold up the others for long. One that exceeds its time is ended. Where
+// there are too many, one ends: of the network that has most and the state that most of those are in, the one that has been in
+// it for longest. Not thread-safe: all calls, and closing the sockets, are of one thread. To end a connection is to shut its
+// socket down, which its owner finds out.
 class HttpConnections {
  public:
   using Clock = std::chrono::steady_clock;
@@ -32,7 +33,7 @@ class HttpConnections {
   void remove(Connection* connection);
   void request_has_come(Connection* connection, Clock::time_point now);
   // `body` says which bodies are the same.
-  void answer_is_sent_from(Connection* connection, const void* body, std::size_t bytes);
+  void answer_is_sent_from(Connection* connection, const void* body, std::size_t bytes, Clock::time_point now);
   void request_has_ended(Connection* connection, Clock::time_point now);
 
   void end_expired(Clock::time_point now);
@@ -43,7 +44,7 @@ class HttpConnections {
 
  private:
   void end(Connection& connection);
-  void evict(Connection& newcomer, Clock::time_point now);
+  void evict(const Connection& newcomer);
   void free_body(Connection& connection);
 
   struct Body {
@@ -62,8 +63,8 @@ class HttpConnections {
 struct HttpConnections::Connection {
   int fd = -1;
   std::string network;
-  enum class State { connected, busy, idle } state = State::connected;
-  Clock::time_point since;  // of the state
+  enum class State { connected, asked, sending, idle } state = State::connected;
+  Clock::time_point since;  // when it last did something
   bool is_ended = false;
   const void* body = nullptr;
   std::list<Connection>::iterator self;

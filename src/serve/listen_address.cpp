@@ -116,7 +116,10 @@ Result<ListeningSocket> listen_on(const ListenAddress& listen) {
     return why;
   };
   if (!result.fd.ok()) return failed(errno);
+  // Connections inherit it. By default the kernel keeps megabytes for each client that does not read.
+  constexpr int unsent_bytes = 256 * 1024;
   const int on = 1, off = 0;
+  setsockopt(result.fd.get(), SOL_SOCKET, SO_SNDBUF, &unsent_bytes, sizeof unsent_bytes);
   setsockopt(result.fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   if (address.ss_family == AF_INET6 && listen.is_any) setsockopt(result.fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
   if (bind(result.fd.get(), reinterpret_cast<const sockaddr*>(&address), length) != 0) return failed(errno);

@@ -217,9 +217,9 @@ TEST(HttpConnectionsTest, TheNetworkWithMostLosesFirst) {
   EXPECT_TRUE(one->is_ended);
   EXPECT_FALSE(lonely->is_ended || two->is_ended || three->is_ended);
   connections.request_has_come(two, start + milliseconds(4));
-  connections.request_has_come(three, start + milliseconds(4));
   auto* four = connections.add(-1, "2.2.2.2", start + milliseconds(5));
-  EXPECT_TRUE(four->is_ended) << "the newcomer, while the others are at work";
+  EXPECT_TRUE(three->is_ended) << "it has done nothing for longest";
+  EXPECT_FALSE(lonely->is_ended || two->is_ended || four->is_ended);
   EXPECT_EQ(connections.count(), 3u);
   for (auto* each : {lonely, one, two, three, four}) connections.remove(each);
   EXPECT_EQ(connections.count(), 0u);
@@ -237,13 +237,13 @@ TEST(HttpConnectionsTest, WhatSlowClientsKeepInMemoryIsBounded) {
     all.push_back(connections.add(-1, "1.1.1.1", start));
     connections.request_has_come(all.back(), start + milliseconds(i));
   }
-  for (auto* each : {all[0], all[1], all[2]}) connections.answer_is_sent_from(each, &body[0], 60);
+  for (auto* each : {all[0], all[1], all[2]}) connections.answer_is_sent_from(each, &body[0], 60, start + milliseconds(8));
   EXPECT_EQ(connections.unsent_bytes(), 60u) << "a shared body counts once";
-  connections.answer_is_sent_from(all[3], &body[1], 50);
+  connections.answer_is_sent_from(all[3], &body[1], 50, start + milliseconds(9));
   EXPECT_TRUE(all[0]->is_ended && all[1]->is_ended && all[2]->is_ended);
   EXPECT_EQ(connections.unsent_bytes(), 50u);
   connections.request_has_ended(all[3], start);
-  connections.answer_is_sent_from(all[4], &body[2], 1000);
+  connections.answer_is_sent_from(all[4], &body[2], 1000, start + milliseconds(9));
   EXPECT_FALSE(all[3]->is_ended || all[4]->is_ended) << "one alone may be larger";
   for (auto* each : all) connections.remove(each);
   EXPECT_EQ(connections.unsent_bytes(), 0u);
