@@ -2,13 +2,14 @@
 """deploy/prometheus/: what promtool says, a test for each alert, names that exist, and results from a real Prometheus."""
 
 import os
+import re
 import subprocess
 import tempfile
 
 import yaml
 
 import harness
-from agent_metrics import Agent, documented, exposed, has_serve, used
+from agent_metrics import DOCUMENT, Agent, documented, exposed, has_serve, used
 from fake_agent import BOUNDS, FakeAgent
 from harness import TestCase, Workload, wait_until
 from prometheus_server import FOLDER, Prometheus
@@ -57,6 +58,49 @@ class Files(TestCase):
             self.assertEqual({case["alertname"] for case in cases if bool(case["exp_alerts"]) == fires}, set(rules("alert")))
 
 
+def blocks(language):
+    """The code of docs/operations.md in this language."""
+    with open(DOCUMENT, encoding="utf-8") as file:
+        return re.findall(rf"^```{language}\n(.*?)^```", file.read(), re.M | re.S)
+
+
+class Document(TestCase):
+    """The examples in docs/operations.md can be used as they stand."""
+
+    def test_configurations(self):
+        examples = [example for example in blocks("yaml") if "tls_server_config" not in example]
+        self.assertEqual(len(examples), 2)
+        for example in examples:
+            with tempfile.NamedTemporaryFile("w", suffix=".yml") as file:
+                file.write(example.replace("/etc/prometheus/rules.yml", os.path.join(FOLDER, "rules.yml")))
+                file.flush()
+                told = promtool("check", "config", file.name)
+                self.assertEqual(told.returncode, 0, told)
+
+    def test_web_configuration(self):
+        (example,) = [example for example in blocks("yaml") if "tls_server_config" in example]
+        with tempfile.TemporaryDirectory() as folder:
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "server.key", "-out", "server.pem", "-subj", "/CN=a"],
+                           cwd=folder, check=True, capture_output=True)
+            with open(os.path.join(folder, "web.yml"), "w", encoding="utf-8") as file:
+                file.write(example.replace("$2y$10$...", "$2y$10$" + 53 * "a"))
+            told = promtool("check", "web-config", file.name)
+            self.assertEqual(told.returncode, 0, told)
+
+    def test_alerts_are_all_described(self):
+        with open(DOCUMENT, encoding="utf-8") as file:
+            self.assertEqual(set(re.findall(r"^\| (Waitprobe\w+) \|", file.read(), re.M)), set(rules("alert")))
+
+    def test_queries(self):
+        queries = [query for block in blocks("promql") for query in re.split(r"\n\n", block)]
+        self.assertEqual(len(queries), 4)
+        with FakeAgent(documented()) as agent:
+            server = self.started(Prometheus(agent.address))
+            # kube_pod_info is another exporter's.
+            for query in queries:
+                wait_until(lambda: server.query(query) or "kube_pod_info" in query, f"a result of {query}")
+
+
 class Names(TestCase):
     """What rules use is in the table of docs/operations.md, and what the table says is what the agent shows."""
 
@@ -93,8 +137,7 @@ class Server(TestCase):
 
     def setUp(self):
         super().setUp()
-        self.agent = FakeAgent(documented())
-        self.addCleanup(self.agent.stop)
+        self.agent = self.enterContext(FakeAgent(documented()))
 
     def results(self, native):
         """Of a server's recordings: those that it has with these histograms."""
@@ -133,8 +176,7 @@ class Server(TestCase):
 
     def test_many_machines(self):
         """Two servers, each with a machine of its own, and a third over them: quantiles are those over both."""
-        other = FakeAgent(documented(), bounds=[bound / 64 for bound in BOUNDS])
-        self.addCleanup(other.stop)
+        other = self.enterContext(FakeAgent(documented(), bounds=[bound / 64 for bound in BOUNDS]))
         shards = [self.started(Prometheus(agent.address, labels={"shard": number}.items())) for number, agent in enumerate((self.agent, other))]
         over = self.started(Prometheus(*(shard.address for shard in shards), config="prometheus-global.yml"))
         wait_until(lambda: len(over.query("key:waitprobe_wait_seconds_histogram:rate5m")) == 4, "two keys of two shards")
