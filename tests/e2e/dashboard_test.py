@@ -94,8 +94,7 @@ class Dashboard(TestCase):
         self.assertEqual(set(families) - seen, {"waitprobe_waits_observed_total", "waitprobe_bpf_measured_seconds_total", "waitprobe_scrapes_total"})
 
     def test_every_query_has_a_result(self):
-        agent = FakeAgent(documented())
-        self.addCleanup(agent.stop)
+        agent = self.enterContext(FakeAgent(documented()))
         for native in (True, False):
             server = self.started(Prometheus(agent.address, native=native))
             missing = {}

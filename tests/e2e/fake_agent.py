@@ -48,7 +48,7 @@ def native(count, bounds):
 
 
 class FakeAgent:
-    """`families`: as agent_metrics.documented(). `address` is where it listens, until stop()."""
+    """`families`: as agent_metrics.documented(). `address` is where it listens, to the end of its `with`."""
 
     def __init__(self, families, bounds=BOUNDS):
         self.families, self.bounds, self.scrapes, self.formats = families, bounds, 0, set()
@@ -74,7 +74,10 @@ class FakeAgent:
         self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
         self.thread.start()
 
-    def stop(self):
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
         self.server.shutdown()
         self.server.server_close()
 

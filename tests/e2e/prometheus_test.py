@@ -1,152 +1,200 @@
 # SPDX-License-Identifier: MIT
-"""A real Prometheus scrapes `waitprobe serve`: what it answers is what happened."""
+"""deploy/prometheus/: what promtool says, a test for each alert, names that exist, and results from a real Prometheus."""
 
-import json
 import os
-import shutil
-import signal
+import re
+import subprocess
 import tempfile
-import time
-import urllib.error
-import urllib.parse
-import urllib.request
+
+import yaml
 
 import harness
-from agents import Agent
-from harness import Hist, Program, TestCase, Workload, built, run, wait_until
-
-CONFIG = """
-global: {{scrape_interval: 500ms, scrape_timeout: 500ms}}
-scrape_configs:
-  - job_name: waitprobe
-    static_configs: [{{targets: [{targets}]}}]
-"""
+from agent_metrics import DOCUMENT, Agent, documented, exposed, has_serve, used
+from fake_agent import BOUNDS, FakeAgent
+from harness import TestCase, Workload, wait_until
+from prometheus_server import FOLDER, Prometheus
 
 
-class Prometheus(Program):
-    """A server that scrapes these ports of this machine."""
-
-    def __init__(self, ports):
-        self.folder = tempfile.mkdtemp()
-        config = os.path.join(self.folder, "prometheus.yml")
-        with open(config, "w", encoding="ascii") as file:
-            file.write(CONFIG.format(targets=", ".join(f"'127.0.0.1:{port}'" for port in ports)))
-        super().__init__(["prometheus", "--enable-feature=native-histograms", f"--config.file={config}", f"--storage.tsdb.path={self.folder}/data",
-                          "--web.listen-address=127.0.0.1:0", "--log.level=info"])
-        wait_until(lambda: self.port() is not None and self.is_ready(), "Prometheus is ready")
-
-    def is_ready(self):
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port()}/-/ready", timeout=harness.DEADLINE_S) as answer:
-                return answer.status == 200
-        except urllib.error.URLError:
-            return False
-
-    def port(self):
-        for line in self.err.splitlines():
-            if 'msg="Listening on"' in line:
-                return int(line.rsplit(":", 1)[1])
-        return None
-
-    def query(self, text, at=None):
-        """The values of an instant vector, by their labels without those of the job."""
-        parameters = {"query": text, **({"time": at} if at else {})}
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port()}/api/v1/query?{urllib.parse.urlencode(parameters)}",
-                                    timeout=harness.DEADLINE_S) as answer:
-            return [(row["metric"], float(row["value"][1])) for row in json.load(answer)["data"]["result"]]
-
-    def one(self, text, at=None):
-        rows = self.query(text, at)
-        return rows[0][1] if len(rows) == 1 else None
-
-    def kill(self):
-        super().kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
+def load(name):
+    with open(os.path.join(FOLDER, name), encoding="utf-8") as file:
+        return yaml.safe_load(file)
 
 
-def within_a_bucket(one, other):
-    return abs(one / other - 1) <= 2 ** (1 / 8) - 1 + 1e-3
+def rules(kind, file="rules.yml"):
+    return {rule[kind]: rule["expr"] for group in load(file)["groups"] for rule in group["rules"] if kind in rule}
 
 
-class Scraped(TestCase):
-    def wait_for_count(self, prometheus, key, count):
-        text = f'sum(histogram_count(waitprobe_wait_seconds{{key="{key}"}}))'
-        wait_until(lambda: prometheus.one(text) == count, f"{text} is {count}, not {prometheus.one(text)}")
+def promtool(*words):
+    return subprocess.run(["promtool", *words], cwd=FOLDER, capture_output=True, text=True, timeout=60, check=False)
 
-    def test_native_histograms_say_what_hist_says(self):
-        workload = self.started(Workload("--threads", 2, "--waits", 2000, "--keys", 2, "--pattern", "spin", "--hold-ns", 200000))
-        agent = self.started(Agent("-p", workload.pid))
-        hist = self.started(Hist("-p", workload.pid))
-        prometheus = self.started(Prometheus([agent.port]))
-        workload.go()
-        workload.wait()
-        hist.wait()
-        for series in hist.last()["series"]:
-            key = series["key"]
-            self.wait_for_count(prometheus, key, workload.truth()[key])
-            self.assertAlmostEqual(prometheus.one(f'histogram_sum(waitprobe_wait_seconds{{key="{key}"}})'), series["total_ns"] / 1e9,
-                                   delta=1e-3 * series["total_ns"] / 1e9)
-            for quantile, name in ((0.5, "p50_ns"), (0.9, "p90_ns"), (0.99, "p99_ns")):
-                found = prometheus.one(f'histogram_quantile({quantile}, waitprobe_wait_seconds{{key="{key}"}})')
-                self.assertTrue(within_a_bucket(found * 1e9, series[name]), (key, name, found, series))
 
-    def test_rates_hold_over_a_restart_of_the_agent(self):
-        workload = self.started(Workload("--threads", 1, "--loop", 600, "--keys", 1, "--pattern", "sleep", "--hold-ns", 10000000))
-        agent = self.started(Agent("-p", workload.pid))
-        prometheus = self.started(Prometheus([agent.port]))
-        workload.go()
-        rate = "sum(histogram_count(rate(waitprobe_wait_seconds[4s])))"
-        count = 'sum(histogram_count(waitprobe_wait_seconds{key="work.0"}))'
+class Files(TestCase):
+    def assert_fine(self, *words):
+        told = promtool(*words)
+        self.assertEqual((told.returncode, told.stderr), (0, ""), told.stdout)
 
-        def counted():
-            """Exactly, while the session lasts: waits from one moment to another, and the seconds between them."""
-            before, began = agent.metrics().counts()["work.0"], time.time()
-            time.sleep(4)
-            return (agent.metrics().counts()["work.0"] - before) / (time.time() - began)
+    def test_configuration(self):
+        self.assert_fine("check", "config", "prometheus.yml", "prometheus-global.yml")
+        self.assert_fine("check", "rules", "rules.yml", "rules-global.yml")
 
-        def assert_rate(text):
-            truth = counted()
-            self.assertAlmostEqual(prometheus.one(text) / truth, 1, delta=0.15)
+    def test_configuration_in_a_cluster(self):
+        # Debian's Prometheus knows no Kubernetes.
+        config = load("prometheus-kubernetes.yml")
+        (job,) = config["scrape_configs"]
+        self.assertEqual(job.pop("kubernetes_sd_configs"), [{"role": "pod", "namespaces": {"names": ["waitprobe"]}}])
+        job["static_configs"] = [{"targets": ["127.0.0.1:9464"]}]
+        config["rule_files"] = [os.path.join(FOLDER, "rules.yml")]
+        with tempfile.NamedTemporaryFile("w", suffix=".yml") as file:
+            yaml.safe_dump(config, file)
+            file.flush()
+            self.assert_fine("check", "config", file.name)
 
-        wait_until(lambda: prometheus.one(count), "it was scraped")
-        assert_rate(rate)
-        port = agent.port
-        agent.signal(signal.SIGTERM)
-        agent.wait()
-        agent = self.started(Agent("-p", workload.pid, listen=f"127.0.0.1:{port}"))
-        time.sleep(6)
-        assert_rate(rate)
-        self.assertGreater(prometheus.one("sum(histogram_count(increase(waitprobe_wait_seconds[30s])))"), 0)
-        self.assertEqual(prometheus.one("resets(process_start_time_seconds[1m]) + changes(process_start_time_seconds[1m])"), 1)
+    def test_rules(self):
+        self.assert_fine("test", "rules", "rules_test.yml")
 
-    def test_many_agents_add_up_as_merged_recordings_do(self):
-        machines = 20
-        workloads, agents, recorders = [], [], []
+    def test_each_alert_is_tested_both_ways(self):
+        cases = [case for test in load("rules_test.yml")["tests"] for case in test.get("alert_rule_test", [])]
+        for fires in (True, False):
+            self.assertEqual({case["alertname"] for case in cases if bool(case["exp_alerts"]) == fires}, set(rules("alert")))
+
+
+def blocks(language):
+    """The code of docs/operations.md in this language."""
+    with open(DOCUMENT, encoding="utf-8") as file:
+        return re.findall(rf"^```{language}\n(.*?)^```", file.read(), re.M | re.S)
+
+
+class Document(TestCase):
+    """The examples in docs/operations.md can be used as they stand."""
+
+    def test_configurations(self):
+        examples = [example for example in blocks("yaml") if "tls_server_config" not in example]
+        self.assertEqual(len(examples), 2)
+        for example in examples:
+            with tempfile.NamedTemporaryFile("w", suffix=".yml") as file:
+                file.write(example.replace("/etc/prometheus/rules.yml", os.path.join(FOLDER, "rules.yml")))
+                file.flush()
+                told = promtool("check", "config", file.name)
+                self.assertEqual(told.returncode, 0, told)
+
+    def test_web_configuration(self):
+        (example,) = [example for example in blocks("yaml") if "tls_server_config" in example]
         with tempfile.TemporaryDirectory() as folder:
-            for machine in range(machines):
-                workload = self.started(Workload("--threads", 1, "--waits", 100, "--keys", 1, "--pattern", "spin", "--hold-ns", 50000 * (machine + 1)))
-                workloads.append(workload)
-                agents.append(self.started(Agent("-p", workload.pid, "--max-series", 100)))
-                recorders.append(self.started(Program([harness.TOOL, "record", "-o", f"{folder}/{machine}.jsonl", "-p", workload.pid])))
-            for recorder in recorders:
-                wait_until(lambda r=recorder: os.path.exists(r.words[3]) and armed(r), "it records")
-            prometheus = self.started(Prometheus([agent.port for agent in agents]))
-            for workload in workloads:
-                workload.go()
-                workload.wait()
-            for recorder in recorders:
-                recorder.wait()
-            report = json.loads(run(harness.TOOL, "report", "--by-key", "--json", *(recorder.words[3] for recorder in recorders)).out.splitlines()[-1])
-            (series,) = report["series"]
-            self.wait_for_count(prometheus, "work.0", 100 * machines)
-            self.assertEqual(series["count"], 100 * machines)
-            for quantile, name in ((0.5, "p50_ns"), (0.99, "p99_ns")):
-                found = prometheus.one(f"histogram_quantile({quantile}, sum(waitprobe_wait_seconds))")
-                self.assertTrue(within_a_bucket(found * 1e9, series[name]), (found, series))
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "server.key", "-out", "server.pem", "-subj", "/CN=a"],
+                           cwd=folder, check=True, capture_output=True)
+            with open(os.path.join(folder, "web.yml"), "w", encoding="utf-8") as file:
+                file.write(example.replace("$2y$10$...", "$2y$10$" + 53 * "a"))
+            told = promtool("check", "web-config", file.name)
+            self.assertEqual(told.returncode, 0, told)
+
+    def test_alerts_are_all_described(self):
+        with open(DOCUMENT, encoding="utf-8") as file:
+            self.assertEqual(set(re.findall(r"^\| (Waitprobe\w+) \|", file.read(), re.M)), set(rules("alert")))
+
+    def test_queries(self):
+        queries = [query for block in blocks("promql") for query in re.split(r"\n\n", block)]
+        self.assertEqual(len(queries), 4)
+        with FakeAgent(documented()) as agent:
+            server = self.started(Prometheus(agent.address))
+            # kube_pod_info is another exporter's.
+            for query in queries:
+                wait_until(lambda: server.query(query) or "kube_pod_info" in query, f"a result of {query}")
 
 
-def armed(recorder):
-    return harness.kernel_maps(recorder.pid) != {}
+class Names(TestCase):
+    """What rules use is in the table of docs/operations.md, and what the table says is what the agent shows."""
+
+    def test_rules_use_names_that_exist(self):
+        families, recorded = documented(), rules("record")
+        labels = {"job", "instance", "le"}.union(*(always for _, always, _ in families.values()))
+        known = set(families) | set(recorded) | {"up"} | {f"waitprobe_wait_seconds_{end}" for end in ("bucket", "sum", "count")}
+        for name, expression in {**recorded, **rules("alert"), **rules("record", "rules-global.yml")}.items():
+            names, selected = used(expression)
+            self.assertGreater(len(names), 0, name)
+            self.assertEqual((names - known, selected - labels), (set(), set()), name)
+
+    def test_what_an_expression_uses_is_found(self):
+        self.assertEqual(used('sum by (job, le) (rate(waitprobe_x_bucket{key=~"a}", b!="c"}[5m])) > on (d) a:process_y:rate5m or up'),
+                         ({"waitprobe_x_bucket", "a:process_y:rate5m", "up"}, {"job", "le", "key", "b", "d"}))
+
+    def test_the_table_is_what_the_agent_shows(self):
+        if not has_serve():
+            self.skipTest("there is no waitprobe serve")
+        workload = self.started(Workload("--threads", 2, "--waits", 100, "--keys", 2, "--pattern", "none"))
+        agent = self.started(Agent("-p", workload.pid))
+        workload.go()
+        wait_until(lambda: 'waitprobe_wait_seconds_count{key="work.1"' in agent.metrics().replace('class="wait",', ""), "its waits are counted")
+        shown = exposed(agent.metrics())
+        told = {name: (kind, always) for name, (kind, always, _) in documented().items()}
+        for name in ("waitprobe_open_waits", "waitprobe_oldest_open_wait_seconds"):
+            if not shown.get(name, (0, ()))[1]:  # nothing is open now
+                told.pop(name), shown.pop(name, None)
+        self.assertEqual({name: (kind, labels) for name, (kind, labels, _) in shown.items()}, told)
+
+
+class Server(TestCase):
+    """A real Prometheus computes each recording, with and without native histograms, and the two agree."""
+
+    def setUp(self):
+        super().setUp()
+        self.agent = self.enterContext(FakeAgent(documented()))
+
+    def results(self, native):
+        """Of a server's recordings: those that it has with these histograms."""
+        server = self.started(Prometheus(self.agent.address, native=native))
+        missing = "key:waitprobe_wait_seconds_bucket:rate5m" if native else "key:waitprobe_wait_seconds_histogram:rate5m"
+        return self.all_of(server, set(rules("record")) - {missing}), server
+
+    @staticmethod
+    def all_of(server, names):
+        results = {}
+
+        def complete():
+            results.update({name: server.query(name) for name in names})
+            return all(results.values()) and "NaN" not in str(results)
+        try:
+            wait_until(complete, "each recording has a result")
+        except AssertionError as late:
+            raise AssertionError(f"{late}; so far: {results}") from None
+        return results
+
+    def test_recordings(self):
+        results, server = self.results(native=True)
+        # Most of them are pending: they wait for minutes before they fire.
+        expected = {"WaitprobeCoverageIncomplete", "WaitprobeProcessesUnverified", "WaitprobeSeriesLeftOut", "WaitprobeWaitsLost", "WaitprobeWaitsSlow"}
+        wait_until(lambda: {alert["metric"]["alertname"] for alert in server.query("ALERTS")} == expected, "these alerts, and no others")
+        self.assertEqual(len(server.query("waitprobe_wait_seconds")), 2, "one series per key")
+        self.assertEqual(self.agent.formats, {"application/vnd.google.protobuf"})
+        for name in ("instance_key:waitprobe_wait_seconds:p99_5m", "key:waitprobe_wait_seconds:p99_5m"):
+            self.assert_p99(results[name])
+        server.kill()
+
+        classic, server = self.results(native=False)
+        self.assertEqual(server.query("waitprobe_wait_seconds"), [])
+        for name in set(classic) & set(results):
+            self.assertEqual(*(sorted(str(sorted(series["metric"].items())) for series in either[name]) for either in (classic, results)), name)
+
+    def test_many_machines(self):
+        """Two servers, each with a machine of its own, and a third over them: quantiles are those over both."""
+        other = self.enterContext(FakeAgent(documented(), bounds=[bound / 64 for bound in BOUNDS]))
+        shards = [self.started(Prometheus(agent.address, labels={"shard": number}.items())) for number, agent in enumerate((self.agent, other))]
+        over = self.started(Prometheus(*(shard.address for shard in shards), config="prometheus-global.yml"))
+        wait_until(lambda: len(over.query("key:waitprobe_wait_seconds_histogram:rate5m")) == 4, "two keys of two shards")
+        results = self.all_of(over, rules("record", "rules-global.yml"))
+        self.assert_p99(results["fleet:waitprobe_wait_seconds:p99_5m"])  # in the top bucket, which the slower machine alone has
+        for median in self.numbers(results["fleet:waitprobe_wait_seconds:p50_5m"]):
+            self.assertTrue(1 / 8 / 2 ** (1 / 8) < median <= 1, "between the slowest of the one and the fastest of the other")
+        self.assertEqual(self.numbers(results["fleet:waitprobe_open_waits:sum"]), [14, 14])
+        self.assertNotIn("instance", str(over.query('{__name__=~"fleet:.*"}')))
+
+    def assert_p99(self, result):
+        self.assertEqual(len(result), 2)
+        for p99 in self.numbers(result):  # in a bucket of schema 3: a classic one would begin at 4 s
+            self.assertTrue(8 / 2 ** (1 / 8) < p99 <= 8, p99)
+
+    @staticmethod
+    def numbers(result):
+        return [float(series["value"][1]) for series in result]
 
 
 if __name__ == "__main__":
