@@ -77,9 +77,14 @@ void HttpConnections::answer_is_sent_from(Connection* connection, const void* bo
   Body& kept = bodies_[body];
   if (kept.user_cnt++ == 0) unsent_bytes_ += kept.bytes = bytes;
   while (unsent_bytes_ > limits_.unsent_bytes) {
+    // The one that frees most, and of several the slowest.
+    const auto worth = [this](const Connection& one) {
+      const Body& of = bodies_.at(one.body);
+      return std::make_pair(of.bytes / of.user_cnt, -one.since.time_since_epoch());
+    };
     Connection* slowest = nullptr;
     for (Connection& one : connections_)
-      if (one.body != nullptr && &one != connection && (slowest == nullptr || one.since < slowest->since)) slowest = &one;
+      if (one.body != nullptr && &one != connection && (slowest == nullptr || worth(*slowest) < worth(one))) slowest = &one;
     if (slowest == nullptr) break;  // one alone may be large
     end(*slowest);
   }

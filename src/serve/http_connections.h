@@ -10,7 +10,7 @@ namespace waitprobe {
 
 struct HttpConnectionLimits {
   unsigned connections = 256;                       // each takes up to 16 KiB, and with TLS some 40 KiB more
-  std::size_t unsent_bytes = 16 << 20;              // of bodies that slow clients keep in memory; a shared one counts once
+  std::size_t unsent_bytes = 32 << 20;              // of bodies that slow clients keep in memory; a shared one counts once
   std::chrono::milliseconds first_request{10'000};  // from the connection, with the TLS handshake, to the end of the headers
   std::chrono::milliseconds next_request{75'000};   // from the end of an answer to the end of the next headers
   std::chrono::milliseconds answer{60'000};         // from the end of the headers until the answer is sent

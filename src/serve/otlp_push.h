@@ -29,13 +29,13 @@ struct OtlpPushCounts {
   std::string last_error;     // of the last request; empty if it was taken
 };
 
-// Posts OTLP/HTTP JSON to a receiver at each interval, from a thread of its own. As the protocol says, 429, 502, 503, 504 and a
-// receiver that is not there are tried again, Retry-After included, and other answers are not. Since totals are cumulative, only
-// the newest body is kept meanwhile. Redirects are not followed; a proxy is used if the environment has one (https_proxy).
+// Posts OTLP/HTTP JSON to a receiver at each interval, from a thread of its own. As the protocol says, 429, 502, 503, 504 and
+// a receiver that is not there are tried again, Retry-After included, and other answers are not. Since totals are cumulative,
+// only the newest body is kept meanwhile. Redirects are not followed; a proxy is used if the environment has one (https_proxy).
 class OtlpPush {
  public:
-  // `make_body` is called on the thread, first after one interval; if it throws, there is no body this time. Errors: the URL or a
-  // header is malformed, or there is no thread. Whether the receiver is there turns out later, in counts().
+  // `make_body` is called on the thread, first after one interval; if it throws, there is no body this time. Errors: the URL
+  // or a header is malformed, or there is no thread. Whether the receiver is there turns out later, in counts().
   static Result<OtlpPush> start(OtlpPushOptions options, std::function<std::string()> make_body);
 
   OtlpPush(OtlpPush&&) noexcept;
@@ -45,7 +45,7 @@ class OtlpPush {
 
   // Thread-safe.
   OtlpPushCounts counts() const;
-  // Ends a request wherever it is at. What has not been sent is not sent. Waits for a call of `make_body`, and for nothing else.
+  // Ends a request wherever it is at; what has not been sent is not sent. Waits for a call of `make_body`, and nothing else.
   void stop();
 
  private:

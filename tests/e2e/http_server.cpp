@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// The server of src/serve with made-up content, for http_test.py: waitprobe-http-server LISTEN WEB_CONFIG|- [NAME...]. It prints its
-// port, and at SIGTERM how many milliseconds it took to stop. SIGHUP reads the users again.
+// The server of src/serve with made-up content, for http_test.py and https_test.py:
+//   waitprobe-http-server LISTEN WEB_CONFIG|- [NAME...]
+// It prints its port, and at SIGTERM how many milliseconds it took to stop. SIGHUP reads the users again.
 #include <signal.h>
 
 #include <chrono>

@@ -13,11 +13,12 @@ from served import HASH, IDLE_CNT, Http, Server, status_of
 class Tls(Http):
     def make_certificate(self, name, subject, issuer=None, usage="serverAuth"):
         key, certificate = self.path(f"{name}.key"), self.path(f"{name}.crt")
-        words = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", f"/CN={subject}",
-                 "-keyout", key, "-out", certificate]
+        words = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+                 "-subj", f"/CN={subject}", "-keyout", key, "-out", certificate]
         if issuer:
-            words += ["-CA", self.path(f"{issuer}.crt"), "-CAkey", self.path(f"{issuer}.key"), "-addext", f"extendedKeyUsage={usage}",
-                      "-addext", "basicConstraints=critical,CA:FALSE", "-addext", "subjectAltName=IP:127.0.0.1"]
+            words += ["-CA", self.path(f"{issuer}.crt"), "-CAkey", self.path(f"{issuer}.key"),
+                      "-addext", f"extendedKeyUsage={usage}", "-addext", "basicConstraints=critical,CA:FALSE",
+                      "-addext", "subjectAltName=IP:127.0.0.1"]
         subprocess.run(words, check=True, capture_output=True)
 
     def setUp(self):
@@ -48,8 +49,8 @@ class Tls(Http):
         server = self.server("127.0.0.1:0", self.write("web.yml", self.web))
 
         def name():
-            shown = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{server.port}"], stdin=subprocess.DEVNULL, capture_output=True,
-                                   check=False).stdout.decode()
+            shown = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{server.port}"], stdin=subprocess.DEVNULL,
+                                   capture_output=True, check=False).stdout.decode()
             return re.search(r"subject=CN = (\w+)", shown).group(1)
         self.assertEqual(name(), "first")
         self.write("server.key", "broken")
@@ -62,7 +63,8 @@ class Tls(Http):
         self.make_certificate("client", "client", "ca", "clientAuth")
         self.make_certificate("other", "another authority")
         self.make_certificate("stranger", "stranger", "other", "clientAuth")
-        server = self.server("127.0.0.1:0", self.write("web.yml", self.web + "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.crt\n"))
+        web = self.web + "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.crt\n"
+        server = self.server("127.0.0.1:0", self.write("web.yml", web))
 
         def with_certificate(name):
             return self.https(server, "/", "--cert", self.path(f"{name}.crt"), "--key", self.path(f"{name}.key"))
@@ -75,7 +77,7 @@ class Tls(Http):
     def test_what_cannot_be_used(self):
         self.write("bad.crt", "no certificate")
         for web, why in ((self.web.replace("server.crt", "bad.crt"), "bad.crt with .*server.key: Base64"),
-                         (self.web.replace("server.key", "ca.key"), "server.crt with .*ca.key: The certificate and the given key do not match"),
+                         (self.web.replace("server.key", "ca.key"), "ca.key: The certificate and the given key do not match"),
                          (self.web.replace("server.key", "none.key"), "none.key: No such file")):
             self.assertRaisesRegex(AssertionError, why, Server, "127.0.0.1:0", self.write("web.yml", web))
 

@@ -139,7 +139,7 @@ class Push(TestCase):
         self.assertGreater(numbers[2], numbers[1] + 10, "the newest, and not what was refused")
         self.assertEqual({path for _, path, _, _ in receiver.requests}, {"/otlp/v1/metrics"})
         self.assertGreater(last["dropped"], 20)
-        self.assertEqual(last["sent"] + last["failed"] >= len(receiver.requests), True)
+        self.assertGreaterEqual(last["sent"] + last["failed"], len(receiver.requests) - 1)
 
     def test_memory_and_stopping_while_the_receiver_is_dead_or_hangs(self):
         hanging = self.receiver(lambda number: None)
@@ -163,8 +163,9 @@ class Push(TestCase):
         folder = tempfile.TemporaryDirectory(prefix="waitprobe-push-")
         self.addCleanup(folder.cleanup)
         key, certificate = f"{folder.name}/key", f"{folder.name}/crt"
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=x",
-                        "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate], check=True, capture_output=True)
+        words = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+                 "-subj", "/CN=x", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate]
+        subprocess.run(words, check=True, capture_output=True)
         receiver = self.receiver(lambda number: (200, {}), certificate=(certificate, key))
         url = f"https://127.0.0.1:{receiver.port}"
         trusting = self.pusher(url, 50, 10, certificate)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// The push of src/serve with made-up bodies, for push_test.py: waitprobe-pusher URL INTERVAL_MS BODY_BYTES [CA_FILE]. It prints its
-// counts at SIGUSR1 and at SIGTERM, then also how many milliseconds it took to stop.
+// The push of src/serve with made-up bodies, for push_test.py:
+//   waitprobe-pusher URL INTERVAL_MS BODY_BYTES [CA_FILE]
+// It prints its counts at SIGUSR1 and at SIGTERM, then also how many milliseconds it took to stop.
 #include <signal.h>
 
 #include <chrono>
