@@ -2,17 +2,20 @@
 #include "src/cli/agent.h"
 
 #include <sys/eventfd.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 #include <optional>
+#include <stdexcept>
 #include <utility>
 
 #include "src/collect/machine/clock.h"
 #include "src/collect/machine/own_cost.h"
 #include "src/collect/process/process.h"
 #include "src/export/agent_metrics.h"
+#include "src/export/otlp_json.h"
 #include "src/export/prometheus_protobuf.h"
 #include "src/export/prometheus_text.h"
 #include "src/view/agent_page.h"
@@ -49,7 +52,10 @@ Agent::Agent(HistSession& session, const LabelChoice& labels, std::size_t max_se
       totals_(labels, max_series),
       wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       view_(std::move(view)),
-      looked_ns_(now_ns()) {}
+      looked_ns_(now_ns()) {
+  utsname machine = {};
+  if (uname(&machine) == 0) host_name_ = machine.nodename;
+}
 
 void Agent::set_view(AgentView view) {
   const std::lock_guard lock(mutex_);
@@ -78,6 +84,7 @@ AgentState Agent::state_of(const Snapshot& now) {
   state.file_cnt = session_.targets().file_cnt();
   state.cost = own_cost();
   state.cost.bpf_run_ns = session_.run_time_ns();
+  if (push_state_) state.push = push_state_();
   return state;
 }
 
@@ -172,6 +179,12 @@ HttpAnswer Agent::health() const {
   const std::uint64_t quiet_ns = now_ns() - looked_ns_;
   if (quiet_ns <= longest_look_ns) return text_answer(200, "ok\n");
   return text_answer(503, "the tracing thread has not looked for " + std::to_string(quiet_ns / 1'000'000'000) + " s\n");
+}
+
+std::string Agent::otlp() {
+  const auto published = fresh();
+  if (published == nullptr) throw std::runtime_error("the tracing thread is busy or about to end");
+  return otlp_json(published->metrics, {.host_name = host_name_, .version = published->state.version}, published->view.bounds);
 }
 
 HttpAnswer Agent::answer(const HttpRequest& request) {

@@ -6,6 +6,7 @@
 
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -53,6 +54,11 @@ class Agent : public HttpContent {
 
   HttpAnswer answer(const HttpRequest& request) override;
 
+  // The metrics for a receiver of OTLP. Threads: any. Throws where no snapshot could be taken in time.
+  std::string otlp();
+  // Says how pushing goes, for the page. To be called before the first request. Threads: it is called on any.
+  void set_push_state(std::function<PushState()> state) { push_state_ = std::move(state); }
+
  private:
   // What was known at one moment. Shared by all requests that came before it.
   struct Published {
@@ -74,6 +80,8 @@ class Agent : public HttpContent {
   WaitTotals totals_;
   Snapshot before_;
   bool has_before_ = false;
+  std::string host_name_;
+  std::function<PushState()> push_state_;
   std::uint64_t due_ns_ = 0;
   std::uint64_t taken_ns_ = 0;
   FileDescriptor wake_;

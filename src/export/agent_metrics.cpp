@@ -107,6 +107,7 @@ class Builder {
     add_coverage();
     add_series();
     add_cost();
+    if (state_.push) add_push(*state_.push);
     add_agent();
     return std::move(metrics_);
   }
@@ -174,6 +175,13 @@ class Builder {
     gauge("waitprobe_bpf_memory_bytes", "bytes", cost.bpf_memory_bytes, "Memory of the agent's BPF maps and programs.");
     counter("waitprobe_bpf_run_seconds", "seconds", to_seconds(cost.bpf_run_ns),
             "Time that the agent's BPF programs took of other processes.");
+  }
+
+  void add_push(const PushState& push) {
+    counter("waitprobe_otlp_pushes", "", push.sent_cnt, "Pushes that the receiver has taken.");
+    counter("waitprobe_otlp_pushes_failed", "", push.failed_cnt, "Pushes that the receiver has not taken.");
+    counter("waitprobe_otlp_pushes_dropped", "", push.dropped_cnt,
+            "Pushes that were given up: a newer one took their place, or the receiver does not want them.");
   }
 
   void add_agent() {

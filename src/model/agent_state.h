@@ -24,6 +24,14 @@ struct AgentCost {
   std::uint64_t bpf_run_ns = 0;          // of other processes' time, by its BPF programs
 };
 
+// How pushing to a receiver of OTLP goes.
+struct PushState {
+  std::uint64_t sent_cnt = 0;     // bodies that the receiver has taken
+  std::uint64_t failed_cnt = 0;   // requests that it did not take
+  std::uint64_t dropped_cnt = 0;  // bodies: a newer one took their place, or the receiver does not want them
+  std::string last_error;         // of the last request; empty: it was taken
+};
+
 struct AgentState {
   std::string version;
   std::uint64_t time_unix_ns = 0;
@@ -40,8 +48,9 @@ struct AgentState {
   std::uint64_t target_cnt = 0;  // processes whose waits are counted
   std::uint64_t file_cnt = 0;    // programs and libraries that are attached to
   AgentCost cost;
-  std::uint64_t scrape_cnt = 0;  // requests for metrics that were answered
-  std::uint64_t scrape_ns = 0;   // how long the last one took
+  std::optional<PushState> push;  // absent: nobody is pushed to
+  std::uint64_t scrape_cnt = 0;   // requests for metrics that were answered
+  std::uint64_t scrape_ns = 0;    // how long the last one took
 };
 
 }  // namespace waitprobe

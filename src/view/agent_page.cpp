@@ -67,6 +67,12 @@ void print_cost(std::ostream& out, const AgentState& state) {
   row(out, "Memory", mebibytes(cost.resident_bytes) + ", and " + mebibytes(cost.bpf_memory_bytes) + " for BPF in the kernel");
   row(out, "Open files", std::to_string(cost.open_fds));
   row(out, "Scrapes", format_count(state.scrape_cnt) + "; the last one took " + format_duration(state.scrape_ns));
+  if (state.push) {
+    row(out, "Pushes",
+        format_count(state.push->sent_cnt) + " taken, " + format_count(state.push->failed_cnt) + " failed, " +
+            format_count(state.push->dropped_cnt) + " given up");
+    if (!state.push->last_error.empty()) row(out, "Last push", state.push->last_error);
+  }
   out << "</table>\n";
 }
 

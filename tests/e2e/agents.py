@@ -22,7 +22,7 @@ class Agent(Program):
         os.close(write_end)
         if ready:
             wait_for_byte(read_end, self)
-            self.port = int(re.search(r"http://[^/]*:(\d+)/", self.err).group(1))
+            self.port = int(re.search(r"https?://[^/]*:(\d+)/", self.err).group(1))
         os.close(read_end)
 
     def get(self, path="/metrics", accept="text/plain", method="GET", **headers):

@@ -2,14 +2,16 @@
 """`waitprobe serve`: what it serves is what happened, it goes without a trace, and it has no more rights than it needs."""
 
 import glob
+import http.server
+import json
 import os
 import re
 import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
-import unittest
 
 import harness
 from agents import OPENMETRICS, Agent, Metrics
@@ -142,7 +144,7 @@ class Serve(TestCase):
         for address in ("0.0.0.0:0", ":0", "[::]:0"):
             refused = run(TOOL, "serve", "-a", "--listen", address)
             self.assertEqual(refused.process.returncode, 1, refused)
-            self.assertIn("anybody who can reach this machine could read the metrics", refused.err)
+            self.assertIn("other machines can reach this address", refused.err)
         agent = self.started(Agent("-f", built("waitprobe-workload"), "--insecure", listen="0.0.0.0:0"))
         self.assertEqual(agent.get("/readyz")[0], 200)
 
@@ -192,6 +194,54 @@ class Serve(TestCase):
         self.assertIn(b'<a href="/metrics">', page)
         self.assertEqual(agent.get("/healthz")[::2], (200, b"ok\n"))
         self.assertEqual(agent.get("/readyz")[0], 200)
+
+    def test_pushes_the_same_by_otlp(self):
+        received = []
+
+        class Receiver(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):  # pylint: disable=invalid-name
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                received.append((self.path, self.headers["Content-Type"], self.headers["X-Test"], json.loads(body)))
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *_):  # pylint: disable=arguments-differ
+                pass
+
+        server = http.server.HTTPServer(("127.0.0.1", 0), Receiver)
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        workload = self.started(Workload("--threads", 2, "--waits", 1000, "--keys", 2, "--pattern", "none"))
+        self.started(Agent("-p", workload.pid, "--otlp", f"http://127.0.0.1:{server.server_port}", "--otlp-interval", "1s", "--otlp-header", "X-Test: yes"))
+        workload.go()
+        workload.wait()
+
+        def counts():
+            if not received:
+                return None
+            (resource,) = received[-1][3]["resourceMetrics"]
+            (scope,) = resource["scopeMetrics"]
+            points = next((metric["exponentialHistogram"]["dataPoints"] for metric in scope["metrics"] if "exponentialHistogram" in metric), [])
+            return {attribute["value"]["stringValue"]: int(point["count"]) for point in points for attribute in point["attributes"]
+                    if attribute["key"] == "key"}
+
+        wait_until(lambda: counts() == workload.truth(), "all waits are pushed")
+        self.assertEqual(received[-1][:3], ("/v1/metrics", "application/json", "yes"))
+
+    def test_tls_and_passwords(self):
+        with tempfile.TemporaryDirectory() as folder:
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "server.key", "-out", "server.pem", "-subj",
+                            "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"], cwd=folder, check=True, capture_output=True)
+            with open(f"{folder}/web.yml", "w", encoding="ascii") as file:
+                # The password is "open sesame".
+                file.write("tls_server_config: {cert_file: server.pem, key_file: server.key}\n"
+                           "basic_auth_users: {ali: '$2b$05$WIlSvQozSbzKTPPrRvWvHeEr0dsBrdejK201zjRBdglx7bRsIfHZK'}\n")
+            agent = self.started(Agent("-f", built("waitprobe-workload"), "--web-config", file.name, listen="0.0.0.0:0"))
+            curl = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--cacert", f"{folder}/server.pem"]
+            url = f"https://localhost:{agent.port}/metrics"
+            for user, status in ((None, "401"), ("ali:wrong", "401"), ("ali:open sesame", "200")):
+                self.assertEqual(run(*curl, *(["-u", user] if user else []), url).out, status)
 
     def test_its_own_cost_is_what_the_kernel_says(self):
         workload = self.started(Workload("--threads", 2, "--waits", 3000000, "--keys", 4, "--pattern", "none"))

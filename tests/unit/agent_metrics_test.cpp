@@ -38,6 +38,7 @@ AgentState some_state() {
                 .max_fds = 1024,
                 .bpf_memory_bytes = 67'108'864,
                 .bpf_run_ns = 5'000'000};
+  state.push = PushState{7, 2, 1, "connection refused"};
   state.scrape_cnt = 12;
   state.scrape_ns = 2'500'000;
   return state;

@@ -3,7 +3,9 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <chrono>
 #include <climits>
+#include <functional>
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -21,6 +23,9 @@
 #include "src/collect/trace/hist_session.h"
 #include "src/serve/http_server.h"
 #include "src/serve/listen_address.h"
+#include "src/serve/otlp_push.h"
+#include "src/serve/service_manager.h"
+#include "src/serve/web_config.h"
 
 namespace waitprobe::cli {
 namespace {
@@ -32,7 +37,9 @@ struct Options {
   TargetChoice targets;
   std::string listen = "127.0.0.1:9464";
   std::vector<std::string> host_names;
+  std::string web_config;
   bool is_insecure = false;
+  OtlpPushOptions otlp;
   LabelChoice labels;
   std::string group_by;
   std::uint64_t max_series = WaitTotals::default_max_series;
@@ -50,11 +57,21 @@ void choose_label(LabelChoice& labels, const std::string& name) {
   *chosen = true;
 }
 
+void add_push_interval(Parser& parser, OtlpPushOptions& otlp) {
+  parser.add_value("--otlp-interval", "TIME", "How often to push (default: 15s)", [&otlp](const std::string& text) {
+    const auto interval_ns = parse_duration(text);
+    if (!interval_ns || *interval_ns < 1'000'000'000) throw UsageError{"--otlp-interval is a time of 1s or more, such as 15s"};
+    otlp.interval = std::chrono::milliseconds(*interval_ns / 1'000'000);
+  });
+  parser.explain_times();
+}
+
 void declare(Parser& parser, Options& options) {
   options.target_options.emplace(parser);
   parser.set_target_usage("(-p PID | -a | -f FILE)");
   parser.add_text("--listen", options.listen, "ADDRESS:PORT", "Where to serve (default: 127.0.0.1:9464)");
   parser.add_texts("--host-name", options.host_names, "NAME", "A name that clients may call this server by; repeatable");
+  parser.add_text("--web-config", options.web_config, "FILE", "TLS and users, in the form of Prometheus' web.config.file");
   parser.add_flag("--insecure", options.is_insecure, "Serve beyond this machine without TLS and passwords");
   parser.add_lists("--labels", "LABEL", "More labels: pid, unit, container, pod",
                    [&options](const std::string& name) { choose_label(options.labels, name); });
@@ -66,6 +83,11 @@ void declare(Parser& parser, Options& options) {
                      if (!bounds) throw UsageError{bounds.error().why};
                      options.view.bounds = std::move(*bounds);
                    });
+  parser.add_text("--otlp", options.otlp.url, "URL", "Push the same metrics as OTLP/HTTP JSON, e.g. http://127.0.0.1:4318");
+  parser.add_texts("--otlp-header", options.otlp.headers, "HEADER",
+                   "Send this with each push: 'Authorization: ...'; repeatable");
+  parser.add_text("--otlp-ca", options.otlp.ca_file, "FILE", "PEM: who may sign the receiver's certificate");
+  add_push_interval(parser, options.otlp);
   add_key_globs(parser, options.view.key_globs);
   add_class_globs(parser, options.view.class_globs);
   parser.add_config("--config", "FILE", "Read these options from a file of TOML; SIGHUP reads it again");
@@ -85,19 +107,32 @@ Options parsed_options(const CommandRow& row, const Arguments& arguments) {
   return parsed<Options>(row, arguments, declare, finish);
 }
 
-Result<ListenAddress> listen_address(const Options& options) {
+// Where, to whom and under which names to serve.
+Result<HttpServerOptions> http_options(const Options& options) {
+  HttpServerOptions http;
+  http.host_names = options.host_names;
   auto address = parse_listen_address(options.listen);
-  if (!address || address->is_loopback || options.is_insecure) return address;
-  return Error{"listen on", options.listen, "anybody who can reach this machine could read the metrics",
-               "listen on 127.0.0.1, or allow it by --insecure"};
+  if (!address) return address.error();
+  http.listen = std::move(*address);
+  if (!options.web_config.empty()) {
+    auto web = read_web_config(options.web_config);
+    if (!web) return web.error();
+    http.web = std::move(*web);
+  }
+  if (auto checked = check_exposure(http.listen, http.web, options.is_insecure); !checked) return checked.error();
+  return http;
 }
 
 // What may change while it runs is taken over; the rest is told.
-void read_again(const CommandRow& row, const Arguments& arguments, Agent& agent) {
+void read_again(const CommandRow& row, const Arguments& arguments, Agent& agent, HttpServer& server) {
   try {
-    agent.set_view(parsed_options(row, arguments).view);
-    std::cerr
-        << "waitprobe: the options have been read again: keys, classes and buckets are as they say; others need a restart\n";
+    const Options options = parsed_options(row, arguments);
+    const auto http = http_options(options);
+    if (!http) return report(std::cerr, http.error());
+    server.replace_users(http->web.users);
+    agent.set_view(options.view);
+    std::cerr << "waitprobe: the options have been read again: keys, classes, buckets and users are as they say; others need a "
+                 "restart\n";
   } catch (const UsageError& error) {
     report(std::cerr, {"read", "the options again", error.text, "the agent goes on with those that it has"});
   } catch (const NothingFound& error) {
@@ -106,10 +141,10 @@ void read_again(const CommandRow& row, const Arguments& arguments, Agent& agent)
 }
 
 // Those who wanted to know of targets that have ended may not have asked yet, so it stays.
-Event wait_until(HistSession& session, const StopSignals& signals, const Agent& agent) {
+Event wait_until(std::uint64_t deadline_ns, HistSession& session, const StopSignals& signals, const Agent& agent) {
   TargetSession& targets = session.targets();
   if (targets.ended_ns() == 0) {
-    const Event event = targets.run_until(agent.due_ns(), agent.wake_fd());
+    const Event event = targets.run_until(deadline_ns, agent.wake_fd());
     if (event != Event::ended) return event;
     session.detach();
     std::cerr << "waitprobe: all targets have ended; what was counted is served until Ctrl-C\n";
@@ -117,24 +152,30 @@ Event wait_until(HistSession& session, const StopSignals& signals, const Agent& 
   }
   pollfd waits[] = {{signals.fd(), POLLIN, 0}, {agent.wake_fd(), POLLIN, 0}};
   const std::uint64_t now = now_ns();
-  const std::uint64_t left_ms = agent.due_ns() > now ? (agent.due_ns() - now) / 1'000'000 + 1 : 0;
+  const std::uint64_t left_ms = deadline_ns > now ? (deadline_ns - now) / 1'000'000 + 1 : 0;
   poll(waits, 2, static_cast<int>(std::min<std::uint64_t>(left_ms, INT_MAX)));
-  if ((waits[0].revents & POLLIN) != 0) return Event::stopped;
-  return Event::woken;
+  return (waits[0].revents & POLLIN) != 0 ? Event::stopped : Event::woken;
 }
 
-int run(HistSession& session, const StopSignals& signals, Agent& agent, const CommandRow& row, const Arguments& arguments) {
-  agent.take();
+// Traces until a signal asks it to end. `reload` is what SIGHUP asks for.
+void trace(HistSession& session, const StopSignals& signals, Agent& agent, ServiceManager& manager,
+           const std::function<void()>& reload) {
+  const auto watchdog = manager.watchdog_interval();
+  const std::uint64_t watchdog_ns = watchdog ? static_cast<std::uint64_t>(watchdog->count()) * 1'000 : UINT64_MAX;
+  (void)manager.ready("attached");
   for (;;) {
-    const Event event = wait_until(session, signals, agent);
-    print_warnings(session.targets());
-    if (event == Event::stopped) {
-      const auto signal = signals.take();
-      if (!signal || signal->number != SIGHUP) return 0;
-      read_again(row, arguments, agent);
-    }
     agent.take();
+    (void)manager.watchdog();
+    const Event event = wait_until(std::min(agent.due_ns(), later(now_ns(), watchdog_ns)), session, signals, agent);
+    print_warnings(session.targets());
+    if (event != Event::stopped) continue;
+    const auto signal = signals.take();
+    if (!signal || signal->number != SIGHUP) break;
+    (void)manager.reloading();
+    reload();
+    (void)manager.ready("attached");
   }
+  (void)manager.stopping();
 }
 
 }  // namespace
@@ -143,9 +184,10 @@ void declare_serve(Parser& parser) { declare(parser, parser.keep<Options>()); }
 
 Result<int> run_serve(const CommandRow& row, const Arguments& arguments) {
   const Options options = parsed_options(row, arguments);
+  ServiceManager manager = ServiceManager::from_environment();
   const StopSignals signals;
-  const auto address = listen_address(options);
-  if (!address) return address.error();
+  auto http = http_options(options);
+  if (!http) return http.error();
   const bool tells_places = options.labels.unit || options.labels.container || options.labels.pod;
   auto opened = HistSession::open(
       options.targets,
@@ -157,18 +199,27 @@ Result<int> run_serve(const CommandRow& row, const Arguments& arguments) {
   if (auto confined = confine_to_tracing(); !confined) return confined.error();
 
   Agent agent(session, options.labels, options.max_series, options.view);
-  HttpServerOptions http;
-  http.listen = *address;
-  http.host_names = options.host_names;
-  auto server = HttpServer::start(std::move(http), agent);
+  const char* const scheme = http->web.tls ? "https" : "http";
+  auto server = HttpServer::start(std::move(*http), agent);
   if (!server) return server.error();
-  std::cerr << "waitprobe: serving http://" << options.listen.substr(0, options.listen.rfind(':')) << ':' << server->port()
-            << "/metrics; attached to " << session.targets().file_cnt() << " files; Ctrl-C ends\n";
+  std::optional<OtlpPush> push;
+  if (!options.otlp.url.empty()) {
+    auto pushing = OtlpPush::start(options.otlp, [&agent] { return agent.otlp(); });
+    if (!pushing) return pushing.error();
+    push.emplace(std::move(*pushing));
+    agent.set_push_state([&push] {
+      OtlpPushCounts counts = push->counts();
+      return PushState{counts.sent, counts.failed, counts.dropped, std::move(counts.last_error)};
+    });
+  }
+  std::cerr << "waitprobe: serving " << scheme << "://" << options.listen.substr(0, options.listen.rfind(':')) << ':'
+            << server->port() << "/metrics; attached to " << session.targets().file_cnt() << " files; Ctrl-C ends\n";
   options.ready->tell();
-  const int status = run(session, signals, agent, row, arguments);
+  trace(session, signals, agent, manager, [&] { read_again(row, arguments, agent, *server); });
   agent.stop();
+  if (push) push->stop();
   server->stop();
-  return status;
+  return 0;
 }
 
 }  // namespace waitprobe::cli
