@@ -25,7 +25,7 @@ test_packages=(
   curl netcat-openbsd openssl                                     # clients of the HTTP server
   man-db groff zsh fish                                           # manual pages and completion
   chromium fonts-dejavu-core                                      # the page with pictures, in a browser
-  systemd python3-yaml prometheus openssl                         # what checks deploy/: systemd-analyze, YAML, promtool, certificates
+  systemd python3-yaml prometheus                                 # what checks deploy/: systemd-analyze, YAML, promtool
   qemu-system-x86 busybox-static cpio kmod xz-utils zstd          # the tests on other kernels
   clang-format cppcheck shellcheck git                            # lint
 )

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# The end-to-end tests on kernels of Debian, each in a virtual machine: scripts/test-kernels.sh [-b BUILD] [-t TEST]... [KERNEL]...
+# The end-to-end tests on kernels of Debian, each in a virtual machine: scripts/test-kernels.sh [-b BUILD] [-s] [-t TEST]... [KERNEL]...
 #   KERNEL    6.1 (Debian 12), 6.12 (Debian 13) or backports (the newest for Debian 13), with the preemption that is its default;
 #             or that with another after a colon, such as 6.12:full. Default: 6.1 6.12 6.12:full backports backports:full
 #   -t TEST   this test only, such as exact for tests/e2e/exact_test.py; may be given again. Default: all that BUILD has, but for
 #             those that are slow or compile a lot (matrix, cycles)
+#   -s        systemd is the guest's init: for the test service, which installs a unit there
 #   -b BUILD  the folder that the project has been built into. Default: build
 #
 # The machine's files are the guest's, which writes to memory only. qemu emulates the processor, so KVM is not needed, and
@@ -14,14 +15,15 @@ set -euo pipefail
 
 cd "$(dirname "$0")/.."
 declare -A suites=([6.1]=bookworm [6.12]=trixie [backports]=trixie-backports)
-build=build tests=()
+build=build tests=() systemd=
 usage() {
   echo "test-kernels.sh: $1; see the head of scripts/test-kernels.sh" >&2
   exit 2
 }
-while getopts b:t: option; do
+while getopts b:st: option; do
   case $option in
     b) build=$OPTARG ;;
+    s) systemd=1 ;;
     t) tests+=("$OPTARG") ;;
     *) usage "wrong option" ;;
   esac
@@ -104,6 +106,7 @@ for kernel in "${kernels[@]}"; do
     mkdir -p "$results"
     python3 -B scripts/kernels/tests.py "$build" "$results" "${tests[@]}" || exit 1
     cp scripts/kernels/guest.sh "$results/guest.sh"
+    [ -z "$systemd" ] || touch "$results/systemd"
     mapfile -t names < <(cut -d' ' -f1 "$results/tests")
     deadline=$(awk '{ sum += $2 } END { print sum + 120 }' "$results/tests")
 

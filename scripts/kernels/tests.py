@@ -28,7 +28,7 @@ def tests_of(build):
 
 
 def by_default(properties):
-    return not {"slow", "compiles"} & set(properties.get("LABELS", []))
+    return not {"slow", "compiles", "anywhere"} & set(properties.get("LABELS", []))
 
 
 def main():

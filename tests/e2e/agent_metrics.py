@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The metrics of the agent: as docs/operations.md lists them, and as `waitprobe serve` really shows them; and which of them an expression uses."""
+"""The metrics of the agent: as docs/metrics.md lists them, and as `waitprobe serve` really shows them; and which of them an expression uses."""
 
 import os
 import re
@@ -8,34 +8,25 @@ import urllib.error
 import urllib.request
 
 import harness
-from harness import Program, TOOL, run, wait_until
 
-DOCUMENT = os.path.join(harness.SOURCE, "docs/operations.md")
+DOCUMENT = os.path.join(harness.SOURCE, "docs/metrics.md")
 
 
 def documented():
-    """{family: (type, labels that are always there, labels on request)} of the table in the document."""
+    """{family: (type, its labels)} of the tables in the document, without labels on request."""
     with open(DOCUMENT, encoding="utf-8") as file:
         rows = re.findall(r"^\| `((?:waitprobe|process)_\w+)` \| (\w+) \|([^|]*)\|", file.read(), re.M)
-    found = {}
-    for name, kind, labels in rows:
-        always, _, more = labels.partition("; ")
-        found[name] = (kind, set(re.findall(r"`(\w+)`", always)), set(re.findall(r"`(\w+)`", more)))
-    return found
+    return {name: (kind, set(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}
 
 
 def exposed(text):
-    """The same of an exposition in Prometheus' text format; no label is on request there."""
+    """The same of an exposition in Prometheus' text format."""
     kinds = dict(re.findall(r"^# TYPE (\w+) (\w+)$", text, re.M))
-    found = {name: (kind, set(), set()) for name, kind in kinds.items()}
+    found = {name: (kind, set()) for name, kind in kinds.items()}
     for name, labels in re.findall(r"^(\w+)(?:\{(.*)\})? \S+", text, re.M):
         family = name if name in kinds else re.sub(r"_(bucket|sum|count)$", "", name)
         found[family][1].update(label for label in re.findall(r'(\w+)="(?:[^"\\]|\\.)*"', labels) if label != "le")
     return found
-
-
-def has_serve():
-    return os.path.exists(TOOL) and run(TOOL, "help", "serve").process.returncode == 0
 
 
 def free_port():
@@ -55,18 +46,6 @@ def answers(url):
     except (urllib.error.URLError, OSError):
         return False
     return True
-
-
-class Agent(Program):
-    """`waitprobe serve`, attached and ready."""
-
-    def __init__(self, *options, before=()):
-        self.address = f"127.0.0.1:{free_port()}"
-        super().__init__([*before, TOOL, "serve", "--listen", self.address, *options])
-        wait_until(lambda: self.process.poll() is not None or answers(f"http://{self.address}/readyz"), "the agent is ready")
-
-    def metrics(self):
-        return fetch(f"http://{self.address}/metrics")
 
 
 def used(expression):

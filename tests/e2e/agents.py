@@ -15,9 +15,9 @@ OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 class Agent(Program):
     """`waitprobe serve`, attached and ready, at a port of its own."""
 
-    def __init__(self, *options, ready=True, before=(), listen="127.0.0.1:0", **program_options):
+    def __init__(self, *options, ready=True, before=(), listen="127.0.0.1:0", tool=TOOL, **program_options):
         read_end, write_end = os.pipe()
-        super().__init__([*before, TOOL, "serve", "--ready-fd", write_end, "--listen", listen, *options], pass_fds=(write_end,),
+        super().__init__([*before, tool, "serve", "--ready-fd", write_end, "--listen", listen, *options], pass_fds=(write_end,),
                          **program_options)
         os.close(write_end)
         if ready:

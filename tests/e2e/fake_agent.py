@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Serves what docs/operations.md lists, with made-up values: for what reads the metrics, where waits, losses and restarts are wanted.
+"""Serves what docs/metrics.md lists, with made-up values: for what reads the metrics, where waits, losses and restarts are wanted.
 In Prometheus' protobuf with native histograms to whoever accepts that, else as text."""
 
 import http.server
@@ -95,7 +95,7 @@ class FakeAgent:
 
     def protobuf(self):
         out = b""
-        for name, (kind, labels, _) in self.families.items():
+        for name, (kind, labels) in self.families.items():
             family = field(1, name) + field(3, {"counter": 0, "gauge": 1, "histogram": 4}[kind])
             for label_set in self.label_sets(labels):
                 pairs = b"".join(field(1, field(1, label) + field(2, value)) for label, value in label_set.items())
@@ -106,7 +106,7 @@ class FakeAgent:
 
     def text(self):
         lines = []
-        for name, (kind, labels, _) in self.families.items():
+        for name, (kind, labels) in self.families.items():
             lines.append(f"# TYPE {name} {kind}")
             for label_set in self.label_sets(labels):
                 pairs = [f'{label}="{value}"' for label, value in label_set.items()]

@@ -191,11 +191,11 @@ def last_truth(text):
 class Hist(Program):
     """`waitprobe hist --json`, attached and ready."""
 
-    def __init__(self, *options, json_output=True, ready=True, before=(), tool=TOOL, **program_options):
+    def __init__(self, *options, json_output=True, ready=True, before=(), **program_options):
         read_end, write_end = os.pipe()
         # Another way to carry waits, for all tests at once.
         more = os.environ.get("WAITPROBE_HIST_OPTIONS", "").split()
-        words = [*before, tool, "hist", "--ready-fd", write_end] + (["--json"] if json_output else []) + more + list(options)
+        words = [*before, TOOL, "hist", "--ready-fd", write_end] + (["--json"] if json_output else []) + more + list(options)
         super().__init__(words, pass_fds=(write_end,), **program_options)
         os.close(write_end)
         if ready:

@@ -9,10 +9,14 @@ import tempfile
 import yaml
 
 import harness
-from agent_metrics import DOCUMENT, Agent, documented, exposed, has_serve, used
+from agent_metrics import documented, exposed, used
+from agents import Agent
 from fake_agent import BOUNDS, FakeAgent
 from harness import TestCase, Workload, wait_until
 from prometheus_server import FOLDER, Prometheus
+
+
+OPERATIONS = os.path.join(harness.SOURCE, "docs/operations.md")
 
 
 def load(name):
@@ -60,7 +64,7 @@ class Files(TestCase):
 
 def blocks(language):
     """The code of docs/operations.md in this language."""
-    with open(DOCUMENT, encoding="utf-8") as file:
+    with open(OPERATIONS, encoding="utf-8") as file:
         return re.findall(rf"^```{language}\n(.*?)^```", file.read(), re.M | re.S)
 
 
@@ -68,27 +72,16 @@ class Document(TestCase):
     """The examples in docs/operations.md can be used as they stand."""
 
     def test_configurations(self):
-        examples = [example for example in blocks("yaml") if "tls_server_config" not in example]
-        self.assertEqual(len(examples), 2)
-        for example in examples:
+        self.assertEqual(len(blocks("yaml")), 2)
+        for example in blocks("yaml"):
             with tempfile.NamedTemporaryFile("w", suffix=".yml") as file:
                 file.write(example.replace("/etc/prometheus/rules.yml", os.path.join(FOLDER, "rules.yml")))
                 file.flush()
                 told = promtool("check", "config", file.name)
                 self.assertEqual(told.returncode, 0, told)
 
-    def test_web_configuration(self):
-        (example,) = [example for example in blocks("yaml") if "tls_server_config" in example]
-        with tempfile.TemporaryDirectory() as folder:
-            subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "server.key", "-out", "server.pem", "-subj", "/CN=a"],
-                           cwd=folder, check=True, capture_output=True)
-            with open(os.path.join(folder, "web.yml"), "w", encoding="utf-8") as file:
-                file.write(example.replace("$2y$10$...", "$2y$10$" + 53 * "a"))
-            told = promtool("check", "web-config", file.name)
-            self.assertEqual(told.returncode, 0, told)
-
     def test_alerts_are_all_described(self):
-        with open(DOCUMENT, encoding="utf-8") as file:
+        with open(OPERATIONS, encoding="utf-8") as file:
             self.assertEqual(set(re.findall(r"^\| (Waitprobe\w+) \|", file.read(), re.M)), set(rules("alert")))
 
     def test_queries(self):
@@ -102,11 +95,11 @@ class Document(TestCase):
 
 
 class Names(TestCase):
-    """What rules use is in the table of docs/operations.md, and what the table says is what the agent shows."""
+    """What rules use is in the tables of docs/metrics.md, and what these say is what the agent shows."""
 
     def test_rules_use_names_that_exist(self):
         families, recorded = documented(), rules("record")
-        labels = {"job", "instance", "le"}.union(*(always for _, always, _ in families.values()))
+        labels = {"job", "instance", "le"}.union(*(of_family for _, of_family in families.values()))
         known = set(families) | set(recorded) | {"up"} | {f"waitprobe_wait_seconds_{end}" for end in ("bucket", "sum", "count")}
         for name, expression in {**recorded, **rules("alert"), **rules("record", "rules-global.yml")}.items():
             names, selected = used(expression)
@@ -117,19 +110,15 @@ class Names(TestCase):
         self.assertEqual(used('sum by (job, le) (rate(waitprobe_x_bucket{key=~"a}", b!="c"}[5m])) > on (d) a:process_y:rate5m or up'),
                          ({"waitprobe_x_bucket", "a:process_y:rate5m", "up"}, {"job", "le", "key", "b", "d"}))
 
-    def test_the_table_is_what_the_agent_shows(self):
-        if not has_serve():
-            self.skipTest("there is no waitprobe serve")
+    def test_the_tables_are_what_the_agent_shows(self):
+        waiting = self.started(Workload("--threads", 1, "--waits", 1, "--pattern", "sleep", "--hold-ns", 3_600_000_000_000))
         workload = self.started(Workload("--threads", 2, "--waits", 100, "--keys", 2, "--pattern", "none"))
-        agent = self.started(Agent("-p", workload.pid))
+        agent = self.started(Agent("-p", f"{workload.pid},{waiting.pid}"))
+        waiting.go()
         workload.go()
-        wait_until(lambda: 'waitprobe_wait_seconds_count{key="work.1"' in agent.metrics().replace('class="wait",', ""), "its waits are counted")
-        shown = exposed(agent.metrics())
-        told = {name: (kind, always) for name, (kind, always, _) in documented().items()}
-        for name in ("waitprobe_open_waits", "waitprobe_oldest_open_wait_seconds"):
-            if not shown.get(name, (0, ()))[1]:  # nothing is open now
-                told.pop(name), shown.pop(name, None)
-        self.assertEqual({name: (kind, labels) for name, (kind, labels, _) in shown.items()}, told)
+        wait_until(lambda: agent.metrics().counts() == workload.truth() and agent.metrics().by("waitprobe_open_waits", "key") == {"work.0": 1},
+                   "its waits are counted, and the open one is seen")
+        self.assertEqual(exposed(agent.metrics().text), documented())
 
 
 class Server(TestCase):

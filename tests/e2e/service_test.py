@@ -1,15 +1,20 @@
 # SPDX-License-Identifier: MIT
-"""deploy/waitprobe.service and waitprobe.toml: what systemd says of the unit, and that the tool counts everything inside its limits."""
+"""deploy/waitprobe.service and waitprobe.toml: what systemd says of the unit, and that the tool counts everything inside its limits. In a
+virtual machine (scripts/test-kernels.sh -s -t service), systemd itself runs it."""
 
 import os
 import re
 import shlex
+import shutil
+import signal
 import subprocess
 import tempfile
 import tomllib
 
 import harness
-from harness import TOOL, TestCase, Workload, counts_of, nobody_with, run
+from agent_metrics import fetch
+from agents import Agent, Metrics
+from harness import TOOL, TestCase, Workload, nobody_with, run, wait_until
 
 DEPLOY = os.path.join(harness.SOURCE, "deploy")
 # Runs a command line under what the unit allows: confined "CALL CALL ..." "FAMILY ..." COMMAND... The rest is EPERM.
@@ -50,11 +55,11 @@ def systemd(*words):
     return subprocess.run(["systemd-analyze", *words], capture_output=True, text=True, timeout=60, check=False)
 
 
-def has_serve():
-    return os.path.exists(TOOL) and run(TOOL, "help", "serve").process.returncode == 0
+def systemctl(*words):
+    return subprocess.run(["systemctl", "--no-pager", *words], capture_output=True, text=True, timeout=harness.DEADLINE_S, check=False)
 
 
-class Unit(TestCase):
+class UnitTestCase(TestCase):
     def setUp(self):
         super().setUp()
         self.folder = tempfile.TemporaryDirectory()
@@ -70,6 +75,8 @@ class Unit(TestCase):
         (line,) = self.values("ExecStart")
         return shlex.split(line)
 
+
+class Unit(UnitTestCase):
     def installed(self):
         """The unit as it stands where its program exists, which systemd asks for."""
         path = os.path.join(self.folder.name, "waitprobe.service")
@@ -118,12 +125,71 @@ class Unit(TestCase):
             program = run(*before, "python3", "-c", f"import mmap, os, socket; {refused}")
             self.assertIn("Operation not permitted", program.err, program)
         workload = self.started(Workload("--threads", 3, "--waits", 1009, "--keys", 4, "--pattern", "none"))
-        tool = self.started(harness.Hist("-a", before=before))
+        agent = self.started(Agent("--all", before=before))
         workload.go()
         self.assertEqual(workload.wait(), 0, workload)
-        self.assertIn(tool.stop(), (0, 4), "others may start programs meanwhile")
-        self.assertEqual(counts_of(tool.last(), workload.pid), workload.truth())
-        self.assertEqual(tool.err, "")
+        wait_until(lambda: agent.metrics().counts() == workload.truth(), "it shows every wait")
+        agent.signal(signal.SIGTERM)
+        self.assertEqual(agent.wait(), 0, agent)
+
+
+class Boot(UnitTestCase):
+    def setUp(self):
+        super().setUp()
+        # Nowhere else: it installs a unit, and starts it.
+        if not os.path.exists("/run/results/systemd"):
+            self.skipTest("this is no virtual machine of test-kernels.sh with systemd")
+        with open("/proc/sys/kernel/perf_event_paranoid", "w", encoding="ascii") as paranoia:
+            paranoia.write("2")
+        self.install(TOOL, self.command()[0], 0o755)
+        self.install(os.path.join(DEPLOY, "waitprobe.service"), "/etc/systemd/system/waitprobe.service")
+        self.install(os.path.join(DEPLOY, "waitprobe.toml"), "/etc/waitprobe/waitprobe.toml")
+
+    @staticmethod
+    def install(source, target, mode=0o644):
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        if os.path.exists(target):
+            os.unlink(target)
+        shutil.copy(source, target)
+        os.chmod(target, mode)
+
+    def shown(self, name):
+        return systemctl("show", "-P", name, "waitprobe").stdout.strip()
+
+    def start(self):
+        systemctl("daemon-reload")
+        started = systemctl("start", "waitprobe")
+        self.assertEqual(started.returncode, 0, systemctl("status", "waitprobe").stdout + started.stderr)
+        self.addCleanup(systemctl, "stop", "waitprobe")
+
+    def counted(self):
+        """The truth of a workload that has run, as another user, while it was armed."""
+        workload = self.started(Workload("--threads", 3, "--waits", 1009, "--keys", 4, "--pattern", "none", before=["setpriv", "--reuid=33", "--clear-groups"]))
+        wait_until(lambda: harness.armed_word(workload.pid), "it is armed")
+        workload.go()
+        self.assertEqual(workload.wait(), 0, workload)
+        return workload.truth()
+
+    def test_it_runs_reloads_starts_again_and_stops(self):
+        self.start()
+        self.assertEqual(self.shown("ActiveState"), "active")
+        truth = self.counted()
+
+        def shown_counts():
+            return Metrics(fetch("http://127.0.0.1:9464/metrics")).counts(program="waitprobe-workl")
+        wait_until(lambda: shown_counts() == truth, "it shows every wait")
+        self.assertEqual(Metrics(fetch("http://127.0.0.1:9464/metrics")).value("waitprobe_coverage_ratio"), 1)
+
+        pid = self.shown("MainPID")
+        self.assertEqual(systemctl("reload", "waitprobe").returncode, 0)
+        self.assertEqual((self.shown("ActiveState"), self.shown("MainPID")), ("active", pid))
+        self.assertEqual(shown_counts(), truth)
+        # Killed, it starts again by itself, and counts from zero.
+        systemctl("kill", "--signal=KILL", "waitprobe")
+        wait_until(lambda: self.shown("ActiveState") == "active" and self.shown("MainPID") not in ("0", pid), "systemd starts it again")
+        self.assertEqual(shown_counts(), {})
+        self.assertEqual(systemctl("stop", "waitprobe").returncode, 0)
+        self.assertEqual((self.shown("ActiveState"), self.shown("Result")), ("inactive", "success"))
 
 
 class Options(TestCase):
@@ -141,9 +207,11 @@ class Options(TestCase):
         self.assertEqual(tomllib.loads(self.text), {"all": True, "listen": "127.0.0.1:9464", "max-series": 10000})
         self.assertEqual(set(self.all()) - set(tomllib.loads(self.text)), {"web-config", "labels", "otlp"})
 
+    def test_the_agent_takes_it(self):
+        agent = self.started(Agent("--config", os.path.join(DEPLOY, "waitprobe.toml")))
+        self.assertEqual(agent.metrics().value("waitprobe_series_limit"), 10000)
+
     def test_the_options_exist(self):
-        if not has_serve():
-            self.skipTest("there is no waitprobe serve")
         told = run(TOOL, "help", "serve").out
         for name in self.all():
             self.assertRegex(told, rf"--{name}\b")
