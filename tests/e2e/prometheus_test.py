@@ -113,7 +113,8 @@ class Names(TestCase):
     def test_the_tables_are_what_the_agent_shows(self):
         waiting = self.started(Workload("--threads", 1, "--waits", 1, "--pattern", "sleep", "--hold-ns", 3_600_000_000_000))
         workload = self.started(Workload("--threads", 2, "--waits", 100, "--keys", 2, "--pattern", "none"))
-        agent = self.started(Agent("-p", f"{workload.pid},{waiting.pid}"))
+        # Nobody receives there: it has the counters of pushes all the same.
+        agent = self.started(Agent("-p", f"{workload.pid},{waiting.pid}", "--otlp", "http://127.0.0.1:1"))
         waiting.go()
         workload.go()
         wait_until(lambda: agent.metrics().counts() == workload.truth() and agent.metrics().by("waitprobe_open_waits", "key") == {"work.0": 1},
@@ -172,7 +173,8 @@ class Server(TestCase):
         results = self.all_of(over, rules("record", "rules-global.yml"))
         self.assert_p99(results["fleet:waitprobe_wait_seconds:p99_5m"])  # in the top bucket, which the slower machine alone has
         for median in self.numbers(results["fleet:waitprobe_wait_seconds:p50_5m"]):
-            self.assertTrue(1 / 8 / 2 ** (1 / 8) < median <= 1, "between the slowest of the one and the fastest of the other")
+            # However often each of them has been scraped so far.
+            self.assertTrue(1 / 32 < median < 2 / 2 ** (1 / 8), f"{median} is not between the medians of the two machines")
         self.assertEqual(self.numbers(results["fleet:waitprobe_open_waits:sum"]), [14, 14])
         self.assertNotIn("instance", str(over.query('{__name__=~"fleet:.*"}')))
 

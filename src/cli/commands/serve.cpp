@@ -70,27 +70,26 @@ void declare(Parser& parser, Options& options) {
   options.target_options.emplace(parser);
   parser.set_target_usage("(-p PID | -a | -f FILE)");
   parser.add_text("--listen", options.listen, "ADDRESS:PORT", "Where to serve (default: 127.0.0.1:9464)");
-  parser.add_texts("--host-name", options.host_names, "NAME", "A name that clients may call this server by; repeatable");
-  parser.add_text("--web-config", options.web_config, "FILE", "TLS and users, in the form of Prometheus' web.config.file");
+  parser.add_texts("--host-name", options.host_names, "NAME", "A name of this server, for the header Host; repeatable");
+  parser.add_text("--web-config", options.web_config, "FILE", "TLS and users: a web.config.file of Prometheus");
   parser.add_flag("--insecure", options.is_insecure, "Serve beyond this machine without TLS and passwords");
   parser.add_lists("--labels", "LABEL", "More labels: pid, unit, container, pod",
                    [&options](const std::string& name) { choose_label(options.labels, name); });
   add_group_by(parser, options.group_by);
   add_count(parser, "--max-series", options.max_series, "Label sets of waits at most (default: 10000)");
-  parser.add_value("--buckets", "LIST", "Upper bounds of classic buckets, in seconds: 2^-10,2^-3,1",
+  parser.add_value("--buckets", "LIST", "Bounds of classic buckets in seconds: 2^-10,2^-3,1",
                    [&options](const std::string& text) {
                      auto bounds = parse_classic_bounds(text);
                      if (!bounds) throw UsageError{bounds.error().why};
                      options.view.bounds = std::move(*bounds);
                    });
-  parser.add_text("--otlp", options.otlp.url, "URL", "Push the same metrics as OTLP/HTTP JSON, e.g. http://127.0.0.1:4318");
-  parser.add_texts("--otlp-header", options.otlp.headers, "HEADER",
-                   "Send this with each push: 'Authorization: ...'; repeatable");
+  parser.add_text("--otlp", options.otlp.url, "URL", "Push the same by OTLP/HTTP, e.g. http://127.0.0.1:4318");
+  parser.add_texts("--otlp-header", options.otlp.headers, "HEADER", "A header of each push, 'NAME: VALUE'; repeatable");
   parser.add_text("--otlp-ca", options.otlp.ca_file, "FILE", "PEM: who may sign the receiver's certificate");
   add_push_interval(parser, options.otlp);
   add_key_globs(parser, options.view.key_globs);
   add_class_globs(parser, options.view.class_globs);
-  parser.add_config("--config", "FILE", "Read these options from a file of TOML; SIGHUP reads it again");
+  parser.add_config("--config", "FILE", "Read options from TOML; again when SIGHUP comes");
   options.target_options->add_force(parser);
   options.ready.emplace(parser);
 }
