@@ -95,8 +95,11 @@ def kernel_maps(pid):
     """The BPF maps that a process has open: {id: bytes}."""
     maps = {}
     for fd in os.listdir(f"/proc/{pid}/fdinfo"):
-        with open(f"/proc/{pid}/fdinfo/{fd}", encoding="ascii") as file:
-            info = dict(line.split(":", 1) for line in file.read().splitlines() if ":" in line)
+        try:
+            with open(f"/proc/{pid}/fdinfo/{fd}", encoding="ascii") as file:
+                info = dict(line.split(":", 1) for line in file.read().splitlines() if ":" in line)
+        except FileNotFoundError:
+            continue  # closed meanwhile
         if "map_id" in info:
             maps[int(info["map_id"])] = int(info["memlock"])
     return maps

@@ -32,6 +32,9 @@ namespace {
 
 using Event = TargetSession::Event;
 
+// Their waits are in the totals by labels already, so few are told apart: as many as may end between two snapshots.
+constexpr std::size_t most_ended = 1'000;
+
 struct Options {
   std::optional<TargetOptions> target_options;
   TargetChoice targets;
@@ -188,10 +191,13 @@ Result<int> run_serve(const CommandRow& row, const Arguments& arguments) {
   auto http = http_options(options);
   if (!http) return http.error();
   const bool tells_places = options.labels.unit || options.labels.container || options.labels.pod;
-  auto opened = HistSession::open(
-      options.targets,
-      {.group_by = options.group_by, .measures_run_time = true, .tells_control_groups = tells_places, .keeps_exemplars = true},
-      signals.fd());
+  auto opened = HistSession::open(options.targets,
+                                  {.group_by = options.group_by,
+                                   .measures_run_time = true,
+                                   .tells_control_groups = tells_places,
+                                   .keeps_exemplars = true,
+                                   .most_ended = most_ended},
+                                  signals.fd());
   if (!opened) return opened.error();
   HistSession& session = **opened;
   if (auto started = session.targets().start(); !started) return started.error();

@@ -89,6 +89,7 @@ class HistProgram {
   // Takes some tens of milliseconds.
   void make_room(const std::function<std::optional<bool>(std::uint64_t incarnation)>& has_ended);
   // See SeriesPool.
+  void keep_ended(std::size_t most) { series_.keep_ended(most); }
   void add_up_ended(const std::function<std::optional<std::string>(const Series&)>& group_of) {
     series_.add_up_ended(group_of);
   }

@@ -40,6 +40,7 @@ Result<std::unique_ptr<HistSession>> HistSession::open(const TargetChoice& choic
   if (!program) return program.error();
   std::unique_ptr<HistSession> session(new HistSession(std::move(*program), options.transport));
   session->clocks_ = clocks;
+  session->program_.keep_ended(options.most_ended);
   if (!options.group_by.empty()) session->environments_.emplace(options.group_by);
   if (options.tells_control_groups) session->control_groups_.emplace();
   auto targets = TargetSession::open(choice, *session, stop_signals);

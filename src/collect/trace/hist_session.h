@@ -17,6 +17,7 @@
 #include "src/collect/trace/traced_instances.h"
 #include "src/model/open_wait.h"
 #include "src/model/result.h"
+#include "src/model/series_totals.h"
 #include "src/model/snapshot.h"
 
 namespace waitprobe {
@@ -27,6 +28,7 @@ struct HistOptions {
   bool measures_run_time = false;  // of the BPF programs
   bool tells_control_groups = false;
   bool keeps_exemplars = false;
+  std::size_t most_ended = most_ended_processes;  // that keep series of their own; others are added up
 };
 
 // Lifetime: destroying it detaches. Threads: one at a time.

@@ -84,7 +84,7 @@ Result<SeriesPool> SeriesPool::open(const SeriesMaps& maps) {
   auto leases = Leases::open(maps.free_slots, *maps.leases);
   if (!leases) return leases.error();
   pool.leases_ = std::move(*leases);
-  pool.too_many_ = most_ended_processes + most_ended_processes / 10;
+  pool.keep_ended(most_ended_processes);
   return pool;
 }
 
@@ -219,8 +219,8 @@ void SeriesPool::take_back() {
 
 void SeriesPool::add_up_ended(const std::function<std::optional<std::string>(const Series&)>& group_of) {
   if (totals_.process_cnt() < too_many_) return;
-  totals_.add_up_ended(most_ended_processes, has_ended, group_of);
-  too_many_ = std::max(most_ended_processes, totals_.process_cnt()) + most_ended_processes / 10;
+  totals_.add_up_ended(most_ended_, has_ended, group_of);
+  too_many_ = std::max(most_ended_, totals_.process_cnt()) + most_ended_ / 10;
 }
 
 }  // namespace waitprobe

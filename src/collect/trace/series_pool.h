@@ -67,6 +67,11 @@ class SeriesPool {
   bool is_introduced(const wp_series_key& key) const { return introduced_.contains({key.incarnation, key.counter, key.shard}); }
   void is_introduced_now(const wp_series_key& key) { introduced_.insert({key.incarnation, key.counter, key.shard}); }
 
+  // So many processes that have ended keep series of their own.
+  void keep_ended(std::size_t most) {
+    most_ended_ = most;
+    too_many_ = most + most / 10;
+  }
   // Where processes that have ended are very many, adds up those of a program. `group_of`: the group of a process.
   void add_up_ended(const std::function<std::optional<std::string>(const Series&)>& group_of);
 
@@ -92,7 +97,8 @@ class SeriesPool {
   std::set<std::tuple<std::uint64_t, std::uint64_t, std::uint32_t>> introduced_;  // incarnation, counter, shard
   std::vector<SeriesExemplar> exemplars_;  // that have not been taken, of slots that were given back
   std::uint32_t new_to_end_ = 0;           // slots of series that have come for the first time, which this time may give back
-  std::size_t too_many_ = 0;               // with so many processes, some are to be added up
+  std::size_t most_ended_ = 0;
+  std::size_t too_many_ = 0;  // with so many processes, some are to be added up
 };
 
 }  // namespace waitprobe
