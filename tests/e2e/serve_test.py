@@ -123,6 +123,18 @@ class Serve(TestCase):
             self.assertEqual(agent.wait(), 0 if number != signal.SIGKILL else -signal.SIGKILL, agent)
             wait_until(lambda: armed_word(workload.pid) == 0, "the guards are idle")
 
+    def test_lets_go_of_many_files(self):
+        with tempfile.TemporaryDirectory() as folder:
+            workloads = []
+            for number in range(50):
+                shutil.copy(built("waitprobe-workload"), f"{folder}/{number}")
+                workloads.append(self.started(Workload("--threads", 1, "--waits", 1, "--keys", 1, "--pattern", "none", program=f"{folder}/{number}")))
+            agent = self.started(Agent("-a"))
+            self.assertGreaterEqual(agent.metrics().value("waitprobe_attached_files"), 50)
+            agent.signal(signal.SIGTERM)
+            self.assertEqual(agent.wait(), 0, agent)
+            self.assertEqual([armed_word(workload.pid) for workload in workloads], 50 * [False])
+
     def test_gives_up_what_it_does_not_need(self):
         workload = self.started(Workload("--threads", 1, "--waits", 10, "--keys", 1, "--pattern", "none"))
         agent = self.started(Agent("-p", workload.pid))

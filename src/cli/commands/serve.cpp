@@ -222,6 +222,7 @@ Result<int> run_serve(const CommandRow& row, const Arguments& arguments) {
   options.ready->tell();
   trace(session, signals, agent, manager, [&] { read_again(row, arguments, agent, *server); });
   agent.stop();
+  session.targets().detach();
   if (push) push->stop();
   server->stop();
   return 0;

@@ -17,7 +17,7 @@
 namespace waitprobe {
 namespace {
 
-constexpr std::size_t most_closing = 64;  // threads at once
+constexpr std::size_t most_closing = 256;  // threads at once
 
 // The kernel and libbpf open the file themselves, by a path. The one people know, so that it shows in other tools, if it still
 // leads to this file; else the one of the descriptor.
@@ -76,15 +76,19 @@ Result<UprobeLink> Attachments::attach(const ProbeProgram& program, const ProbeF
 }
 
 // To close a link is to wait until no CPU runs its program any more: many waits together take hardly longer than one. Where a
-// limit allows no more threads (pids.max, ulimit -u, ulimit -v), one after the other has to do.
+// limit allows no more threads (pids.max, ulimit -u, ulimit -v), as many as it allows have to do, or one after the other.
 void Attachments::close(std::span<UprobeLink> uprobes, std::span<TracepointLink> tracepoints) {
   std::vector<std::jthread> closing;
   const auto close_one = [&closing](auto& link) {
     if (closing.size() == most_closing) closing.clear();
-    try {
-      closing.emplace_back([&link] { link.detach(); });
-    } catch (const std::exception&) {
-      link.detach();
+    while (true) {
+      try {
+        closing.emplace_back([&link] { link.detach(); });
+        return;
+      } catch (const std::exception&) {
+        if (closing.empty()) return link.detach();
+        closing.clear();
+      }
     }
   };
   std::for_each(uprobes.begin(), uprobes.end(), close_one);
