@@ -3,6 +3,7 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace waitprobe {
@@ -103,6 +104,11 @@ void HttpConnections::request_has_ended(Connection* connection, Clock::time_poin
   free_body(*connection);
   connection->state = State::idle;
   connection->since = now;
+}
+
+bool HttpConnections::is_any_sending() const {
+  return std::any_of(connections_.begin(), connections_.end(),
+                     [](const Connection& one) { return one.state == State::sending; });
 }
 
 void HttpConnections::end_expired(Clock::time_point now) {

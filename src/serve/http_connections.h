@@ -37,6 +37,7 @@ class HttpConnections {
   void request_has_ended(Connection* connection, Clock::time_point now);
 
   void end_expired(Clock::time_point now);
+  bool is_any_sending() const;
   bool empty() const { return connections_.empty(); }
   unsigned count() const { return live_cnt_; }
   std::size_t unsent_bytes() const { return unsent_bytes_; }

@@ -3,6 +3,7 @@
 
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <exception>
@@ -76,14 +77,17 @@ void HttpServer::Running::wake() {
 
 void HttpServer::Running::run() {
   TlsCertificate::use_on_this_thread(certificate_.get());
+  unsigned rounds_without_events = 0;
   while (!is_stopping_) {
     // Nobody waits for anything where there is no connection.
     int timeout_ms = connections_.empty() ? -1 : sweep_ms;
     MHD_UNSIGNED_LONG_LONG wanted_ms = 0;
     if (MHD_get_timeout(daemon_, &wanted_ms) == MHD_YES && (timeout_ms < 0 || wanted_ms < static_cast<unsigned>(timeout_ms)))
       timeout_ms = static_cast<int>(std::min<MHD_UNSIGNED_LONG_LONG>(wanted_ms, sweep_ms));
+    // While a TLS handshake waits for its client, libmicrohttpd always says that it has something to do. Events end the wait.
+    if (timeout_ms == 0 && certificate_ && rounds_without_events > 2) timeout_ms = connections_.is_any_sending() ? 1 : 10;
     pollfd fds[] = {{epoll_fd_, POLLIN, 0}, {wake_fd_.get(), POLLIN, 0}};
-    poll(fds, 2, timeout_ms);
+    rounds_without_events = poll(fds, 2, timeout_ms) == 0 ? rounds_without_events + 1 : 0;
     std::uint64_t ignored;
     [[maybe_unused]] const auto size = read(wake_fd_.get(), &ignored, sizeof ignored);
     take_done();
@@ -110,6 +114,10 @@ HttpServer& HttpServer::operator=(HttpServer&&) noexcept = default;
 HttpServer::~HttpServer() = default;
 
 Result<HttpServer> HttpServer::start(HttpServerOptions options, HttpContent& content) {
+  // Without a free file descriptor, libmicrohttpd accepts nobody, and nobody is ended to make room.
+  rlimit files = {};
+  unsigned& most = options.limits.connections = std::max(1U, options.limits.connections);
+  if (getrlimit(RLIMIT_NOFILE, &files) == 0) most = static_cast<unsigned>(std::clamp<rlim_t>(files.rlim_cur / 4, 1, most));
   const std::string address = options.listen.text;
   try {
     auto running = std::make_unique<Running>(std::move(options), content);

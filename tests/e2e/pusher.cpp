@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // The push of src/serve with made-up bodies, for push_test.py:
-//   waitprobe-pusher URL INTERVAL_MS BODY_BYTES [CA_FILE]
+//   waitprobe-pusher URL INTERVAL_MS BODY_BYTES TIMEOUT_MS [CA_FILE]
 // It prints its counts at SIGUSR1 and at SIGTERM, then also how many milliseconds it took to stop.
 #include <signal.h>
 
@@ -23,7 +23,7 @@ void print(const waitprobe::OtlpPushCounts& counts, const char* key, long value)
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 4) return 2;
+  if (argc < 5) return 2;
   sigset_t signals;
   sigemptyset(&signals);
   for (const int one : {SIGTERM, SIGINT, SIGUSR1}) sigaddset(&signals, one);
@@ -31,10 +31,10 @@ int main(int argc, char** argv) {
   waitprobe::OtlpPushOptions options;
   options.url = argv[1];
   options.interval = std::chrono::milliseconds(std::stoi(argv[2]));
-  options.timeout = std::chrono::milliseconds(1000);
+  options.timeout = std::chrono::milliseconds(std::stoi(argv[4]));
   options.first_wait = std::chrono::milliseconds(50);
   options.longest_wait = std::chrono::milliseconds(400);
-  if (argc > 4) options.ca_file = argv[4];
+  if (argc > 5) options.ca_file = argv[5];
   const std::string padding(std::stoul(argv[3]), 'x');
   int number = 0;
   auto push = waitprobe::OtlpPush::start(options, [&] {

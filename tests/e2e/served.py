@@ -15,8 +15,8 @@ HASH = "$2b$10$abcdefghijklmnopqrstuuqflPDzB6gcMhKa1rZqKiun2YGL5sa2u"  # of "sec
 
 
 class Server(harness.Program):
-    def __init__(self, listen="127.0.0.1:0", web="-", *names):
-        super().__init__([harness.built("waitprobe-http-server"), listen, web, *names])
+    def __init__(self, listen="127.0.0.1:0", web="-", *names, before=()):
+        super().__init__([*before, harness.built("waitprobe-http-server"), listen, web, *names])
         wait_until(lambda: "\n" in self.out or self.process.poll() is not None, "the server prints its port")
         if self.process.poll() is not None:
             raise AssertionError(f"the server does not start: {self}")
@@ -51,11 +51,15 @@ class Http(TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = folder.name
 
-    def server(self, *words):
-        return self.started(Server(*words))
+    def server(self, *words, **options):
+        return self.started(Server(*words, **options))
 
     def curl(self, server, path="/", *options, scheme="http"):
         return run("curl", "-sS", "-i", "--max-time", 20, *options, f"{scheme}://127.0.0.1:{server.port}{path}")
+
+    def assert_grew_less(self, server, before_kib, most_kib):
+        if not harness.SANITIZED:
+            self.assertLess(server.rss_kib() - before_kib, most_kib)
 
     def path(self, name):
         return os.path.join(self.folder, name)

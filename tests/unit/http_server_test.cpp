@@ -159,6 +159,21 @@ TEST_F(HttpServerTest, ASlowAnswerHoldsUpOnlyTheSamePathAndNotForever) {
   EXPECT_EQ(status(got("/slow")), "HTTP/1.1 404 Not Found");
 }
 
+TEST_F(HttpServerTest, AsksForAPassword) {
+  HttpServerOptions options;
+  options.web.users = {{"ann", "$2y$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW"}};  // "secret"
+  start(options);
+  const std::string right = "Authorization: Basic YW5uOnNlY3JldA==\r\n", wrong = "Authorization: Basic YW5uOndyb25n\r\n";
+  EXPECT_EQ(status(got("/")), "HTTP/1.1 401 Unauthorized");
+  EXPECT_EQ(status(got("/", wrong)), "HTTP/1.1 401 Unauthorized");
+  std::vector<std::future<std::string>> answers;
+  for (int i = 0; i < 10; i++) answers.push_back(std::async(std::launch::async, [&] { return got("/", right); }));
+  for (auto& answer : answers) EXPECT_EQ(status(answer.get()), "HTTP/1.1 200 OK");
+  EXPECT_EQ(server_->counts().refused, 2u);
+  server_->replace_users({});
+  EXPECT_EQ(status(got("/")), "HTTP/1.1 200 OK");
+}
+
 TEST_F(HttpServerTest, EndsTheOldestIdleConnectionWhereThereAreTooMany) {
   HttpServerOptions options;
   options.limits.connections = 10;
