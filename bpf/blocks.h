@@ -22,6 +22,7 @@ struct {
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(max_entries, WP_BLOCKS_MAX);
+  __uint(map_flags, BPF_F_MMAPABLE);
   __type(key, __u32);
   __type(value, struct wp_block_state);
 } block_states SEC(".maps");

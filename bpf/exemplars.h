@@ -13,6 +13,7 @@
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(max_entries, 1); /* as many as `hists` where they are wanted */
+  __uint(map_flags, BPF_F_MMAPABLE);
   __type(key, __u32);
   __type(value, struct wp_exemplars);
 } exemplars SEC(".maps");

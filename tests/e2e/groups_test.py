@@ -140,9 +140,10 @@ class Groups(TestCase):
     def test_recordings_of_two_hosts_by_rank(self):
         with tempfile.TemporaryDirectory() as folder:
             node = os.path.join(folder, "node.jsonl")
-            # The late one lives on until the recording has it.
-            command = (f"RANK=0 {HOST} >/dev/null & {HOST} --rank 1 --late 300 --linger 60000 >/dev/null & late=$!;"
-                       f""" for i in $(seq 600); do grep -q '"group":"1"' {node} && break; sleep 0.1; done; kill $late; wait""")
+            # The late one lives on until it has done its work and the recording has it.
+            done = os.path.join(folder, "done")
+            command = (f"RANK=0 {HOST} >/dev/null & {HOST} --rank 1 --late 300 --linger 60000 >{done} & late=$!;"
+                       f""" for i in $(seq 600); do grep -q keys {done} && grep -q '"group":"1"' {node} && break; sleep 0.1; done; kill $late; wait""")
             recorded = run(TOOL, "record", "--by-env", "RANK", "-i", "0.2", "-o", node, "--", TOOL, "run", "--torch", "--", "sh", "-c", command)
             self.assertEqual(recorded.process.returncode, 0, recorded)
             with open(node, encoding="ascii") as recording:

@@ -17,6 +17,7 @@
 #include "src/collect/machine/clock.h"
 #include "src/collect/machine/kernel_features.h"
 #include "src/collect/process/time_namespace.h"
+#include "src/collect/trace/mapped_array.h"
 #include "src/collect/machine/tracepoints.h"
 #include "src/collect/machine/tracing_rights.h"
 #include "src/collect/machine/uprobe_multi.h"
@@ -38,13 +39,20 @@ Result<HistProgram::Rings> HistProgram::map_rings(const bpf_map* map) {
 
 namespace {
 
-void choose_programs(hist_bpf& skeleton, Transport transport) {
+// Whether ends are told by raw tracepoints, which those of system calls are not.
+bool are_raw(const KernelFeatures& kernel) {
+  return kernel.raw_tracepoints_have_cookies && kernel.exec_is_announced && kernel.exit_is_early;
+}
+
+void choose_programs(hist_bpf& skeleton, Transport transport, const KernelFeatures& kernel) {
   const auto& programs = skeleton.progs;
   const bool batches = transport == Transport::batches;
   bpf_program__set_autoload(programs.on_wait_stop, !batches);
   for (bpf_program* program : {programs.on_wait_batch, programs.on_wait_block, programs.claim, programs.introduce}) {
     bpf_program__set_autoload(program, batches);
   }
+  bpf_program__set_autoload(are_raw(kernel) ? programs.on_end : programs.on_raw_end, false);
+  bpf_program__set_autoattach(programs.on_raw_end, false);
   for (bpf_program* program : {programs.on_wait_stop, programs.on_wait_batch, programs.on_wait_block}) {
     bpf_program__set_autoattach(program, false);
     prefer_uprobe_multi(program);
@@ -54,7 +62,7 @@ void choose_programs(hist_bpf& skeleton, Transport transport) {
 // Where the kernel tells of an exec and of a thread's end while the old memory is there, the tracepoints of system calls, which
 // cost every system call of the machine a little, are not needed.
 std::vector<TracepointProgram> ends(const hist_bpf& skeleton, const KernelFeatures& kernel) {
-  const bpf_program* const program = skeleton.progs.on_end;
+  const bpf_program* const program = are_raw(kernel) ? skeleton.progs.on_raw_end : skeleton.progs.on_end;
   std::vector<TracepointProgram> all = {{program, "signal/signal_deliver", WP_END_BY_SIGNAL}};
   const auto memory_ends_at = [&](const char* tracepoint) { all.push_back({program, tracepoint, WP_END_OF_MEMORY}); };
   if (kernel.exec_is_announced) {
@@ -123,7 +131,7 @@ Result<HistProgram> HistProgram::load(const wp_config& config, Transport transpo
   hist_bpf* skeleton = program.skeleton_.get();
   skeleton->rodata->config = config;
   skeleton->rodata->config.boottime_offset_ns = offsets->boottime_ns;
-  choose_programs(*skeleton, transport);
+  choose_programs(*skeleton, transport, *kernel);
   const std::uint32_t pool_size = config.pool_size != 0 ? config.pool_size : WP_POOL_SIZE;
   skeleton->rodata->config.pool_size = pool_size;
   for (bpf_map* map : {skeleton->maps.series, skeleton->maps.hists, skeleton->maps.infos, skeleton->maps.free_slots}) {
@@ -258,14 +266,14 @@ void HistProgram::forget_closed(const std::map<std::uint64_t, Closed>& closed) {
 // Blocks of processes that have ended, and of instances that are known to have.
 std::vector<std::uint32_t> HistProgram::end_states(const std::function<std::optional<bool>(std::uint64_t)>& has_ended) {
   std::vector<std::uint32_t> ended;
-  for (const std::uint32_t index : states_.used()) {
-    wp_block_state state = {};
-    if (bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.block_states), &index, &state) != 0) continue;
+  const auto& used = states_.used();
+  const auto look_at = [&](std::uint32_t index, const wp_block_state& state) {
     const bool is_known = leads_to(skeleton_->maps.blocks, state.key, index);
-    if (is_known && !has_ended(state.key.incarnation).value_or(!is_there(state.pid))) continue;
+    if (is_known && !has_ended(state.key.incarnation).value_or(!is_there(state.pid))) return;
     if (is_known) bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.blocks), &state.key);
     ended.push_back(index);
-  }
+  };
+  read_each<wp_block_state>(skeleton_->maps.block_states, {used.begin(), used.end()}, look_at);
   return ended;
 }
 
@@ -286,11 +294,9 @@ void HistProgram::make_room(const std::function<std::optional<bool>(std::uint64_
   std::vector<std::uint32_t> states = end_states(has_ended);
   const bool are_slots_ending = series_.end_leases();
   if (!states.empty() || are_slots_ending) running_.wait();
-  for (const std::uint32_t index : states) {
-    wp_block_state state = {};
-    bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.block_states), &index, &state);
+  read_each<wp_block_state>(skeleton_->maps.block_states, states, [&](std::uint32_t index, const wp_block_state& state) {
     if (!leads_to(skeleton_->maps.blocks, state.key, index)) states_.give_back(index);
-  }
+  });
   if (are_slots_ending) {
     series_.renew_caches();
     running_.wait();

@@ -11,11 +11,11 @@
 #include <tuple>
 
 #include "src/collect/process/process.h"
+#include "src/collect/trace/mapped_array.h"
 
 namespace waitprobe {
 namespace {
 
-constexpr std::uint32_t at_once = 128;
 constexpr std::size_t most_exemplars = 100'000;  // nobody shows so many
 
 Series to_series(const wp_series_info& info) {
@@ -39,43 +39,6 @@ std::uint64_t count_of(const wp_hist& hist) {
   return std::accumulate(std::begin(hist.bucket), std::end(hist.bucket), std::uint64_t{0});
 }
 
-// How many numbers follow each other from `first` on, of those that can be dealt with at once.
-std::uint32_t run_length(const std::vector<std::uint32_t>& numbers, std::size_t first) {
-  std::uint32_t cnt = 1;
-  while (cnt < at_once && first + cnt < numbers.size() && numbers[first + cnt] == numbers[first] + cnt) cnt++;
-  return cnt;
-}
-
-// Calls visit(index, element) for elements of an array, which are copied rather than mapped: a mapping of the histograms would
-// count as 47 MB of the tool's memory. REQUIRES: `indices` are in order.
-template <class Element, class Visit>
-void read_each(const bpf_map* map, const std::vector<std::uint32_t>& indices, const Visit& visit) {
-  const int fd = bpf_map__fd(map);
-  std::vector<Element> elements(at_once);
-  for (std::size_t i = 0; i < indices.size();) {
-    const std::uint32_t cnt = run_length(indices, i);
-    std::uint32_t keys[at_once], got = cnt, before = indices[i] - 1, last = 0;
-    const int failed =
-        bpf_map_lookup_batch(fd, indices[i] != 0 ? &before : nullptr, &last, keys, elements.data(), &got, nullptr);
-    const bool has_all = (failed == 0 || errno == ENOENT) && got == cnt;
-    for (std::uint32_t k = 0; k < cnt; k++) {
-      const std::uint32_t index = indices[i + k];
-      if (has_all || bpf_map_lookup_elem(fd, &index, &elements[k]) == 0) visit(index, elements[k]);
-    }
-    i += cnt;
-  }
-}
-
-// REQUIRES: `indices` are in order.
-template <class Element>
-void clear_each(const bpf_map* map, const std::vector<std::uint32_t>& indices) {
-  const std::vector<Element> none(at_once);
-  for (std::size_t i = 0; i < indices.size(); i += at_once) {
-    std::uint32_t cnt = std::min<std::size_t>(at_once, indices.size() - i);
-    bpf_map_update_batch(bpf_map__fd(map), indices.data() + i, none.data(), &cnt, nullptr);
-  }
-}
-
 }  // namespace
 
 Result<SeriesPool> SeriesPool::open(const SeriesMaps& maps) {
@@ -88,11 +51,7 @@ Result<SeriesPool> SeriesPool::open(const SeriesMaps& maps) {
   return pool;
 }
 
-wp_series_info SeriesPool::info_of(std::uint32_t slot) const {
-  wp_series_info info = {};
-  bpf_map_lookup_elem(bpf_map__fd(maps_.infos), &slot, &info);
-  return info;
-}
+wp_series_info SeriesPool::info_of(std::uint32_t slot) const { return element_at<wp_series_info>(maps_.infos, slot); }
 
 // REQUIRES: waits have been counted there, so that what it says of its series is whole.
 SeriesPool::Slot& SeriesPool::counted(std::uint32_t slot) {
@@ -137,8 +96,8 @@ void SeriesPool::read_exemplars(const std::vector<std::uint32_t>& slots, std::ui
   read_each<wp_exemplars>(maps_.exemplars, slots, [&](std::uint32_t slot, const wp_exemplars& first) {
     const auto is_of_round = [&](const wp_exemplar& exemplar) { return exemplar.round == round; };
     if (std::none_of(std::begin(first.of), std::end(first.of), is_of_round)) return;
-    wp_exemplars second = {};
-    if (bpf_map_lookup_elem(bpf_map__fd(maps_.exemplars), &slot, &second) != 0 || second.busy != 0) return;
+    const auto second = element_at<wp_exemplars>(maps_.exemplars, slot);
+    if (second.busy != 0) return;
     for (std::size_t i = 0; i < std::size(first.of) && exemplars_.size() < most_exemplars; i++) {
       if (!is_of_round(first.of[i]) || std::memcmp(&first.of[i], &second.of[i], sizeof first.of[i]) != 0) continue;
       exemplars_.push_back({counted(slot).entry->series, first.of[i]});
