@@ -66,7 +66,8 @@ void print_cost(std::ostream& out, const AgentState& state) {
   row(out, "Time of BPF programs in other processes", format_duration(cost.bpf_run_ns));
   row(out, "Memory", mebibytes(cost.resident_bytes) + ", and " + mebibytes(cost.bpf_memory_bytes) + " for BPF in the kernel");
   row(out, "Open files", std::to_string(cost.open_fds));
-  row(out, "Scrapes", format_count(state.scrape_cnt) + "; the last one took " + format_duration(state.scrape_ns));
+  const std::string last = state.scrape_cnt != 0 ? "; the last one took " + format_duration(state.scrape_ns) : "";
+  row(out, "Scrapes", format_count(state.scrape_cnt) + last);
   if (state.push) {
     row(out, "Pushes",
         format_count(state.push->sent_cnt) + " taken, " + format_count(state.push->failed_cnt) + " failed, " +

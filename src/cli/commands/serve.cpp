@@ -217,8 +217,9 @@ Result<int> run_serve(const CommandRow& row, const Arguments& arguments) {
       return PushState{counts.sent, counts.failed, counts.dropped, std::move(counts.last_error)};
     });
   }
+  const std::size_t files = session.targets().file_cnt();
   std::cerr << "waitprobe: serving " << scheme << "://" << options.listen.substr(0, options.listen.rfind(':')) << ':'
-            << server->port() << "/metrics; attached to " << session.targets().file_cnt() << " files; Ctrl-C ends\n";
+            << server->port() << "/metrics; attached to " << files << (files == 1 ? " file" : " files") << "; Ctrl-C ends\n";
   options.ready->tell();
   trace(session, signals, agent, manager, [&] { read_again(row, arguments, agent, *server); });
   agent.stop();
