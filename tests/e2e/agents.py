@@ -17,6 +17,9 @@ class Agent(Program):
 
     def __init__(self, *options, ready=True, before=(), listen="127.0.0.1:0", tool=TOOL, **program_options):
         read_end, write_end = os.pipe()
+        if os.environ.get("WAITPROBE_SANITIZED") and "env" not in program_options:
+            # The search for leaks traces the program by ptrace(), which the agent denies itself.
+            program_options["env"] = {"ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"}
         super().__init__([*before, tool, "serve", "--ready-fd", write_end, "--listen", listen, *options], pass_fds=(write_end,),
                          **program_options)
         os.close(write_end)
