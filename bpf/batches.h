@@ -146,8 +146,8 @@ static long add_eight(__u32 round, struct walk *walk) {
       raise_own(&tally->max_ns[entry], duration_ns);
       if (config.keeps_exemplars) {
         __u64 number = (eight * UNROLLED + i) & ((1U << WP_NUMBER_BITS) - 1);
-        __u32 group = wp_exemplar_group(bucket);
-        if (group < WP_EXEMPLARS) raise_own(&tally->slowest[entry][group], duration_ns << WP_NUMBER_BITS | number);
+        __u32 group = wp_exemplar_group(bucket) % WP_TALLY_GROUPS;
+        raise_own(&tally->slowest[entry][group], duration_ns << WP_NUMBER_BITS | number);
       }
     }
   }

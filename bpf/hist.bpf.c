@@ -103,43 +103,28 @@ int forget(void *ctx) {
 
 /* ---- threads that die ----------------------------------------------------------------------------------------- */
 
-/* The handler of a signal that is delivered, as a tracepoint has it, and as a raw one has it. */
-static __always_inline __u64 handler_of(struct trace_event_raw_signal_deliver *event) {
-  return BPF_CORE_READ(event, sa_handler);
+/* Of the signals that do not kill there are too many. */
+static __always_inline int is_survived(struct trace_event_raw_signal_deliver *event) {
+  return bpf_get_attach_cookie(event) == WP_END_BY_SIGNAL && BPF_CORE_READ(event, sa_handler) != 0;
 }
 
-/* Of the arguments the first alone: the program also stands where there are fewer than three. */
-static __always_inline __u64 raw_handler_of(struct bpf_raw_tracepoint_args *args) {
-  struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-  __u64 handler = 0, number = (__u32)args->args[0], at = (__u64)BPF_CORE_READ(task, sighand);
-  at += bpf_core_field_offset(struct sighand_struct, action) + (number - 1) * bpf_core_type_size(struct k_sigaction);
-  bpf_probe_read_kernel(&handler, sizeof(handler), (void *)(at + bpf_core_field_offset(struct k_sigaction, sa)));
-  return handler; /* the first member of sa */
+/* At several tracepoints: to verify it once for each would take half of the time that the tool needs to begin. So the cookie is asked
+ * for again where it matters: with what it was before, the verifier would go through all this for each tracepoint all the same.
+ *
+ * By way of perf, and not tp_btf: from 7.0 or so on a program on a tracepoint can be preempted there, and what another thread would run
+ * meanwhile is passed over. Perf keeps it from being preempted. */
+static __always_inline void take_last(void *event) {
+  if (is_survived(event)) return;
+  flush_current_thread();
+  int dies = bpf_get_attach_cookie(event) == WP_END_OF_THREAD;
+  if (dies) forget_own(bpf_get_current_pid_tgid());
+  keep_all_counts(bpf_get_current_pid_tgid() >> 32, dies && is_last_thread());
+  if (dies) forget_ended();
 }
 
-/* Signals that do not kill are passed over: there are too many of them. The cookie is asked for again where it matters: with
- * what it was before, the verifier would go through all this for each tracepoint. */
-#define TAKE_LAST(context, handler)                                                  \
-  do {                                                                               \
-    if (bpf_get_attach_cookie(context) == WP_END_BY_SIGNAL && (handler) != 0) break; \
-    flush_current_thread();                                                          \
-    int dies = bpf_get_attach_cookie(context) == WP_END_OF_THREAD;                   \
-    if (dies) forget_own(bpf_get_current_pid_tgid());                                \
-    keep_all_counts(bpf_get_current_pid_tgid() >> 32, dies && is_last_thread());     \
-    if (dies) forget_ended();                                                        \
-  } while (0)
-
-/* At several tracepoints: to verify it once for each would take half of the time that the tool needs to begin. */
-SEC("raw_tp")
-int on_raw_end(struct bpf_raw_tracepoint_args *args) {
-  WP_UNDISTURBED(WP_MEASURED(TAKE_LAST(args, raw_handler_of(args))));
-  return 0;
-}
-
-/* Where raw tracepoints have no cookies. */
 SEC("tracepoint")
 int on_end(void *event) {
-  WP_MEASURED(TAKE_LAST(event, handler_of(event)));
+  WP_MEASURED(take_last(event));
   return 0;
 }
 

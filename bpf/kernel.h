@@ -55,22 +55,9 @@ struct task_struct {
   char comm[16];
   struct nsproxy *nsproxy;
   struct signal_struct *signal;
-  struct sighand_struct *sighand;
 } WP_PRESERVE;
 
 #define PF_FORKNOEXEC 0x00000040 /* of task_struct.flags: forked, and no exec since */
-
-struct sigaction {
-  void *sa_handler;
-} WP_PRESERVE;
-
-struct k_sigaction {
-  struct sigaction sa;
-} WP_PRESERVE;
-
-struct sighand_struct {
-  struct k_sigaction action[64];
-} WP_PRESERVE;
 
 struct trace_event_raw_signal_deliver {
   unsigned long sa_handler;

@@ -43,18 +43,6 @@ struct sum {
   __u64 offset_ns;
 };
 
-/* What the record says is still in the thread's ring. */
-static __always_inline void keep_slowest(const struct sum *sum, __u32 slot, __u64 slowest) {
-  struct wp_record record;
-  __u64 at = sum->address + (slowest & (sum->ring_records - 1)) * sizeof(record);
-  if (bpf_probe_read_user(&record, sizeof(record), (void *)at)) return;
-  struct observed wait = {.duration_ns = slowest >> WP_NUMBER_BITS,
-                          .stop = stop_of(&record, sum->offset_ns),
-                          .tid = bpf_get_current_pid_tgid(),
-                          .slot = slot};
-  keep_exemplar(&wait);
-}
-
 static long add_bucket(__u32 round, struct sum *sum) {
   struct wp_tally *tally = sum->tally;
   struct wp_hist *hist = sum->hist;
@@ -69,11 +57,13 @@ static long add_bucket(__u32 round, struct sum *sum) {
     lose_now(&losses.unreadable, cnt);
   }
   if (config.keeps_exemplars) {
-    __u32 group = wp_exemplar_group(bucket);
-    if (group >= WP_EXEMPLARS) return 1; /* never: for the verifier */
-    __u64 slowest = tally->slowest[entry][group];
+    __u32 group = wp_exemplar_group(bucket) % WP_TALLY_GROUPS;
+    /* What becomes of it is left to a loop of its own: verifiers go through loops within loops for too long. */
+    __u64 slowest = tally->slowest[entry][group], place = tally->kept_cnt % WP_TALLY_KEPT;
     tally->slowest[entry][group] = 0;
-    if (slowest) keep_slowest(sum, tally->known[entry] >> WP_REF_ID_SHIFT, slowest);
+    tally->kept[place] = slowest;
+    tally->kept_slot[place] = tally->known[entry] >> WP_REF_ID_SHIFT;
+    tally->kept_cnt += wp_exceeds(slowest, 0);
   }
   return 0;
 }
@@ -96,6 +86,22 @@ static long add_sum(__u32 entry, struct sum *sum) {
   return 0;
 }
 
+/* What the record says is still in the thread's ring. */
+static long keep_slowest(__u32 place, struct sum *sum) {
+  struct wp_tally *tally = sum->tally;
+  struct wp_record record;
+  if (!tally) return 1; /* never: for the verifier */
+  __u64 slowest = tally->kept[place % WP_TALLY_KEPT];
+  __u64 at = sum->address + (slowest & (sum->ring_records - 1)) * sizeof(record);
+  if (bpf_probe_read_user(&record, sizeof(record), (void *)at)) return 0;
+  struct observed wait = {.duration_ns = slowest >> WP_NUMBER_BITS,
+                          .stop = stop_of(&record, sum->offset_ns),
+                          .tid = bpf_get_current_pid_tgid(),
+                          .slot = tally->kept_slot[place % WP_TALLY_KEPT]};
+  keep_exemplar(&wait);
+  return 0;
+}
+
 /* Whoever has a tally begins with a look at the cache, and ends with the totals. */
 static __always_inline struct wp_tally *begin_tally(const struct wp_block_state *state) {
   struct wp_tally *tally = own_tally();
@@ -108,6 +114,10 @@ static __always_inline void end_tally(struct wp_tally *tally, __u64 address, __u
   struct sum sum = {.tally = tally, .ring_records = ring_records, .address = address, .offset_ns = offset_ns};
   if (!tally) return;
   bpf_loop(WP_SLOT_CACHE, add_sum, &sum, 0);
+  if (config.keeps_exemplars) {
+    bpf_loop(tally->kept_cnt < WP_TALLY_KEPT ? tally->kept_cnt : WP_TALLY_KEPT, keep_slowest, &sum, 0);
+    tally->kept_cnt = 0;
+  }
   __sync_lock_test_and_set(&tally->busy, 0);
 }
 

@@ -190,6 +190,8 @@ WP_ASSERT_SIZE(struct wp_exemplars, 848);
 
 /* Where a ring is added up before it goes into the totals: a sum for each entry of the cache of its block. */
 #define WP_TALLIES 64
+#define WP_TALLY_GROUPS 64
+#define WP_TALLY_KEPT 256
 struct wp_tally {
   __u64 busy;
   __u64 known[WP_SLOT_CACHE]; /* as struct wp_block_state.slots, when the ring was begun */
@@ -197,9 +199,13 @@ struct wp_tally {
   __u64 room_ns[WP_SLOT_CACHE]; /* from the least to WP_BUCKET_END_NS; 0: nothing was added */
   __u64 max_ns[WP_SLOT_CACHE];
   __u32 count[WP_SLOT_CACHE][WP_BUCKETS];
-  __u64 slowest[WP_SLOT_CACHE][WP_EXEMPLARS]; /* duration << WP_NUMBER_BITS | low bits of the number of the record; 0: none */
+  /* duration << WP_NUMBER_BITS | low bits of the number of the record; 0: none. More than groups, so that an index can be masked. */
+  __u64 slowest[WP_SLOT_CACHE][WP_TALLY_GROUPS];
+  __u64 kept[WP_TALLY_KEPT]; /* of `slowest`, those that are to become exemplars; more of them are passed over */
+  __u32 kept_slot[WP_TALLY_KEPT];
+  __u64 kept_cnt;
 };
-WP_ASSERT_SIZE(struct wp_tally, 54280);
+WP_ASSERT_SIZE(struct wp_tally, 64784);
 #define WP_NUMBER_BITS 12 /* WP_LONG_RING_RECORDS is no more than 2 to this power, and a duration has room above them */
 
 /* What the tool brings, in its ring, by program `claim`. */

@@ -10,7 +10,6 @@
 #include <string>
 
 #include "src/collect/machine/file_descriptor.h"
-#include "src/collect/machine/raw_tracepoint.h"
 
 namespace waitprobe {
 namespace {
@@ -47,7 +46,6 @@ Result<KernelFeatures> read_kernel_features(const TracefsFolder& tracefs) {
   features.exec_is_announced = tracefs.read("events/sched/sched_prepare_exec/id").has_value();
   // It came to say whether the whole process ends in the change that moved it.
   features.exit_is_early = at_exit->find(" group_dead;") != std::string::npos;
-  features.raw_tracepoints_have_cookies = has_raw_tracepoint_cookies();
   return features;
 }
 

@@ -10,11 +10,10 @@
 
 namespace waitprobe {
 
-// What this kernel has of what not every kernel has, as its tracepoints say, and a try: never told by its version.
+// What this kernel has of what not every kernel has, as its tracepoints say: never told by its version.
 struct KernelFeatures {
   bool exec_is_announced = false;  // tracepoint sched_prepare_exec: the old memory is still there
   bool exit_is_early = false;      // tracepoint sched_process_exit comes while the memory is still there
-  bool raw_tracepoints_have_cookies = false;
 };
 
 // Errors: tracefs cannot be read.

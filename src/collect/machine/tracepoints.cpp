@@ -10,12 +10,10 @@
 #include <cerrno>
 #include <charconv>
 #include <cstdint>
-#include <cstring>
 #include <string>
 
 #include "src/collect/machine/file_descriptor.h"
 #include "src/collect/machine/late_close.h"
-#include "src/collect/machine/raw_tracepoint.h"
 #include "src/collect/machine/tracefs_folder.h"
 #include "src/collect/machine/tracing_rights.h"
 
@@ -38,12 +36,6 @@ Result<std::uint64_t> number_of(const std::string& tracepoint, const TracefsFold
 }
 
 Result<TracepointLink> attach(const TracepointProgram& program, const TracefsFolder& tracefs) {
-  if (bpf_program__type(program.program) == BPF_PROG_TYPE_RAW_TRACEPOINT) {
-    const char* const name = std::strchr(program.tracepoint, '/') + 1;
-    FileDescriptor link = attach_raw_tracepoint(bpf_program__fd(program.program), name, program.cookie);
-    if (!link.ok()) return attach_error(program.tracepoint, errno);
-    return TracepointLink(FileDescriptor(), std::move(link));
-  }
   const auto number = number_of(program.tracepoint, tracefs);
   if (!number) return number.error();
   perf_event_attr attributes = {};

@@ -23,7 +23,7 @@ struct TracepointProgram {
   std::uint64_t cookie;    // for the program
 };
 
-// A program on a tracepoint: a raw one, if that is its type, or by way of perf.
+// A program on a tracepoint by way of perf.
 //
 // Lifetime: what is not detached is left to close_late().
 class TracepointLink {
@@ -33,7 +33,7 @@ class TracepointLink {
   TracepointLink& operator=(TracepointLink&&) = default;
   ~TracepointLink();
 
-  // Takes the program away, which takes 20 to 50 ms by way of perf. The event of perf stays until the end.
+  // Takes the program away, which takes 20 to 50 ms. The event stays until the end.
   void detach() { link_.close(); }
 
  private:
@@ -41,8 +41,8 @@ class TracepointLink {
   FileDescriptor link_;
 };
 
-// Attaches what a loaded skeleton attaches by itself, whose links belong to it, and programs to tracepoints. The numbers that perf
-// needs are in tracefs: libbpf would read them only where that is mounted.
+// Attaches what a loaded skeleton attaches by itself, whose links belong to it, and programs to tracepoints by way of perf, whose
+// numbers are in tracefs: libbpf would read them only where that is mounted.
 //
 // Errors: a right is missing, or a tracepoint is not there.
 Result<std::vector<TracepointLink>> attach_to_kernel(bpf_object_skeleton& skeleton,

@@ -39,20 +39,13 @@ Result<HistProgram::Rings> HistProgram::map_rings(const bpf_map* map) {
 
 namespace {
 
-// Whether ends are told by raw tracepoints, which those of system calls are not.
-bool are_raw(const KernelFeatures& kernel) {
-  return kernel.raw_tracepoints_have_cookies && kernel.exec_is_announced && kernel.exit_is_early;
-}
-
-void choose_programs(hist_bpf& skeleton, Transport transport, const KernelFeatures& kernel) {
+void choose_programs(hist_bpf& skeleton, Transport transport) {
   const auto& programs = skeleton.progs;
   const bool batches = transport == Transport::batches;
   bpf_program__set_autoload(programs.on_wait_stop, !batches);
   for (bpf_program* program : {programs.on_wait_batch, programs.on_wait_block, programs.claim, programs.introduce}) {
     bpf_program__set_autoload(program, batches);
   }
-  bpf_program__set_autoload(are_raw(kernel) ? programs.on_end : programs.on_raw_end, false);
-  bpf_program__set_autoattach(programs.on_raw_end, false);
   for (bpf_program* program : {programs.on_wait_stop, programs.on_wait_batch, programs.on_wait_block}) {
     bpf_program__set_autoattach(program, false);
     prefer_uprobe_multi(program);
@@ -62,7 +55,7 @@ void choose_programs(hist_bpf& skeleton, Transport transport, const KernelFeatur
 // Where the kernel tells of an exec and of a thread's end while the old memory is there, the tracepoints of system calls, which
 // cost every system call of the machine a little, are not needed.
 std::vector<TracepointProgram> ends(const hist_bpf& skeleton, const KernelFeatures& kernel) {
-  const bpf_program* const program = are_raw(kernel) ? skeleton.progs.on_raw_end : skeleton.progs.on_end;
+  const bpf_program* const program = skeleton.progs.on_end;
   std::vector<TracepointProgram> all = {{program, "signal/signal_deliver", WP_END_BY_SIGNAL}};
   const auto memory_ends_at = [&](const char* tracepoint) { all.push_back({program, tracepoint, WP_END_OF_MEMORY}); };
   if (kernel.exec_is_announced) {
@@ -131,7 +124,7 @@ Result<HistProgram> HistProgram::load(const wp_config& config, Transport transpo
   hist_bpf* skeleton = program.skeleton_.get();
   skeleton->rodata->config = config;
   skeleton->rodata->config.boottime_offset_ns = offsets->boottime_ns;
-  choose_programs(*skeleton, transport, *kernel);
+  choose_programs(*skeleton, transport);
   const std::uint32_t pool_size = config.pool_size != 0 ? config.pool_size : WP_POOL_SIZE;
   skeleton->rodata->config.pool_size = pool_size;
   for (bpf_map* map : {skeleton->maps.series, skeleton->maps.hists, skeleton->maps.infos, skeleton->maps.free_slots}) {
