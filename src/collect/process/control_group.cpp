@@ -4,9 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <iterator>
 #include <optional>
-#include <set>
 
 #include "src/collect/machine/proc_file.h"
 #include "src/collect/process/process.h"
@@ -120,25 +118,14 @@ ProcessPlace control_group_of(std::uint32_t pid) {
 
 void ControlGroups::add(std::uint32_t pid) {
   const auto stat = stat_of(pid);
-  if (!stat) return;
-  if (!known_.contains({pid, stat->start_ticks})) remember(pid, stat->start_ticks, control_group_of(pid));
+  if (!stat || known_.find({pid, stat->start_ticks}) != nullptr) return;
+  remember(pid, stat->start_ticks, control_group_of(pid));
 }
 
 ProcessPlace ControlGroups::of(const Series& series) const {
-  const auto known = known_.find({series.pid, series.process_start_ticks});
-  if (known != known_.end()) return known->second;
-  const auto later = known_.upper_bound({series.parent_pid, series.process_start_ticks});
-  if (later == known_.begin() || std::prev(later)->first.first != series.parent_pid) return {};
-  return std::prev(later)->second;
-}
-
-void ControlGroups::forget_all_but(const std::vector<Series>& series) {
-  std::set<Process> wanted;
-  for (const Series& s : series) wanted.insert({s.pid, s.process_start_ticks});
-  std::erase_if(known_, [&](const auto& entry) {
-    return !wanted.contains(entry.first) && start_ticks_of(entry.first.first) != entry.first.second;
-  });
-  crowded_ = std::max(crowded_, 2 * known_.size());
+  const auto* known = known_.find({series.pid, series.process_start_ticks});
+  if (known == nullptr) known = known_.find_at(series.parent_pid, series.process_start_ticks);
+  return known != nullptr ? known->second : ProcessPlace{};
 }
 
 }  // namespace waitprobe

@@ -3,15 +3,13 @@
 // Where a process runs, as its control group tells.
 #pragma once
 
-#include <algorithm>
-#include <cstddef>
 #include <cstdint>
-#include <map>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "src/collect/process/process_map.h"
 #include "src/model/process_place.h"
 #include "src/model/snapshot.h"
 
@@ -31,21 +29,18 @@ class ControlGroups {
   // A process, which is looked at unless it is known.
   void add(std::uint32_t pid);
   void remember(std::uint32_t pid, std::uint64_t start_ticks, ProcessPlace group) {
-    known_.insert_or_assign({pid, start_ticks}, std::move(group));
+    known_.try_emplace({pid, start_ticks}, std::move(group));
   }
 
   // Of the process of a series. Of a forked one that had ended before it could be looked at, that of its parent.
   ProcessPlace of(const Series& series) const;
 
-  // There are many that have ended. Then all but those of these series are to be forgotten.
-  bool is_crowded() const { return known_.size() >= crowded_; }
-  void forget_all_but(const std::vector<Series>& series);
+  // See ProcessMap.
+  bool is_crowded() const { return known_.is_crowded(); }
+  void forget_all_but(const std::vector<Series>& series) { known_.forget_all_but(series); }
 
  private:
-  using Process = std::pair<std::uint32_t, std::uint64_t>;  // pid, start in ticks
-
-  std::map<Process, ProcessPlace> known_;
-  std::size_t crowded_ = 16'384;
+  ProcessMap<ProcessPlace> known_;
 };
 
 }  // namespace waitprobe

@@ -179,12 +179,6 @@ void EnvironmentReader::add(std::uint32_t pid, bool is_new, std::uint64_t now_ns
   if (look_at(*entry)) watches_.add(pid, now_ns);
 }
 
-EnvironmentReader::Entry* EnvironmentReader::find(std::uint32_t pid, std::uint64_t at_ticks) {
-  auto entry = known_.upper_bound({pid, at_ticks});
-  if (entry == known_.begin() || (--entry)->first.first != pid) return nullptr;
-  return &*entry;
-}
-
 bool EnvironmentReader::look_at(Entry& entry) {
   const auto [pid, start_ticks] = entry.first;
   Known& known = entry.second;
@@ -195,7 +189,7 @@ bool EnvironmentReader::look_at(Entry& entry) {
   if (known.was_looked_at && known.value && known.value != value) known.may_be_inherited = false;
   known.value = std::move(value);
   known.was_looked_at = true;
-  Entry* const parent = find(stat->parent_pid, start_ticks);
+  Entry* const parent = known_.find_at(stat->parent_pid, start_ticks);
   if (parent != nullptr && parent->second.was_looked_at && parent->second.value != known.value) {
     parent->second.may_be_inherited = false;
   }
@@ -206,7 +200,7 @@ void EnvironmentReader::look(std::uint64_t now_ns) {
   if (now_ns < next_ns()) return;
   const std::uint64_t began_ns = waitprobe::now_ns();
   for (const std::uint32_t pid : watches_.take_due(now_ns)) {
-    Entry* const entry = find(pid, UINT64_MAX);
+    Entry* const entry = known_.find_at(pid, UINT64_MAX);
     if (entry == nullptr || !look_at(*entry)) watches_.remove(pid);
   }
   not_before_ns_ = now_ns + share * (waitprobe::now_ns() - began_ns);
@@ -214,24 +208,15 @@ void EnvironmentReader::look(std::uint64_t now_ns) {
 
 void EnvironmentReader::look_at_all() {
   for (const std::uint32_t pid : watches_.take_all()) {
-    if (Entry* const entry = find(pid, UINT64_MAX)) look_at(*entry);
+    if (Entry* const entry = known_.find_at(pid, UINT64_MAX)) look_at(*entry);
   }
 }
 
 std::optional<std::string> EnvironmentReader::value_of(const Series& series) {
-  const auto known = known_.find({series.pid, series.process_start_ticks});
-  if (known != known_.end() && known->second.was_looked_at) return known->second.value;
-  const Entry* const parent = find(series.parent_pid, series.process_start_ticks);
+  const Entry* const known = known_.find({series.pid, series.process_start_ticks});
+  if (known != nullptr && known->second.was_looked_at) return known->second.value;
+  const Entry* const parent = known_.find_at(series.parent_pid, series.process_start_ticks);
   return parent != nullptr && parent->second.may_be_inherited ? parent->second.value : std::nullopt;
-}
-
-void EnvironmentReader::forget_all_but(const std::vector<Series>& series) {
-  std::set<Process> wanted;
-  for (const Series& s : series) wanted.insert({s.pid, s.process_start_ticks});
-  std::erase_if(known_, [&](const Entry& entry) {
-    return !wanted.contains(entry.first) && start_ticks_of(entry.first.first) != entry.first.second;
-  });
-  crowded_ = std::max(crowded_, 2 * known_.size());
 }
 
 }  // namespace waitprobe

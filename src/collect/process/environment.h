@@ -4,13 +4,13 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "src/collect/process/process.h"
+#include "src/collect/process/process_map.h"
 #include "src/collect/process/watch_list.h"
 #include "src/model/snapshot.h"
 
@@ -61,13 +61,11 @@ class EnvironmentReader {
   // was seen to change it or a child to have another.
   std::optional<std::string> value_of(const Series& series);
 
-  // There are many that have ended. Then all but those of these series are to be forgotten.
-  bool is_crowded() const { return known_.size() >= crowded_; }
-  void forget_all_but(const std::vector<Series>& series);
+  // See ProcessMap.
+  bool is_crowded() const { return known_.is_crowded(); }
+  void forget_all_but(const std::vector<Series>& series) { known_.forget_all_but(series); }
 
  private:
-  using Process = std::pair<std::uint32_t, std::uint64_t>;  // pid, start in ticks
-
   struct Known {
     explicit Known(std::uint32_t pid) : environment(pid) {}
 
@@ -76,18 +74,14 @@ class EnvironmentReader {
     std::optional<std::string> value;
     bool may_be_inherited = true;  // neither it nor a child of it was seen to have another value
   };
-  using Entry = std::map<Process, Known>::value_type;
+  using Entry = ProcessMap<Known>::Entry;
 
   // False when the process has ended.
   bool look_at(Entry& entry);
-  // Whoever had a number at a moment.
-  Entry* find(std::uint32_t pid, std::uint64_t at_ticks);
-
   std::string variable_;
-  std::map<Process, Known> known_;
+  ProcessMap<Known> known_;
   WatchList watches_;  // those that have not ended
   std::uint64_t not_before_ns_ = 0;
-  std::size_t crowded_ = 16'384;
 };
 
 }  // namespace waitprobe
