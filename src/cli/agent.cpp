@@ -105,8 +105,9 @@ void Agent::take() {
   due_ns_ = taken_ns_ + least_often_ns;
   Snapshot now = session_.snapshot();
   classify(now, view.class_globs);
-  keep_keys(now, view.key_globs);
+  // Of the interval alone: which keys are wanted may change from one to the next, and interval() wants the same in both.
   Snapshot between = has_before_ ? interval(now, before_) : now;
+  keep_keys(between, view.key_globs);
   std::map<ProcessId, ProcessPlace> places;
   const LabelChoice& labels = totals_.labels();
   if (labels.unit || labels.container || labels.pod) {

@@ -197,6 +197,27 @@ class Serve(TestCase):
             agent.signal(signal.SIGTERM)
             self.assertEqual(agent.wait(), 0)
 
+    def test_keys_that_come_to_be_wanted_count_from_then_on(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".toml") as config:
+            config.write(f'file = "{built("waitprobe-workload")}"\nkey = ["work.0"]\n')
+            config.flush()
+            agent = self.started(Agent("--config", config.name))
+
+            def worked():
+                workload = self.started(Workload("--threads", 1, "--waits", 10, "--keys", 2, "--pattern", "none"))
+                workload.go()
+                workload.wait()
+                return agent.metrics().counts()
+
+            self.assertEqual(worked(), {"work.0": 5})
+            config.seek(0)
+            config.truncate()
+            config.write(f'file = "{built("waitprobe-workload")}"\n')
+            config.flush()
+            agent.signal(signal.SIGHUP)
+            wait_until(lambda: "read again" in agent.err, "the options are read again")
+            self.assertEqual(worked(), {"work.0": 10, "work.1": 5})
+
     def test_pages_for_people_and_supervisors(self):
         agent = self.started(Agent("-f", built("waitprobe-workload")))
         status, headers, page = agent.get("/", accept="text/html")
@@ -277,85 +298,6 @@ class Serve(TestCase):
             fields = stat.read().rpartition(") ")[2].split()
         cpu = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
         self.assertAlmostEqual(agent.metrics().value("process_cpu_seconds_total"), cpu, delta=max(0.03, 0.2 * cpu))
-
-
-class Passing(TestCase):
-    """An agent that sees very much come and go, and is scraped all the time: it counts all of it, and does not grow."""
-
-    TIMES = int(os.environ.get("WAITPROBE_PASSING", "1"))
-
-    def size(self, agent):
-        """What must not grow: KiB of the process, descriptors, KiB of maps, maps."""
-        maps = harness.kernel_maps(agent.pid)
-        with open(f"/proc/{agent.pid}/status", encoding="ascii") as status:
-            resident = next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
-        return resident, len(os.listdir(f"/proc/{agent.pid}/fd")), sum(maps.values()) >> 10, len(maps)
-
-    def pass_by(self, agent, words, listed=0.2):
-        """Runs a program while the agent is scraped. Returns the waits that it says it had, and sizes from part `listed` of it on."""
-        program = self.started(harness.Program(words))
-        sizes, scrapes = [], 0
-        while program.process.poll() is None:
-            agent.get(accept=OPENMETRICS)
-            scrapes += 1
-            sizes.append(self.size(agent))
-        self.assertEqual(program.wait(), 0, program)
-        self.assertGreater(scrapes, 0)
-        return int(re.search(r"^waits (\d+)$", program.out, re.M).group(1)), sizes[int(listed * len(sizes)):]
-
-    def assert_flat(self, sizes):
-        most = [max(part[i] for part in sizes) for i in range(4)]
-        # Sanitizers keep what is freed for a while.
-        for i, room in enumerate((1 << 20 if os.environ.get("WAITPROBE_SANITIZED") else 8192, 4, 0, 0)):
-            self.assertLessEqual(most[i] - sizes[0][i], room, (sizes[0], sizes[-1], most))
-
-    def assert_all_counted(self, agent, waits):
-        metrics = agent.metrics()
-        lost = sum(metrics.by("waitprobe_waits_lost_total", "reason").values())
-        if lost != 0:  # with preempt=full, the kernel may pass over programs: each time it is one wait at the least
-            self.assertEqual(lost, metrics.value("waitprobe_waits_lost_total", reason="missed"))
-            return self.assertLessEqual(metrics.value("waitprobe_waits_observed_total") + lost, waits)
-        self.assertEqual(metrics.value("waitprobe_waits_observed_total"), waits)
-        return None
-
-    def test_programs_of_a_file(self):
-        agent = self.started(Agent("-f", built("waitprobe-passing"), "--labels", "unit,container,pod"))
-        waits, sizes = self.pass_by(agent, [built("waitprobe-passing"), "programs", 3000 * self.TIMES], listed=0.6)
-        self.assert_all_counted(agent, waits)
-        metrics = agent.metrics()
-        self.assertEqual(sum(metrics.counts().values()), metrics.value("waitprobe_waits_observed_total"))
-        self.assert_flat(sizes)
-
-    def test_keys_without_end(self):
-        agent = self.started(Agent("-f", built("waitprobe-passing"), "--max-series", 100))
-        waits, sizes = self.pass_by(agent, [built("waitprobe-passing"), "keys", 20000 * self.TIMES], listed=0.6)
-        # Once the process has ended, sets of its keys may be given up for others.
-        self.assert_all_counted(agent, waits)
-        metrics = agent.metrics()
-        self.assertLessEqual(len(metrics.counts()), 101)
-        self.assertGreater(metrics.counts()["_other"], 0)
-        self.assertGreater(metrics.value("waitprobe_series_left_out_total"), 0)
-        self.assert_flat(sizes)
-
-    def test_new_files_each_time(self):
-        agent = self.started(Agent("-a"))
-        before = agent.metrics().value("waitprobe_attached_files")
-        with tempfile.TemporaryDirectory() as folder:
-            truth = {}
-            for number in range(100 * self.TIMES):
-                copy = f"{folder}/{number}"
-                shutil.copy(built("waitprobe-workload"), copy)
-                told = run(copy, "--threads", 1, "--waits", 10, "--keys", 1, "--pattern", "none")
-                for key, count in harness.last_truth(told.out).items():
-                    truth[key] = truth.get(key, 0) + count
-                os.unlink(copy)
-        # A file may be attached to only after its program had begun to wait: what that means is said.
-        metrics = agent.metrics()
-        missing = truth["work.0"] - metrics.counts().get("work.0", 0)
-        doubts = metrics.value("waitprobe_attached_late_processes") + metrics.value("waitprobe_unverified_processes")
-        self.assertGreaterEqual(missing, 0)
-        self.assertTrue(missing == 0 or doubts > 0, metrics.text)
-        wait_until(lambda: agent.metrics().value("waitprobe_attached_files") <= before + 64, "deleted files are let go")
 
 
 def exemplars(openmetrics):
