@@ -7,7 +7,7 @@ import signal
 import harness
 from harness import Hist, TestCase, Workload, armed_word, kernel_maps, wait_until
 
-KERNEL_BYTES = 65 << 20
+KERNEL_BYTES = (62 << 20) + (64 << 10) * min(os.cpu_count(), 64)
 CYCLES = int(os.environ.get("WAITPROBE_CYCLES", "20"))
 # Closing a link takes the kernel about 100 ms, and is asynchronous after a kill.
 DISARMED_WITHIN_S = 2

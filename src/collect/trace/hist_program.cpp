@@ -130,6 +130,10 @@ Result<HistProgram> HistProgram::load(const wp_config& config, Transport transpo
   for (bpf_map* map : {skeleton->maps.series, skeleton->maps.hists, skeleton->maps.infos, skeleton->maps.free_slots}) {
     bpf_map__set_max_entries(map, pool_size);
   }
+  // CPUs whose numbers are beyond (there may be holes) do without.
+  if (const int cpus = libbpf_num_possible_cpus(); cpus > 0) {
+    bpf_map__set_max_entries(skeleton->maps.tallies, static_cast<std::uint32_t>(std::min(cpus, WP_TALLIES)));
+  }
   if (config.keeps_exemplars != 0) bpf_map__set_max_entries(skeleton->maps.exemplars, pool_size);
   skeleton->bss->exemplar_round = 1;
   if (const int failed = hist_bpf__load(skeleton); failed != 0) return load_error(-failed, log.text());
