@@ -39,17 +39,17 @@ WP_ASSERT_SIZE(struct wp_armed, 8);
 
 /* The probes, in the order of their notes: name, where its semaphore is in struct wp_armed, the shortest wait it fires for,
  * and its arguments. */
-#define WP_SLOW_PROBES(X)                                                  \
-  X(wait_slow_1us, 0, 1000, "key timestamp_ns duration_ns wait_id")        \
-  X(wait_slow_10us, 0, 10000, "key timestamp_ns duration_ns wait_id")      \
-  X(wait_slow_100us, 0, 100000, "key timestamp_ns duration_ns wait_id")    \
-  X(wait_slow_1ms, 0, 1000000, "key timestamp_ns duration_ns wait_id")     \
-  X(wait_slow_10ms, 0, 10000000, "key timestamp_ns duration_ns wait_id")   \
-  X(wait_slow_100ms, 0, 100000000, "key timestamp_ns duration_ns wait_id") \
-  X(wait_slow_1s, 0, 1000000000, "key timestamp_ns duration_ns wait_id")
-#define WP_EVENT_PROBES(X)                                   \
-  X(wait_start, 0, 0, "key timestamp_ns wait_id")            \
-  X(wait_stop, 0, 0, "key timestamp_ns duration_ns wait_id") \
+#define WP_SLOW_PROBES(X)                                                           \
+  X(wait_slow_1us, 0, 1000, "key timestamp_ns duration_ns wait_id trace_id")        \
+  X(wait_slow_10us, 0, 10000, "key timestamp_ns duration_ns wait_id trace_id")      \
+  X(wait_slow_100us, 0, 100000, "key timestamp_ns duration_ns wait_id trace_id")    \
+  X(wait_slow_1ms, 0, 1000000, "key timestamp_ns duration_ns wait_id trace_id")     \
+  X(wait_slow_10ms, 0, 10000000, "key timestamp_ns duration_ns wait_id trace_id")   \
+  X(wait_slow_100ms, 0, 100000000, "key timestamp_ns duration_ns wait_id trace_id") \
+  X(wait_slow_1s, 0, 1000000000, "key timestamp_ns duration_ns wait_id trace_id")
+#define WP_EVENT_PROBES(X)                                            \
+  X(wait_start, 0, 0, "key timestamp_ns wait_id")                     \
+  X(wait_stop, 0, 0, "key timestamp_ns duration_ns wait_id trace_id") \
   WP_SLOW_PROBES(X)
 #define WP_PROBES(X)                           \
   WP_EVENT_PROBES(X)                           \
@@ -209,7 +209,7 @@ struct wp_block {
   __u32 ring_records; /* how many there is room for: WP_RING_RECORDS or WP_LONG_RING_RECORDS */
   __u32 busy_cnt;     /* for the library: rings that were full since `busy_since_ns` */
   __u64 busy_since_ns;
-  __u64 unused;
+  __u64 traces; /* address of struct wp_traces; 0: no owner of the block has said a trace id yet */
   struct wp_inside inside;
   struct wp_open_wait open[WP_BLOCK_SLOTS];
   struct wp_record own_ring[WP_RING_RECORDS];
@@ -221,6 +221,27 @@ WP_ASSERT_SIZE(struct wp_block, 8192);
 static inline int wp_is_ring(__u32 records) { return records == WP_RING_RECORDS || records == WP_LONG_RING_RECORDS; }
 
 #define WP_INSIDE_OFFSET 96 /* aligned to its size */
+
+/* What a thread works for: the bytes of a trace id, as W3C Trace Context has them. All zero: nothing that it has said. */
+struct wp_trace_id {
+  __u64 half[2]; /* as they stand in memory, whatever the byte order */
+};
+WP_ASSERT_SIZE(struct wp_trace_id, 16);
+
+/* The trace ids of a block; wiped by fork as the block is. That of a record is written before `written` grows, and whoever reads
+ * it follows the rules of records. */
+struct wp_traces {
+  struct wp_trace_id open[WP_BLOCK_SLOTS]; /* of the wait in each slot: what its thread had said when it began */
+  struct wp_trace_id
+      of_own_ring[WP_RING_RECORDS]; /* of record n, at n % WP_RING_RECORDS; those of a long ring follow its records */
+};
+WP_ASSERT_SIZE(struct wp_traces, 4576);
+
+/* Address of the trace ids of a ring, which stand in the order of its records. REQUIRES: wp_is_ring(ring_records). */
+static inline __u64 wp_traces_of_ring(__u64 traces, __u64 ring, __u32 ring_records) {
+  return ring_records == WP_RING_RECORDS ? traces + WP_BLOCK_SLOTS * sizeof(struct wp_trace_id)
+                                         : ring + WP_LONG_RING_RECORDS * sizeof(struct wp_record);
+}
 #define WP_RING_OFFSET 2048
 
 #endif

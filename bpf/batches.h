@@ -54,7 +54,9 @@ struct records {
    * have entered another time namespace in between, and nobody tells which of the two a record is of. */
   __u64 offset_ns;
   __u64 offset_before_ns;
-  __u64 from; /* number of the first record of a loop */
+  __u64 from;         /* of a loop over records: the number of the one after this */
+  __u64 traces;       /* address of the trace ids of the ring of the current thread; 0: there are none; or WP_TRACE_CLAIMED */
+  __u32 ring_records; /* of that */
   __u32 shard;
   enum series_source source;
 };
@@ -91,6 +93,12 @@ static __always_inline __u64 *cached_slot(const struct records *records, const s
   return &records->state->slots[record->counter >> WP_REF_ID_SHIFT & (WP_SLOT_CACHE - 1)];
 }
 
+static __always_inline __u64 trace_of(const struct records *records) {
+  __u64 index = (records->from - 1) & (records->ring_records - 1);
+  if (records->traces & WP_TRACE_CLAIMED) return records->traces + index;
+  return records->traces ? records->traces + index * sizeof(struct wp_trace_id) : 0;
+}
+
 static __always_inline __u64 duration_of(const struct wp_record *record) {
   __u64 duration = record->duration;
   /* That of nanoseconds multiplies by 1. */
@@ -99,7 +107,7 @@ static __always_inline __u64 duration_of(const struct wp_record *record) {
   return (high * window->mult << (32 - window->shift)) + (low * window->mult >> window->shift);
 }
 
-/* Any record that counts. */
+/* Any record that counts, the one before `from`. */
 static __noinline int add_record(const struct records *records, const struct wp_record *record) {
   __u64 *cached = cached_slot(records, record), counter = record->counter & WP_REF_ADDRESS;
   __u32 slot = *cached >> WP_REF_ID_SHIFT;
@@ -110,7 +118,8 @@ static __noinline int add_record(const struct records *records, const struct wp_
   __u64 duration_ns = duration_of(record);
   add_wait_at(slot, duration_ns);
   if (config.keeps_exemplars) {
-    struct observed wait = {.duration_ns = duration_ns, .stop = stop_of(record, records->offset_ns), .slot = slot};
+    struct observed wait = {
+        .duration_ns = duration_ns, .stop = stop_of(record, records->offset_ns), .trace = trace_of(records), .slot = slot};
     wait.tid = records->source == FROM_THREAD ? (__u32)bpf_get_current_pid_tgid() : records->state->tid;
     keep_exemplar(&wait);
   }
@@ -223,12 +232,12 @@ static __always_inline void add_ring(struct walk *walk, __u64 address, __u32 rin
   walk->end = unknown(end);
   walk->tally = begin_tally(walk->records.state);
   bpf_loop(WP_LONG_RING_RECORDS + WP_RING_PARTS + 1, add_some, walk, 0);
-  end_tally(walk->tally, walk->address, walk->ring_records, walk->records.offset_ns);
+  end_tally(walk->tally, walk->address, walk->ring_records, walk->records.traces, walk->records.offset_ns);
 }
 
 /* Adds up records [first, end), which are in the ring in the kernel. */
 static long add_one(__u32 round, struct records *records) {
-  const struct wp_record *record = &records->ring->records[(records->from + round) % WP_RING_RECORDS];
+  const struct wp_record *record = &records->ring->records[records->from++ % WP_RING_RECORDS];
   if (counts(records, record, 0)) add_record(records, record);
   return 0;
 }
@@ -238,9 +247,11 @@ static __always_inline void add_copied(struct records *records, __u64 first, __u
   bpf_loop(unknown(end - first), add_one, records, 0);
 }
 
-/* For the records of a block, of which those that were taken last were taken before this. */
+/* For the records of a block, of which those that were taken last were taken before this. `head` of what the current thread brings:
+ * null where the tool does. */
 static __always_inline struct records records_of(const struct wp_block_key *key, struct wp_block_state *state,
-                                                 struct wp_ring *ring, enum wp_bringer by) {
+                                                 struct wp_ring *ring, const struct wp_block_head *head) {
+  enum wp_bringer by = head ? WP_BY_THREAD : WP_BY_TOOL;
   __u64 offset_ns = by != WP_BY_TOOL ? monotonic_offset_ns() : claimed.offset_ns, before_ns = state->offset_ns;
   state->offset_ns = offset_ns;
   renew_cache(state);
@@ -250,6 +261,10 @@ static __always_inline struct records records_of(const struct wp_block_key *key,
       .incarnation = key->incarnation,
       .offset_ns = unknown(offset_ns),
       .offset_before_ns = unknown(before_ns != WP_OFFSET_UNKNOWN ? before_ns : offset_ns),
+      .traces = !head          ? WP_TRACE_CLAIMED
+                : head->traces ? wp_traces_of_ring(head->traces, head->ring, head->ring_records)
+                               : 0,
+      .ring_records = head ? head->ring_records : WP_RING_RECORDS,
       .shard = key->block / sizeof(struct wp_block),
       .source = by != WP_BY_TOOL ? FROM_THREAD : FROM_TOOL_UNINTRODUCED,
   };
@@ -287,7 +302,7 @@ static __always_inline int take_of_tool(const struct wp_block_key *key, __u64 fi
   __u32 of_tool = WP_RING_OF_TOOL;
   struct wp_ring *ring = bpf_map_lookup_elem(&rings, &of_tool);
   if (verdict == WP_CLAIM && ring) {
-    struct records records = records_of(key, state, ring, WP_BY_TOOL);
+    struct records records = records_of(key, state, ring, NULL);
     add_copied(&records, from, first + cnt);
   }
   return verdict;

@@ -18,6 +18,10 @@ struct {
   __type(value, struct wp_exemplars);
 } exemplars SEC(".maps");
 
+/* Of the records that the tool has put into its ring, in the order that they have there. */
+struct wp_trace_id claimed_traces[WP_RING_RECORDS];
+#define WP_TRACE_CLAIMED (1ULL << 63) /* beyond all addresses of a process */
+
 __u32 exemplar_round; /* raised by the tool: those of other rounds are as good as none */
 
 /* As struct wp_exemplar has it. */
@@ -27,10 +31,20 @@ static __always_inline __u64 stop_of(const struct wp_record *record, __u64 offse
 
 struct observed {
   __u64 duration_ns;
-  __u64 stop; /* as struct wp_exemplar has it */
+  __u64 stop;  /* as struct wp_exemplar has it */
+  __u64 trace; /* address of its trace id in the memory of the current thread; 0: it has none; or WP_TRACE_CLAIMED + n */
   __u32 tid;
   __u32 slot;
 };
+
+/* A page of ids that is not resident has none. */
+static __always_inline void copy_trace(struct wp_trace_id *to, __u64 trace) {
+  if (trace & WP_TRACE_CLAIMED) {
+    *to = claimed_traces[trace % WP_RING_RECORDS];
+  } else if (!trace || bpf_probe_read_user(to, sizeof(*to), (void *)trace)) {
+    __builtin_memset(to, 0, sizeof(*to));
+  }
+}
 
 /* Keeps it if it is the slowest. Where another CPU is at the same series, it is passed over: it stands for others, and is counted
  * all the same. */
@@ -46,6 +60,7 @@ static __always_inline void keep_exemplar(const struct observed *wait) {
     kept->stop = wait->stop;
     kept->tid = wait->tid;
     kept->round = round;
+    copy_trace(&kept->trace, wait->trace);
   }
   __sync_lock_test_and_set(&of->busy, 0);
 }

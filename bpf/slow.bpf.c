@@ -35,6 +35,9 @@ static __always_inline int describe(struct pt_regs *ctx, struct wp_slow_wait *wa
   if (read_counter(key - sizeof(struct wp_counter), &counter, wait->key)) return -1;
   wait->key_len = counter.key_len;
   wait->flags = counter.flags;
+  __u64 trace = PT_REGS_PARM5(ctx);
+  if (!trace || bpf_probe_read_user(&wait->trace, sizeof(wait->trace), (void *)trace))
+    __builtin_memset(&wait->trace, 0, sizeof(wait->trace));
   return 0;
 }
 

@@ -32,9 +32,10 @@ struct wp_slow_wait {
   __u32 stack_bytes;    /* of the copy, from the stack pointer up; 0: none */
   __u32 flags;          /* of the counter */
   __u32 pad;
+  struct wp_trace_id trace;
   struct wp_regs regs; /* all zero without a copy */
 };
-WP_ASSERT_SIZE(struct wp_slow_wait, 336 + 8 * WP_REGS);
+WP_ASSERT_SIZE(struct wp_slow_wait, 352 + 8 * WP_REGS);
 
 struct wp_slow_stack {
   struct wp_slow_wait wait;

@@ -40,6 +40,7 @@ struct sum {
   /* For exemplars: of the ring of the current thread. */
   __u32 ring_records;
   __u64 address;
+  __u64 traces; /* as struct records has it */
   __u64 offset_ns;
 };
 
@@ -92,10 +93,11 @@ static long keep_slowest(__u32 place, struct sum *sum) {
   struct wp_record record;
   if (!tally) return 1; /* never: for the verifier */
   __u64 slowest = tally->kept[place % WP_TALLY_KEPT];
-  __u64 at = sum->address + (slowest & (sum->ring_records - 1)) * sizeof(record);
+  __u64 index = slowest & (sum->ring_records - 1), at = sum->address + index * sizeof(record);
   if (bpf_probe_read_user(&record, sizeof(record), (void *)at)) return 0;
   struct observed wait = {.duration_ns = slowest >> WP_NUMBER_BITS,
                           .stop = stop_of(&record, sum->offset_ns),
+                          .trace = sum->traces ? sum->traces + index * sizeof(struct wp_trace_id) : 0,
                           .tid = bpf_get_current_pid_tgid(),
                           .slot = tally->kept_slot[place % WP_TALLY_KEPT]};
   keep_exemplar(&wait);
@@ -109,9 +111,10 @@ static __always_inline struct wp_tally *begin_tally(const struct wp_block_state 
   return tally;
 }
 
-/* `address`, `ring_records` and `offset_ns`: of the ring of the current thread that was added up, and its process. */
-static __always_inline void end_tally(struct wp_tally *tally, __u64 address, __u32 ring_records, __u64 offset_ns) {
-  struct sum sum = {.tally = tally, .ring_records = ring_records, .address = address, .offset_ns = offset_ns};
+/* `address`, `ring_records`, `traces` and `offset_ns`: of the ring of the current thread that was added up, and its process. */
+static __always_inline void end_tally(struct wp_tally *tally, __u64 address, __u32 ring_records, __u64 traces,
+                                      __u64 offset_ns) {
+  struct sum sum = {.tally = tally, .ring_records = ring_records, .address = address, .traces = traces, .offset_ns = offset_ns};
   if (!tally) return;
   bpf_loop(WP_SLOT_CACHE, add_sum, &sum, 0);
   if (config.keeps_exemplars) {

@@ -31,8 +31,10 @@ struct wp_block_head {
   __u64 ring;
   __u32 ring_records;
   __u32 busy_cnt;
+  __u64 busy_since_ns;
+  __u64 traces;
 };
-WP_ASSERT_SIZE(struct wp_block_head, 80);
+WP_ASSERT_SIZE(struct wp_block_head, 96);
 
 struct wp_series_key {
   __u64 incarnation;
@@ -178,15 +180,16 @@ struct wp_exemplar {
   __u64 stop;  /* nanoseconds of the machine's CLOCK_MONOTONIC; with WP_STOP_CYCLES, ticks of the cycle counter */
   __u32 tid;   /* of the machine; 0: not known */
   __u32 round; /* of struct wp_exemplars */
+  struct wp_trace_id trace;
 };
-WP_ASSERT_SIZE(struct wp_exemplar, 24);
+WP_ASSERT_SIZE(struct wp_exemplar, 40);
 #define WP_STOP_CYCLES (1ULL << 63)
 
 struct wp_exemplars {
   __u64 busy; /* somebody is writing */
   struct wp_exemplar of[WP_EXEMPLARS];
 };
-WP_ASSERT_SIZE(struct wp_exemplars, 848);
+WP_ASSERT_SIZE(struct wp_exemplars, 1408);
 
 /* Where a ring is added up before it goes into the totals: a sum for each entry of the cache of its block. */
 #define WP_TALLIES 64

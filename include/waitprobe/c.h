@@ -83,13 +83,21 @@ WAITPROBE_API waitprobe_wait *waitprobe_start_armed_scoped(waitprobe_handle *han
     __attribute__((cold));
 WAITPROBE_API void waitprobe_stop_open(waitprobe_wait *wait) WAITPROBE_NOEXCEPT __attribute__((cold));
 
-/* Prepares for a sandbox: makes room for the waits of `threads` threads, 31 open ones each, in this instance of the library.
+/* Prepares for a sandbox: makes room for the waits of `threads` threads, 30 open ones each, in this instance of the library.
  * From then on a wait makes no system call, and maps and allocates nothing: what finds no room is a counted loss.
  * WAITPROBE_PREPARE=N in the environment does the same at the start of the program. Under seccomp's strict mode set
  * WAITPROBE_CLOCK=coarse too.
  *
  * Returns 0, EINVAL (a million threads are the most), ENOMEM, or EBUSY in a signal handler. Threads: any, at any time. */
 WAITPROBE_API int waitprobe_prepare(size_t threads) WAITPROBE_NOEXCEPT;
+
+/* Says which trace the calling thread works for from now on: the 16 bytes of a trace id of OpenTelemetry or W3C Trace Context.
+ * Null, or all zero: none. Waits that begin from then on carry it, also where another thread ends them. `waitprobe slow` and
+ * `stuck` and the exemplars of `waitprobe serve` show it.
+ *
+ * Costs about 2 ns, whether somebody listens or not. Each instance of the library has its own. Threads: each says its own; a child
+ * of fork keeps that of the thread that forked. Signal handlers: may call it where the thread has called it before. */
+WAITPROBE_API void waitprobe_set_trace_id(const uint8_t *trace_id) WAITPROBE_NOEXCEPT;
 
 /* __inline__: C89 has no other. */
 static __inline__ waitprobe_wait *waitprobe_start(waitprobe_handle *handle) WAITPROBE_NOEXCEPT {

@@ -18,6 +18,7 @@
 #include "src/export/otlp_json.h"
 #include "src/export/prometheus_protobuf.h"
 #include "src/export/prometheus_text.h"
+#include "src/model/key_patterns.h"
 #include "src/view/agent_page.h"
 
 namespace waitprobe::cli {
@@ -117,14 +118,18 @@ void Agent::take() {
     const auto known = places.find(process);
     return known != places.end() ? known->second : ProcessPlace{};
   };
-  totals_.add(between, now, place_of, is_alive, session_.take_exemplars());
+  const auto is_unwanted = [&](const std::string& key) { return !view.key_globs.empty() && !matches_any(key, view.key_globs); };
+  std::vector<WaitExemplar> exemplars = session_.take_exemplars();
+  std::erase_if(exemplars, [&](const WaitExemplar& one) { return is_unwanted(one.series.key); });
+  totals_.add(between, now, place_of, is_alive, exemplars);
   before_ = std::move(now);
   has_before_ = true;
 
   auto published = std::make_shared<Published>();
   published->state = state_of(before_);
-  for (OpenWait& wait : published->state.open_waits.waits)
-    wait.key_class = class_of(wait.key, wait.key_class, view.class_globs);
+  OpenWaits& open = published->state.open_waits;
+  std::erase_if(open.waits, [&](const OpenWait& wait) { return is_unwanted(wait.key); });
+  for (OpenWait& wait : open.waits) wait.key_class = class_of(wait.key, wait.key_class, view.class_globs);
   published->view = view;
   lock.lock();
   published->state.scrape_cnt = scrape_cnt_;

@@ -32,6 +32,7 @@ struct OpenWait {
   std::optional<std::uint64_t> age_ns;  // absent in a core dump of which it is not known when it was made
   std::uint64_t order = 0;              // the greater the older, also where ages are not known
   std::uint64_t wait_id = 0;
+  std::string trace_id;     // 32 hexadecimal digits; empty: the thread had said none
   char state = 0;           // of the thread, as /proc tells it: R S D T t Z X I
   std::string wchan;        // where in the kernel it sleeps
   std::string system_call;  // which it is in

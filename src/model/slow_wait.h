@@ -23,7 +23,8 @@ struct SlowWait {
   KeyClass key_class = KeyClass::wait;
   std::uint64_t duration_ns = 0;
   std::uint64_t wait_id = 0;
-  Stack stack;  // of the thread when it ended; empty if it was not asked for
+  std::string trace_id;  // 32 hexadecimal digits; empty: the thread had said none
+  Stack stack;           // of the thread when it ended; empty if it was not asked for
 };
 
 // What `slow` has seen, in the end.

@@ -60,7 +60,7 @@ bool has_open_waits(const wp_block& block) noexcept {
 wp_block* chunk_at(unsigned index) noexcept {
   __u64 address = __atomic_load_n(&waitprobe_root.chunks[index], __ATOMIC_ACQUIRE);
   if (address != 0 || !may_map()) return reinterpret_cast<wp_block*>(address);
-  const std::size_t bytes = (std::size_t{WP_FIRST_CHUNK_BLOCKS} << index) * sizeof(wp_block);
+  const std::size_t bytes = bytes_of_chunk(index);
   void* fresh = map_wiped_memory(bytes, sizeof(wp_block));
   if (fresh == nullptr) return nullptr;
   if (__atomic_compare_exchange_n(&waitprobe_root.chunks[index], &address, reinterpret_cast<std::uint64_t>(fresh), false,
@@ -99,13 +99,17 @@ bool take_block(wp_block& block, std::uint64_t number, wp_arena* page, std::uint
   return true;
 }
 
-// Block number 1, 2, 3, ...; null when there is no memory for it.
+// Of block number 1, 2, 3, ...
+unsigned chunk_of(std::uint64_t number) noexcept {
+  return static_cast<unsigned>(std::bit_width((number - 1) / WP_FIRST_CHUNK_BLOCKS + 1)) - 1;
+}
+
+// Null when there is no memory for it.
 wp_block* block_at(std::uint64_t number) noexcept {
-  const std::uint64_t index = number - 1;
-  const auto chunk = static_cast<unsigned>(std::bit_width(index / WP_FIRST_CHUNK_BLOCKS + 1)) - 1;
+  const unsigned chunk = chunk_of(number);
   if (chunk >= WP_CHUNKS) return nullptr;
   wp_block* first = chunk_at(chunk);
-  return first != nullptr ? first + (index - WP_FIRST_CHUNK_BLOCKS * ((std::uint64_t{1} << chunk) - 1)) : nullptr;
+  return first != nullptr ? first + (number - 1 - WP_FIRST_CHUNK_BLOCKS * ((std::uint64_t{1} << chunk) - 1)) : nullptr;
 }
 
 // Of the blocks that were taken before, one that is free. Looks at a few, and the next time at those that follow them: a search
@@ -234,6 +238,13 @@ bool keep_block(wp_block& fresh) noexcept {
 
 }  // namespace
 
+std::uint64_t traces_address(const wp_block& block) noexcept {
+  const unsigned chunk = chunk_of(block.last_wait_id >> sequence_bits);
+  const auto* const first = reinterpret_cast<const wp_block*>(__atomic_load_n(&waitprobe_root.chunks[chunk], __ATOMIC_RELAXED));
+  return reinterpret_cast<std::uint64_t>(first + blocks_of_chunk(chunk)) +
+         static_cast<std::uint64_t>(&block - first) * sizeof(wp_traces);
+}
+
 bool chunk_ready(unsigned index) noexcept { return chunk_at(index) != nullptr; }
 
 bool exit_key_ready() noexcept {
@@ -263,7 +274,10 @@ namespace {
 // A slot of one block that is now taken, or null.
 wp_open_wait* take_free_slot(wp_block& block) noexcept {
   wp_open_wait* slot = find_free_slot(block);
-  if (slot != nullptr) take(block, *slot);
+  if (slot == nullptr) return nullptr;
+  take(block, *slot);
+  if (this_thread.says_traces) begin_traces(block);
+  keep_trace_of_start(block, *slot);
   return slot;
 }
 
@@ -320,13 +334,14 @@ void flush(wp_block& home) noexcept {
   if (written - first == WP_RING_RECORDS) lengthen_ring_if_busy(home);
 }
 
-void write_first_record(const wp_record& record) noexcept {
+void write_first_record(const wp_record& record, TraceId trace) noexcept {
   wp_block* fresh = acquire_block();
   if (fresh == nullptr) {
     count(&wp_arena::lost_late);
     return;
   }
-  write_record(*fresh, record);
+  if (is_said(trace)) begin_traces(*fresh);
+  write_record(*fresh, record, trace);
   if (!keep_block(*fresh)) release_block(*fresh);
 }
 

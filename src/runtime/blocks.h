@@ -30,8 +30,20 @@
 #include "bpf/abi.h"
 #include "src/runtime/nesting.h"
 #include "src/runtime/thread_state.h"
+#include "src/runtime/trace_ids.h"
 
 namespace waitprobe::detail {
+
+// A chunk: its blocks, then struct wp_traces of each. In whole pages, whatever their size.
+constexpr std::size_t blocks_of_chunk(unsigned index) noexcept { return std::size_t{WP_FIRST_CHUNK_BLOCKS} << index; }
+constexpr std::size_t bytes_of_chunk(unsigned index) noexcept {
+  constexpr std::size_t largest_page = 65536;
+  const std::size_t traces = blocks_of_chunk(index) * sizeof(wp_traces);
+  return blocks_of_chunk(index) * sizeof(wp_block) + (traces + largest_page - 1) / largest_page * largest_page;
+}
+
+// Where the trace ids of a block are, or are going to be. REQUIRES: the block has been taken.
+std::uint64_t traces_address(const wp_block& block) noexcept;
 
 // Names this process among its relatives by fork; 0 until its first block. REQUIRES: there is an arena.
 std::uint64_t incarnation() noexcept;
@@ -122,7 +134,8 @@ inline wp_open_wait* from_guard(waitprobe_wait* guard) noexcept {
 }
 
 // Writes the record of a wait that has ended. REQUIRES: NoReentry.
-inline void write_record(wp_block& home, const wp_record& record) noexcept {
+inline void write_record(wp_block& home, const wp_record& record, TraceId trace) noexcept {
+  if (has_traces(home)) write_trace(home, trace);
   const std::uint64_t number = home.written;
   wp_record& to = reinterpret_cast<wp_record*>(home.ring)[number & (home.ring_records - 1)];
   // Word by word: a compiler would copy two at once from the stack, where they have just been stored apart, and stall.
@@ -141,7 +154,7 @@ void flush(wp_block& home) noexcept;
 
 // As write_record, for a thread that has no home: gives it one, or, when nobody would give that back, hands the record over at
 // once. Counted as `late` when there is no memory. REQUIRES: NoReentry.
-void write_first_record(const wp_record& record) noexcept;
+void write_first_record(const wp_record& record, TraceId trace) noexcept;
 
 // Make a chunk of blocks, and what tells of the end of threads, before they are needed. False when there is no room.
 bool chunk_ready(unsigned index) noexcept;

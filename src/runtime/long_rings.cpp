@@ -81,7 +81,8 @@ void lengthen_ring_if_busy(wp_block& block) noexcept {
   const std::uint64_t ring = take_ring(*reinterpret_cast<wp_arena*>(block.arena));
   if (ring == 0) return;
   // BPF programs cannot have its pages made for them.
-  for (std::uint64_t at = 0; at < long_ring_bytes; at += least_page) *reinterpret_cast<volatile char*>(ring + at) = 0;
+  for (std::uint64_t at = 0; at < WP_LONG_RING_RECORDS * sizeof(wp_record); at += least_page)
+    *reinterpret_cast<volatile char*>(ring + at) = 0;
   use_ring(block, ring, WP_LONG_RING_RECORDS);
 }
 

@@ -12,7 +12,8 @@
 
 namespace waitprobe::detail {
 
-constexpr std::size_t long_ring_bytes = WP_LONG_RING_RECORDS * sizeof(wp_record);
+// With the trace ids of its records, which stand behind them.
+constexpr std::size_t long_ring_bytes = WP_LONG_RING_RECORDS * (sizeof(wp_record) + sizeof(wp_trace_id));
 constexpr unsigned prepared_long_rings = 16;
 
 // Where blocks begin, and where they come back to. REQUIRES: nobody owns the block, or its records are flushed.

@@ -26,7 +26,7 @@ namespace {
 
 // One mapping: the arena, the first chunk of blocks and long rings, which a fork wipes, and memory for counters, which it does not.
 constexpr std::size_t counters_bytes = std::size_t{256} << 10;  // more than two thousand keys of the usual length
-constexpr std::size_t chunk_bytes = WP_FIRST_CHUNK_BLOCKS * sizeof(wp_block);
+constexpr std::size_t chunk_bytes = bytes_of_chunk(0);
 constexpr std::size_t rings_bytes = prepared_long_rings * long_ring_bytes;
 constexpr std::size_t wiped_bytes = arena_bytes + chunk_bytes + rings_bytes;
 
@@ -73,7 +73,7 @@ int prepare_blocks(std::size_t threads) noexcept {
   std::size_t ready = 0;
   for (unsigned i = 0; i < WP_CHUNKS && ready < threads; i++) {
     if (!chunk_ready(i)) return ENOMEM;
-    ready += std::size_t{WP_FIRST_CHUNK_BLOCKS} << i;
+    ready += blocks_of_chunk(i);
   }
   __atomic_store_n(&waitprobe_root.prepared, std::uint32_t{WP_PREPARED_ALL}, __ATOMIC_RELEASE);
   return 0;

@@ -92,13 +92,13 @@ WP_ALONE void waitprobe_fire_start(const char* key, std::uint64_t timestamp_ns, 
   WP_LONG_NOPS();
 }
 
-WP_ALONE void waitprobe_fire_stop(const char* key, std::uint64_t timestamp_ns, std::uint64_t duration_ns,
-                                  std::uint64_t wait_id) noexcept {
-  DTRACE_PROBE4(waitprobe, wait_stop, key, timestamp_ns, duration_ns, wait_id);
+WP_ALONE void waitprobe_fire_stop(const char* key, std::uint64_t timestamp_ns, std::uint64_t duration_ns, std::uint64_t wait_id,
+                                  std::uint64_t trace_id) noexcept {
+  DTRACE_PROBE5(waitprobe, wait_stop, key, timestamp_ns, duration_ns, wait_id, trace_id);
   WP_LONG_NOPS();
-#define WP_SLOW(probe, semaphore, min_ns, arguments)                        \
-  if (duration_ns < (min_ns)) return;                                       \
-  DTRACE_PROBE4(waitprobe, probe, key, timestamp_ns, duration_ns, wait_id); \
+#define WP_SLOW(probe, semaphore, min_ns, arguments)                                  \
+  if (duration_ns < (min_ns)) return;                                                 \
+  DTRACE_PROBE5(waitprobe, probe, key, timestamp_ns, duration_ns, wait_id, trace_id); \
   WP_LONG_NOPS();
   WP_SLOW_PROBES(WP_SLOW)
 }

@@ -16,9 +16,10 @@ extern wp_root waitprobe_root __attribute__((visibility("hidden")));
 // Each fires its probe if a tracer is attached, and costs a call if not. `key` is zero-terminated and resident.
 __attribute__((visibility("hidden"))) void waitprobe_fire_start(const char* key, std::uint64_t timestamp_ns,
                                                                 std::uint64_t wait_id) noexcept;
-// wait_stop, and each wait_slow_* whose threshold the duration reaches.
+// wait_stop, and each wait_slow_* whose threshold the duration reaches. `trace_id` is an address (wp_trace_id), or 0.
 __attribute__((visibility("hidden"))) void waitprobe_fire_stop(const char* key, std::uint64_t timestamp_ns,
-                                                               std::uint64_t duration_ns, std::uint64_t wait_id) noexcept;
+                                                               std::uint64_t duration_ns, std::uint64_t wait_id,
+                                                               std::uint64_t trace_id) noexcept;
 // wait_block: a thread has taken a block. `tid` is that of its own pid namespace.
 __attribute__((visibility("hidden"))) void waitprobe_fire_block(const wp_block* block, std::uint64_t tid,
                                                                 std::uint64_t incarnation) noexcept;

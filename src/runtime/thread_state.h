@@ -15,6 +15,7 @@ struct ThreadState {
   std::uint8_t last_slot;  // the one taken last, which is likely to be free again
   bool ending;             // it has handed back its blocks
   bool asking;             // it is inside a factory, which may itself use guards
+  bool says_traces;        // it has called waitprobe_set_trace_id()
 };
 static_assert(sizeof(ThreadState) == 16);
 

@@ -122,6 +122,7 @@ __attribute__((always_inline)) inline wp_open_wait* begin_wait(wp_block& home, S
     start = detail::monotonic_ns();
   }
   __atomic_store_n(&slot->start, start, __ATOMIC_RELAXED);
+  detail::keep_trace_of_start(home, *slot);
   __atomic_store_n(&slot->counter, ref, __ATOMIC_RELEASE);
   detail::enter(home, *slot, {ref, wait_id, start}, scope.word());
   return slot;
@@ -164,12 +165,14 @@ __attribute__((noinline)) void end_elsewhere(wp_open_wait& slot, std::uint64_t r
   const detail::ErrnoKeeper keeper;
   wp_block* home = detail::home_block();
   ref |= ended_elsewhere(home, slot);
+  const detail::TraceId trace = detail::trace_of(*detail::block_of(&slot), slot);
   give_back_elsewhere(slot);
   if (!batch_armed()) return;
   const detail::NoReentry section;
   if (!section.entered()) return;
-  if (home == nullptr) return detail::write_first_record({ref, duration, stop});
-  detail::write_record(*home, {ref, duration, stop});
+  if (home == nullptr) return detail::write_first_record({ref, duration, stop}, trace);
+  if (detail::is_said(trace)) detail::begin_traces(*home);
+  detail::write_record(*home, {ref, duration, stop}, trace);
   if (detail::is_full(*home)) detail::flush(*home);
 }
 
@@ -194,7 +197,7 @@ __attribute__((always_inline)) inline void end_told(wp_open_wait& slot, std::uin
   detail::leave(*home, slot);
   detail::give_back(&slot);
   if (!batch_armed()) return;
-  detail::write_record(*home, {ref, duration, stop});
+  detail::write_record(*home, {ref, duration, stop}, detail::trace_of(*home, slot));
   if (__builtin_expect(detail::is_full(*home), 0)) detail::flush(*home);
 }
 
@@ -218,7 +221,10 @@ __attribute__((hot, noinline)) void stop_now(waitprobe_wait* wait) noexcept {
   }
   const std::uint64_t now_ns = detail::monotonic_ns(), took_ns = duration(slot->start, now_ns);
   if (__builtin_expect(slot->backend_cnt != 0, 0)) stop_backends(*slot, now_ns);
-  if (events_armed()) waitprobe_fire_stop(Counter::from_ref(ref)->key(), now_ns, took_ns, slot->wait_id);
+  if (events_armed()) {
+    const std::uint64_t trace = detail::trace_address(*detail::block_of(slot), *slot);
+    waitprobe_fire_stop(Counter::from_ref(ref)->key(), now_ns, took_ns, slot->wait_id, trace);
+  }
   end_told(*slot, ref, took_ns, now_ns);
 }
 

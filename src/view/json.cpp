@@ -200,6 +200,7 @@ Json to_json(const OpenWait& wait) {
   if (wait.group) put_bytes(json, "group", *wait.group);
   json["age_ns"] = wait.age_ns ? Json(*wait.age_ns) : Json(nullptr);
   json["wait_id"] = wait.wait_id;
+  if (!wait.trace_id.empty()) json["trace_id"] = wait.trace_id;
   json["state"] = text_or_null(wait.state != 0 ? std::string(1, wait.state) : "");
   json["wchan"] = text_or_null(wait.wchan);
   json["syscall"] = text_or_null(wait.system_call);
@@ -322,6 +323,7 @@ void print_json(std::ostream& out, const SlowWait& wait) {
   json["class"] = name_of(wait.key_class);
   json["duration_ns"] = wait.duration_ns;
   json["wait_id"] = wait.wait_id;
+  if (!wait.trace_id.empty()) json["trace_id"] = wait.trace_id;
   json["stack"] = array_of(wait.stack);
   print_line(out, json);
 }

@@ -42,6 +42,7 @@ void print_slow(std::ostream& out, const SlowWait& wait, const SlowOptions& opti
       << ' ' << pad_in(escape(wait.comm), name_width, options.width) << ' '
       << align_right(std::to_string(wait.pid), number_width) << ' ' << pad_in(escape(wait.thread), name_width, options.width)
       << ' ' << align_right(std::to_string(wait.tid), number_width) << '\n';
+  if (!wait.trace_id.empty()) out << "    trace " << wait.trace_id << '\n';
   print_frames(out, wait.stack, 4, options.width, options.colours);
   if (!wait.stack.empty()) out << '\n';
 }

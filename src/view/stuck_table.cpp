@@ -98,6 +98,7 @@ void print_wait(std::ostream& out, const OpenWait& wait, const Rows& rows, const
   rows.print(out, wait, Emphasis::alert);
   const std::string state = state_text(wait);
   if (!state.empty()) print_detail(out, state, options);
+  if (!wait.trace_id.empty()) print_detail(out, "trace " + wait.trace_id, options);
   if (!wait.no_stack_reason.empty()) print_detail(out, "no stack: " + escape(wait.no_stack_reason), options);
   print_frames(out, wait.stack, indent + 2, options.width, options.colours);
 }

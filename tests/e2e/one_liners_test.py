@@ -11,6 +11,7 @@ import harness
 import tracers
 from harness import TestCase, Workload
 from tracers import Tracer, assert_counted
+from traces_test import Traced
 
 NAMES = ("db.query", "db.pool.acquire", "cache.lock")
 THREADS, WAITS = 4, 1009
@@ -196,6 +197,16 @@ class OneLiners(TestCase):
         self.assertEqual({key: sum(name == key for name, _ in told) for key in truth}, truth, tracer)
         self.assertTrue(all(int(us) >= 2000 for _, us in told), tracer)
         self.assertEqual(self.traced("Only the slow ones, as they end", waits=9)[0].out.count("took"), 0)
+
+    def test_slow_ones_with_their_trace(self):
+        shutil.copy(harness.built("waitprobe-traces"), self.server)
+        program = self.started(Traced(self.server))
+        tracer = self.attached("Slow ones with their trace", program)
+        program.play("before", "after")
+        harness.wait_until(lambda: tracers.is_attached(tracer.pid), "it has read what there is")
+        tracer.stop()
+        told = re.findall(r"^(\S+) (\d+) us (\w+)$", tracer.out, re.M)
+        self.assertEqual([(key, letters) for key, _, letters in told], [("trace.before", "b" * 16), ("trace.after", "a" * 16)], tracer)
 
     def test_how_many_slow(self):
         work, options = self.slow_work()

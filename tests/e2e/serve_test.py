@@ -101,6 +101,16 @@ class Serve(TestCase):
         key = max(second, key=second.get)
         self.assertGreater(second[key], first.get(key, 0))
 
+    def test_open_waits_are_of_the_wanted_keys(self):
+        program = self.started(harness.Program([built("waitprobe-open-waits")], stdin=subprocess.PIPE, env={"WAITPROBE_TRACK": "1"}))
+        wait_until(lambda: "ready" in program.out, "all waits are open")
+        agent = self.started(Agent("-p", program.pid, "-k", "*.wait", "--not", "idle.*"))
+        found = agent.metrics().by("waitprobe_open_waits", "key")
+        self.assertEqual(found["many.wait"], 40)
+        self.assertEqual([key for key in found if not key.endswith(".wait") or key.startswith("idle.")], [])
+        everything = self.started(Agent("-p", program.pid)).metrics().by("waitprobe_open_waits", "key")
+        self.assertLess(set(found), set(everything))
+
     def test_processes_are_told_apart_by_labels(self):
         agent = self.started(Agent("-f", built("waitprobe-workload"), "--labels", "pid", "--by-env", "RANK"))
         workloads = [self.started(Workload("--threads", 1, "--waits", 100 * (rank + 1), "--keys", 1, "--pattern", "none", env={"RANK": str(rank)}))
@@ -302,13 +312,18 @@ class Serve(TestCase):
 
 def exemplars(openmetrics):
     """Labels, seconds and moment of each, and the bounds of its bucket."""
-    found, below = [], 0.0
+    return [exemplar for of_key in exemplars_by_key(openmetrics).values() for exemplar in of_key]
+
+
+def exemplars_by_key(openmetrics):
+    found, below = {}, 0.0
     for line in openmetrics.splitlines():
-        bucket = re.match(r'waitprobe_wait_seconds_bucket\{.*le="([^"]+)"\} \d+(?: # \{(.*)\} (\S+) (\S+))?$', line)
+        bucket = re.match(r'waitprobe_wait_seconds_bucket\{(.*)le="([^"]+)".*\} \d+(?: # \{(.*)\} (\S+) (\S+))?$', line)
         if bucket:
-            bound = float(bucket.group(1))
-            if bucket.group(2):
-                found.append((dict(re.findall(r'(\w+)="([^"]*)"', bucket.group(2))), float(bucket.group(3)), float(bucket.group(4)), below, bound))
+            of, bound, labels, *numbers = bucket.groups()
+            key, bound = re.search(r'key="([^"]*)"', of).group(1), float(bound)
+            if labels:
+                found.setdefault(key, []).append((dict(re.findall(r'(\w+)="([^"]*)"', labels)), *map(float, numbers), below, bound))
             below = 0.0 if bound == float("inf") else bound
     return found
 

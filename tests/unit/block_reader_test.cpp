@@ -11,80 +11,12 @@
 #include <cstring>
 #include <vector>
 
-#include "tests/unit/fake_memory.h"
+#include "tests/unit/block_process.h"
 
 namespace waitprobe {
-namespace {
-
-using Shown = std::vector<std::vector<std::uint64_t>>;  // the numbers of records, block by block
-constexpr std::uint64_t blocks_at = 0x10000, arena_at = 0x5000, long_ring_at = 0x900000;
-
-// A process with three blocks.
-class Process {
- public:
-  Process() {
-    root.arena = arena_at;
-    root.chunks[0] = blocks_at;
-    arena.incarnation = 77;
-    arena.block_cnt = 3;
-    for (std::size_t i = 0; i < blocks.size(); i++) {
-      blocks[i].incarnation = arena.incarnation;
-      blocks[i].ring = blocks_at + i * sizeof(wp_block) + WP_RING_OFFSET;
-      blocks[i].ring_records = WP_RING_RECORDS;
-    }
-    memory.map(blocks_at, blocks.data(), blocks.size() * sizeof(wp_block));
-    memory.map(long_ring_at, long_ring.data(), long_ring.size() * sizeof(wp_record));
-  }
-
-  void write(wp_block& block, std::uint64_t cnt) {
-    for (std::uint64_t i = 0; i < cnt; i++) {
-      if (block.written - block.flushed == block.ring_records) block.flushed = block.written;
-      wp_record* const ring = block.ring == long_ring_at ? long_ring.data() : block.own_ring;
-      ring[block.written % block.ring_records] = {1, block.written, 0};
-      block.written++;
-    }
-  }
-
-  // As a thread does that has become busy, or that ends.
-  void exchange_ring(wp_block& block) {
-    block.flushed = block.written;
-    const bool is_long = block.ring == long_ring_at;
-    block.ring = is_long ? blocks_at + static_cast<std::uint64_t>(&block - blocks.data()) * sizeof(wp_block) + WP_RING_OFFSET
-                         : long_ring_at;
-    block.ring_records = is_long ? WP_RING_RECORDS : WP_LONG_RING_RECORDS;
-  }
-
-  Shown read(BlockReader& reader, bool taken = true) {
-    Shown shown;
-    look = reader.read(memory, root, arena, most, [&](const BlockRecords& records) {
-      shown.emplace_back();
-      std::uint64_t n = records.first;
-      for (const wp_record& record : records.records) {
-        EXPECT_EQ(record.duration, n) << "that is not record " << n;
-        shown.back().push_back(n++);
-      }
-      return taken;
-    });
-    return shown;
-  }
-
-  wp_root root = {};
-  wp_arena arena = {};
-  std::vector<wp_block> blocks = std::vector<wp_block>(3);
-  std::vector<wp_record> long_ring = std::vector<wp_record>(WP_LONG_RING_RECORDS);
-  test::FakeMemory memory;
-  std::uint64_t most = most_blocks;
-  BlockLook look;
-};
-
-std::vector<std::uint64_t> numbers(std::uint64_t from, std::uint64_t to) {
-  std::vector<std::uint64_t> all;
-  for (; from < to; from++) all.push_back(from);
-  return all;
-}
 
 TEST(BlockReader, RemembersNoMoreOfAProcessThatMovesItsBlocksAllTheTime) {
-  Process process;
+  BlockProcess process;
   BlockReader reader;
   const auto look = [&](std::uint64_t round) {
     process.root.chunks[0] = blocks_at + round * 0x100000;
@@ -102,10 +34,8 @@ TEST(BlockReader, RemembersNoMoreOfAProcessThatMovesItsBlocksAllTheTime) {
   EXPECT_LE(mallinfo2().uordblks, before + 100'000);
 }
 
-}  // namespace
-
 TEST(BlockReader, ShowsWhatWasNotHandedOver) {
-  Process process;
+  BlockProcess process;
   process.write(process.blocks[0], 3);
   process.write(process.blocks[2], WP_RING_RECORDS + 7);
   BlockReader reader;
@@ -115,14 +45,14 @@ TEST(BlockReader, ShowsWhatWasNotHandedOver) {
 }
 
 TEST(BlockReader, ShowsAFullRing) {
-  Process process;
+  BlockProcess process;
   process.write(process.blocks[0], WP_RING_RECORDS);
   BlockReader reader;
   EXPECT_EQ(process.read(reader), Shown{numbers(0, WP_RING_RECORDS)});
 }
 
 TEST(BlockReader, ShowsABlockAgainOnlyWhenItHasNewRecordsOrWasNotTaken) {
-  Process process;
+  BlockProcess process;
   process.write(process.blocks[0], 3);
   BlockReader reader;
   EXPECT_EQ(process.read(reader, false).size(), 1U);
@@ -138,7 +68,7 @@ TEST(BlockReader, LeavesOutWhatWasOverwrittenMeanwhile) {
   for (std::uint64_t moment = 1; moment <= 12; moment++) {
     for (const std::uint64_t meanwhile : {std::uint64_t{1}, std::uint64_t{WP_RING_RECORDS - 1}, std::uint64_t{WP_RING_RECORDS},
                                           std::uint64_t{3 * WP_RING_RECORDS + 5}}) {
-      Process process;
+      BlockProcess process;
       process.write(process.blocks[0], 100);
       process.memory.before_read = [&](std::uint64_t) {
         if (static_cast<std::uint64_t>(process.memory.reads) == moment) process.write(process.blocks[0], meanwhile);
@@ -150,7 +80,7 @@ TEST(BlockReader, LeavesOutWhatWasOverwrittenMeanwhile) {
 }
 
 TEST(BlockReader, ShowsALongRing) {
-  Process process;
+  BlockProcess process;
   process.exchange_ring(process.blocks[1]);
   process.write(process.blocks[1], 2 * WP_LONG_RING_RECORDS + 7);
   process.exchange_ring(process.blocks[1]);
@@ -166,7 +96,7 @@ TEST(BlockReader, LeavesOutWhatIsInAnotherRingMeanwhile) {
   for (std::uint64_t moment = 1; moment <= 12; moment++) {
     for (const int exchanges : {1, 2, 3}) {
       for (const std::uint64_t meanwhile : {0, 1, 100, 300}) {
-        Process process;
+        BlockProcess process;
         process.write(process.blocks[0], 100);
         process.memory.before_read = [&](std::uint64_t) {
           if (static_cast<std::uint64_t>(process.memory.reads) != moment) return;
@@ -183,43 +113,43 @@ TEST(BlockReader, LeavesOutWhatIsInAnotherRingMeanwhile) {
 }
 
 TEST(BlockReader, IsNotFooled) {
-  const auto shows_nothing = [](Process& process) {
+  const auto shows_nothing = [](BlockProcess& process) {
     BlockReader reader;
     EXPECT_TRUE(process.read(reader).empty());
     EXPECT_LT(process.memory.reads, 4 * WP_BLOCKS_MAX);
   };
-  Process stranger;  // a block of another incarnation, as after an exec
+  BlockProcess stranger;  // a block of another incarnation, as after an exec
   stranger.write(stranger.blocks[0], 3);
   stranger.blocks[0].incarnation++;
   shows_nothing(stranger);
 
-  Process ahead;  // more than the ring can hold
+  BlockProcess ahead;  // more than the ring can hold
   ahead.write(ahead.blocks[0], 3);
   ahead.blocks[0].written = WP_RING_RECORDS + 1;
   shows_nothing(ahead);
 
   // A ring of another length, or that is nowhere.
   for (const std::uint32_t records : {0U, 1U, WP_RING_RECORDS + 1, 2 * WP_RING_RECORDS, 2 * WP_LONG_RING_RECORDS, UINT32_MAX}) {
-    Process odd;
+    BlockProcess odd;
     odd.write(odd.blocks[0], 3);
     if (records == 0) odd.blocks[0].ring = 0xdead0000beef0000;
     if (records != 0) odd.blocks[0].ring_records = records;
     shows_nothing(odd);
   }
-  Process backwards;
+  BlockProcess backwards;
   backwards.blocks[0].flushed = 9;
   backwards.blocks[0].written = 3;
   shows_nothing(backwards);
 
-  Process wild;
+  BlockProcess wild;
   wild.root.chunks[0] = 0xdead0000beef0000;
   shows_nothing(wild);
 
-  Process wrapping;
+  BlockProcess wrapping;
   wrapping.root.chunks[0] = UINT64_MAX - 100;
   shows_nothing(wrapping);
 
-  Process countless;
+  BlockProcess countless;
   countless.arena.block_cnt = UINT64_MAX;
   for (auto& chunk : countless.root.chunks) chunk = blocks_at;
   shows_nothing(countless);
@@ -335,7 +265,7 @@ TEST(BlockReader, ReadsManyBlocksByFewCalls) {
 }
 
 TEST(ReadOwners, ShowsTheOneBlockOfEachThreadThatHoldsRecords) {
-  Process process;
+  BlockProcess process;
   process.blocks[0].owner_tid = process.blocks[1].owner_tid = 7;
   process.blocks[1].owner = 0x7000;
   std::vector<std::uint64_t> shown;

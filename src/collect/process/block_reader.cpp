@@ -14,33 +14,46 @@ static_assert(offsetof(wp_block, incarnation) == offsetof(wp_block_head, incarna
               offsetof(wp_block, flushed) == offsetof(wp_block_head, flushed) &&
               offsetof(wp_block, owner_tid) == offsetof(wp_block_head, owner_tid) &&
               offsetof(wp_block, ring) == offsetof(wp_block_head, ring) &&
-              offsetof(wp_block, ring_records) == offsetof(wp_block_head, ring_records));
+              offsetof(wp_block, ring_records) == offsetof(wp_block_head, ring_records) &&
+              offsetof(wp_block, traces) == offsetof(wp_block_head, traces));
 
 bool holds_records(const wp_block_head& head) {
   return wp_is_ring(head.ring_records) && head.flushed != head.written && head.written - head.flushed <= head.ring_records;
 }
 
-// Records [first, end) of a ring, one after the other.
-bool copy_records(const Memory& memory, const wp_block_head& head, std::uint64_t first, std::uint64_t end, wp_record* to) {
-  const std::uint64_t at = first & (head.ring_records - 1), straight = std::min(end - first, head.ring_records - at);
-  return memory.read(head.ring + at * sizeof(wp_record), to, straight * sizeof(wp_record)) &&
-         (first + straight == end || memory.read(head.ring, to + straight, (end - first - straight) * sizeof(wp_record)));
+// What belongs to the records of a block that are to be flushed, one after the other, from an array of as many as the ring has.
+template <class T>
+bool copy_ring(const Memory& memory, const wp_block_head& head, std::uint64_t array, T* to) {
+  const std::uint64_t cnt = head.written - head.flushed, at = head.flushed & (head.ring_records - 1);
+  const std::uint64_t straight = std::min(cnt, head.ring_records - at);
+  return memory.read(array + at * sizeof(T), to, straight * sizeof(T)) &&
+         (straight == cnt || memory.read(array, to + straight, (cnt - straight) * sizeof(T)));
+}
+
+std::span<const wp_trace_id> copy_traces(const Memory& memory, const wp_block_head& head, std::vector<wp_trace_id>& copy) {
+  if (head.traces == 0) return {};
+  copy.resize(WP_LONG_RING_RECORDS);
+  const std::uint64_t array = wp_traces_of_ring(head.traces, head.ring, head.ring_records);
+  return copy_ring(memory, head, array, copy.data()) ? std::span<const wp_trace_id>(copy) : std::span<const wp_trace_id>();
 }
 
 // The head, then the records, then the head again: a record from `flushed` on was not overwritten before that was read, and stood
 // in this ring if that is still the ring.
-bool read_records(const Memory& memory, const wp_arena& arena, const wp_block_head& head, std::vector<wp_record>& copy,
+bool read_records(const Memory& memory, const wp_arena& arena, const wp_block_head& head, RecordCopies& copies,
                   BlockRecords& out) {
   if (!holds_records(head)) return false;
   std::atomic_thread_fence(std::memory_order_acquire);
-  if (!copy_records(memory, head, head.flushed, head.written, copy.data())) return false;
+  if (!copy_ring(memory, head, head.ring, copies.records.data())) return false;
+  const std::span traces = copy_traces(memory, head, copies.traces);
   std::atomic_thread_fence(std::memory_order_acquire);
   wp_block_head after;
   if (!memory.read(out.block, &after, sizeof after) || after.incarnation != arena.incarnation || after.ring != head.ring)
     return false;
   if (after.flushed < head.flushed || after.flushed >= head.written) return false;
   out.first = after.flushed;
-  out.records = std::span(copy).subspan(after.flushed - head.flushed, head.written - after.flushed);
+  const std::uint64_t skipped = after.flushed - head.flushed, cnt = head.written - after.flushed;
+  out.records = std::span(copies.records).subspan(skipped, cnt);
+  out.traces = traces.empty() ? traces : traces.subspan(skipped, cnt);
   return true;
 }
 
@@ -101,7 +114,7 @@ BlockLook BlockReader::read(const Memory& memory, const wp_root& root, const wp_
           return true;
         }
         records.block = block;
-        if (!read_records(memory, arena, head, copy_, records)) return true;  // its thread has flushed them meanwhile
+        if (!read_records(memory, arena, head, copies_, records)) return true;  // its thread has flushed them meanwhile
         shown++;
         if (!take(records)) {
           look.all_taken = false;
@@ -119,7 +132,7 @@ std::optional<BlockRecords> BlockReader::read_one(const Memory& memory, const wp
   BlockRecords records;
   records.block = block;
   if (!memory.read(block, &head, sizeof head) || head.incarnation != arena.incarnation) return std::nullopt;
-  if (!read_records(memory, arena, head, copy_, records)) return std::nullopt;
+  if (!read_records(memory, arena, head, copies_, records)) return std::nullopt;
   return records;
 }
 

@@ -22,6 +22,13 @@ struct BlockRecords {
   std::uint64_t block = 0;  // its address
   std::uint64_t first = 0;
   std::span<const wp_record> records;
+  std::span<const wp_trace_id> traces;  // of each; or none where nobody has said any, or they cannot be read
+};
+
+// Room for the records of a block, and their trace ids.
+struct RecordCopies {
+  std::vector<wp_record> records = std::vector<wp_record>(WP_LONG_RING_RECORDS);
+  std::vector<wp_trace_id> traces;  // room is made for them where there are any
 };
 
 // As many as an instance of the library can have. A thread with many open waits has many.
@@ -67,7 +74,7 @@ class BlockReader {
   // By number of the block, of which there are few, and not by its address, which the process chooses: all records before this.
   // Forgotten when it gets too large: what is shown twice counts once.
   std::unordered_map<std::uint64_t, std::uint64_t> taken_;
-  std::vector<wp_record> copy_ = std::vector<wp_record>(WP_LONG_RING_RECORDS);
+  RecordCopies copies_;
 };
 
 }  // namespace waitprobe

@@ -29,6 +29,7 @@ OpenSlots read_open_slots(const Memory& memory, const wp_root& root, const wp_ar
   OpenSlots open;
   each_block(memory, root, arena, {0, head_size}, most_blocks, [&](std::uint64_t address, const unsigned char* part) {
     wp_block once, again;
+    wp_trace_id traces[WP_BLOCK_SLOTS] = {};
     std::memcpy(&once, part, head_size);
     if (once.incarnation != arena.incarnation) return true;
     if (once.owner_tid != 0) open.owners.push_back(once.owner_tid);
@@ -36,8 +37,11 @@ OpenSlots read_open_slots(const Memory& memory, const wp_root& root, const wp_ar
     for (std::size_t i = 0; i < WP_BLOCK_SLOTS; i++) {
       const wp_open_wait& slot = once.open[i];
       if (!is_open(slot)) continue;
-      if (!is_read_again && !memory.read(address, &again, head_size)) return false;
-      is_read_again = true;
+      if (!is_read_again) {
+        if (once.traces != 0 && !memory.read(once.traces, traces, sizeof traces)) std::memset(traces, 0, sizeof traces);
+        if (!memory.read(address, &again, head_size)) return false;
+        is_read_again = true;
+      }
       const wp_open_wait& then = again.open[i];
       // Otherwise it was being filled, or another wait has taken its place.
       if (then.wait_id != slot.wait_id || then.counter != slot.counter || then.start != slot.start) continue;
@@ -45,7 +49,7 @@ OpenSlots read_open_slots(const Memory& memory, const wp_root& root, const wp_ar
       // A thread that takes a block looks at its slots, and gives it back where one is open: it did not begin this wait.
       const std::uint32_t owner = again.owner_tid == once.owner_tid ? once.owner_tid : 0;
       open.slots.push_back({owner, slot.wait_id, slot.counter & WP_REF_ADDRESS, slot.start, (slot.counter & WP_REF_CYCLES) != 0,
-                            is_first_of(again, then)});
+                            is_first_of(again, then), traces[i]});
     }
     return true;
   });

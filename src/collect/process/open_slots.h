@@ -20,6 +20,7 @@ struct OpenSlot {
   std::uint64_t start = 0;
   bool is_cycles = false;  // `start` is in ticks of the cycle counter; else nanoseconds of its own CLOCK_MONOTONIC
   bool is_first = false;   // its block has never had another one, and no record
+  wp_trace_id trace = {};  // what its thread had said when it began
 };
 
 struct OpenSlots {

@@ -32,6 +32,7 @@ Result<TracefsEvent> event_of(const Probe& probe, const UsdtSite& site, const st
   for (std::string name, argument; names >> name;) {
     argument.clear();
     arguments >> argument;
+    if (name == "trace_id") continue;  // an address, and most often 0, where an event would show a fault
     const std::string where = register_of(argument);
     if (where.empty()) {
       return Error{"define an event for", site.name + " of " + path, "an argument is in no register: " + site.arguments,

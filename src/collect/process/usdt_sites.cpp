@@ -70,9 +70,9 @@ bool has_long_nops(int fd, std::uint64_t offset) {
 
 bool passes_parameters(const UsdtSite& site) {
 #if defined(__x86_64__)
-  constexpr std::string_view registers = "8@%rdi 8@%rsi 8@%rdx 8@%rcx";
+  constexpr std::string_view registers = "8@%rdi 8@%rsi 8@%rdx 8@%rcx 8@%r8";
 #else
-  constexpr std::string_view registers = "8@x0 8@x1 8@x2 8@x3";
+  constexpr std::string_view registers = "8@x0 8@x1 8@x2 8@x3 8@x4";
 #endif
   return registers.starts_with(site.arguments) &&
          (site.arguments.size() == registers.size() || registers[site.arguments.size()] == ' ');

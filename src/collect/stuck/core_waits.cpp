@@ -5,6 +5,7 @@
 #include "src/collect/machine/clock.h"
 #include "src/collect/stuck/core_file.h"
 #include "src/collect/stacks/stopped_thread.h"
+#include "src/model/trace_id.h"
 
 namespace waitprobe {
 namespace {
@@ -43,6 +44,7 @@ OpenWait describe(const CoreFile& core, const Found& found, std::optional<std::u
   wait.age_ns = age_ns;
   wait.order = order_of(found.slot);
   wait.wait_id = found.slot.wait_id;
+  wait.trace_id = trace_id_text(found.slot.trace);
   return wait;
 }
 

@@ -13,6 +13,7 @@
 #include "src/collect/process/thread_info.h"
 #include "src/collect/process/time_namespace.h"
 #include "src/model/key_patterns.h"
+#include "src/model/trace_id.h"
 
 namespace waitprobe {
 namespace {
@@ -112,6 +113,7 @@ std::optional<OpenWait> StuckSession::describe(const Found& found, std::optional
   wait.age_ns = age_ns;
   wait.order = age_ns.value_or(0);
   wait.wait_id = found.slot.wait_id;
+  wait.trace_id = trace_id_text(found.slot.trace);
   const auto thread = process.threads.find(found.slot.owner_tid);
   if (thread != process.threads.end()) {
     wait.tid = thread->second;

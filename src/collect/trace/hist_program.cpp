@@ -22,6 +22,7 @@
 #include "src/collect/machine/tracing_rights.h"
 #include "src/collect/machine/uprobe_multi.h"
 #include "src/collect/trace/loss_fields.h"
+#include "src/model/trace_id.h"
 
 namespace waitprobe {
 
@@ -189,15 +190,22 @@ void HistProgram::count_until(std::uint64_t until_ns, const ClockPair& now, cons
   __atomic_store_n(&windows[WP_WINDOW_CYCLES].span, until - windows[WP_WINDOW_CYCLES].since, __ATOMIC_RELEASE);
 }
 
-std::uint64_t HistProgram::claim(const wp_block_key& key, std::uint32_t pid, std::uint64_t first,
-                                 std::span<const wp_record> records, std::uint64_t offset_ns) {
+std::uint64_t HistProgram::claim(std::uint64_t incarnation, std::uint32_t pid, const BlockRecords& records,
+                                 std::uint64_t offset_ns) {
+  const std::uint64_t all = records.records.size();
   std::uint64_t done = 0;
-  while (done < records.size()) {
+  while (done < all) {
     // Record n is looked for at n % WP_RING_RECORDS.
-    const std::uint64_t at = (first + done) % WP_RING_RECORDS;
-    const std::uint64_t cnt = std::min<std::uint64_t>(records.size() - done, WP_RING_RECORDS - at);
-    std::copy_n(records.begin() + static_cast<std::ptrdiff_t>(done), cnt, rings_[WP_RING_OF_TOOL].records + at);
-    skeleton_->bss->claimed = {key, first + done, cnt, offset_ns, pid, 0};
+    const std::uint64_t first = records.first + done, at = first % WP_RING_RECORDS;
+    const std::uint64_t cnt = std::min<std::uint64_t>(all - done, WP_RING_RECORDS - at);
+    std::ranges::copy(records.records.subspan(done, cnt), rings_[WP_RING_OF_TOOL].records + at);
+    const auto traces = std::span(skeleton_->bss->claimed_traces).subspan(at, cnt);
+    if (records.traces.empty()) {
+      std::ranges::fill(traces, wp_trace_id{});
+    } else {
+      std::ranges::copy(records.traces.subspan(done, cnt), traces.begin());
+    }
+    skeleton_->bss->claimed = {{incarnation, records.block}, first, cnt, offset_ns, pid, 0};
     if (run(skeleton_->progs.claim) == WP_REFUSE) break;
     done += cnt;
   }
@@ -316,6 +324,7 @@ std::vector<WaitExemplar> HistProgram::take_exemplars(const ClockPair& now, cons
     one.exemplar.time_unix_ns = static_cast<std::uint64_t>(now_unix_ns - ago_ns);
     one.exemplar.pid = series.pid;
     one.exemplar.tid = kept.tid;
+    one.exemplar.trace_id = trace_id_text(kept.trace);
     one.series = std::move(series);
   }
   return all;

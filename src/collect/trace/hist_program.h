@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "bpf/tool_abi.h"
+#include "src/collect/process/block_reader.h"
 #include "src/collect/trace/attachments.h"
 #include "src/collect/machine/tracepoints.h"
 #include "src/collect/trace/leases.h"
@@ -52,11 +53,10 @@ class HistProgram {
   // REQUIRES: the shift is that of count_from().
   void set_rate(const TickRate& rate);
 
-  // Counts records of a block that the tool has read, from number `first` on: those that nobody else has brought. Returns how many
+  // Counts records of a block that the tool has read: those that nobody else has brought. Returns how many
   // of them are counted now. Before the others, earlier ones are still to come from their thread; these have to be read again.
   // `offset_ns` is that of the CLOCK_MONOTONIC of their process `pid` from the machine's. REQUIRES: their series are introduced.
-  std::uint64_t claim(const wp_block_key& key, std::uint32_t pid, std::uint64_t first, std::span<const wp_record> records,
-                      std::uint64_t offset_ns);
+  std::uint64_t claim(std::uint64_t incarnation, std::uint32_t pid, const BlockRecords& records, std::uint64_t offset_ns);
   // Says whose records are going to be claimed, before each claim: what is introduced does not remain so for ever.
   bool is_introduced(const wp_series_key& key) const { return series_.is_introduced(key); }
   void introduce(const wp_series_info& info);

@@ -11,6 +11,7 @@
 #include "src/collect/process/process.h"
 #include "src/collect/process/process_memory.h"
 #include "src/collect/process/time_namespace.h"
+#include "src/model/trace_id.h"
 
 namespace waitprobe {
 namespace {
@@ -48,6 +49,7 @@ class Reader {
     wait.key_len = name->key_len;
     wait.key_class = class_of_flags(name->flags);
     wait.wait_id = slot.wait_id;
+    wait.trace_id = trace_id_text(slot.trace);
     if (const auto start_ns = clock_.start_ns(slot, ahead_ns_)) {
       // An offset may have made it a moment before our clock began.
       const auto age_ns = static_cast<std::int64_t>(now_ns() - *start_ns);

@@ -7,6 +7,7 @@
 
 #include "src/collect/machine/clock.h"
 #include "src/collect/process/time_namespace.h"
+#include "src/model/trace_id.h"
 
 namespace waitprobe {
 namespace {
@@ -69,6 +70,7 @@ void SlowSession::add(const wp_slow_wait& wait, const std::uint8_t* stack) {
   slow.key_class = class_of_flags(wait.flags);
   slow.duration_ns = wait.duration_ns;
   slow.wait_id = wait.wait_id;
+  slow.trace_id = trace_id_text(wait.trace);
   if (stacks_) {
     symbolizer_.look_at(wait.pid);
     StackSample sample;

@@ -107,14 +107,17 @@ void TracedInstances::take_closed() {
     for (const std::uint64_t block : of.blocks) {
       const auto records = by_batches_ ? reader.read_one(memory, arena, block) : std::nullopt;
       const auto offset_ns = records ? prepare(memory, owner, *records) : std::nullopt;
-      if (offset_ns)
-        last.push_back({owner, block, records->first, {records->records.begin(), records->records.end()}, *offset_ns});
+      if (!offset_ns) continue;
+      LastRecords& kept = last.emplace_back();
+      kept = {owner, *records, {records->records.begin(), records->records.end()}, {}, *offset_ns};
+      kept.traces.assign(records->traces.begin(), records->traces.end());
+      kept.shown.records = kept.records;
+      kept.shown.traces = kept.traces;
     }
   }
   program_->forget_closed(closed);
   for (const LastRecords& of : last) {
-    const wp_block_key key = {of.owner.incarnation, of.block};
-    gap_ += of.records.size() - program_->claim(key, of.owner.pid, of.first, of.records, of.offset_ns);
+    gap_ += of.records.size() - program_->claim(of.owner.incarnation, of.owner.pid, of.shown, of.offset_ns);
   }
   for (const auto& [incarnation, pid] : closing_) ended_.insert(incarnation);
   closing_.clear();
@@ -191,7 +194,7 @@ void TracedInstances::read_blocks(const Memory& memory, const wp_root& root, con
 std::uint64_t TracedInstances::bring(const Memory& memory, const Owner& owner, const BlockRecords& records) {
   const auto offset_ns = prepare(memory, owner, records);
   if (!offset_ns) return 0;
-  return program_->claim({owner.incarnation, records.block}, owner.pid, records.first, records.records, *offset_ns);
+  return program_->claim(owner.incarnation, owner.pid, records, *offset_ns);
 }
 
 // Introduces their series. Returns the offset of the process's clock: it is read after the records, since what was written before

@@ -94,9 +94,9 @@ class TracedInstances {
   };
   struct LastRecords {
     Owner owner;
-    std::uint64_t block;
-    std::uint64_t first;
+    BlockRecords shown;  // of these two
     std::vector<wp_record> records;
+    std::vector<wp_trace_id> traces;
     std::uint64_t offset_ns;
   };
   struct Traced {
