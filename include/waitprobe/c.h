@@ -95,8 +95,8 @@ WAITPROBE_API int waitprobe_prepare(size_t threads) WAITPROBE_NOEXCEPT;
  * Null, or all zero: none. Waits that begin from then on carry it, also where another thread ends them. `waitprobe slow` and
  * `stuck` and the exemplars of `waitprobe serve` show it.
  *
- * Costs about 2 ns, whether somebody listens or not. Each instance of the library has its own. Threads: each says its own; a child
- * of fork keeps that of the thread that forked. Signal handlers: may call it where the thread has called it before. */
+ * Costs about 1 ns, whether somebody listens or not. Each instance of the library has its own. Threads: each says its own; a child
+ * of fork keeps that of the thread that forked. Signal handlers: may call it. */
 WAITPROBE_API void waitprobe_set_trace_id(const uint8_t *trace_id) WAITPROBE_NOEXCEPT;
 
 /* __inline__: C89 has no other. */

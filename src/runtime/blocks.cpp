@@ -276,7 +276,7 @@ wp_open_wait* take_free_slot(wp_block& block) noexcept {
   wp_open_wait* slot = find_free_slot(block);
   if (slot == nullptr) return nullptr;
   take(block, *slot);
-  if (this_thread.says_traces) begin_traces(block);
+  if (is_said(this_thread.trace_id)) begin_traces(block);
   keep_trace_of_start(block, *slot);
   return slot;
 }

@@ -7,17 +7,21 @@
 
 namespace waitprobe::detail {
 
+// 16 bytes at once, so that a signal handler which says another one never finds half of it.
+using TraceId = std::uint64_t __attribute__((vector_size(16), may_alias));
+static_assert(sizeof(TraceId) == sizeof(wp_trace_id));
+
 // What the library keeps for each thread. Small, since it stands in the static TLS block, of which the C library has little
-// left for plug-ins: with these 16 bytes a process can load about a hundred plug-ins that carry the library.
+// left for plug-ins: with these 32 bytes a process can load about fifty plug-ins that carry the library.
 struct ThreadState {
   wp_block* block;         // first of the thread's blocks; the others follow by `next`
   std::uint32_t inside;    // between NoReentry's ends: low bits of the stack address of the function that it is in; else 0
   std::uint8_t last_slot;  // the one taken last, which is likely to be free again
   bool ending;             // it has handed back its blocks
   bool asking;             // it is inside a factory, which may itself use guards
-  bool says_traces;        // it has called waitprobe_set_trace_id()
+  TraceId trace_id;        // what it has said last
 };
-static_assert(sizeof(ThreadState) == 16);
+static_assert(sizeof(ThreadState) == 32);
 
 // initial-exec: reading it never allocates, so a signal handler may.
 extern __attribute__((tls_model("initial-exec"))) constinit thread_local ThreadState this_thread;

@@ -12,10 +12,6 @@
 namespace waitprobe::detail {
 namespace {
 
-// Not in ThreadState, for which there is little room: so the first access of a thread may allocate, and only threads that have said
-// something read it.
-constinit thread_local TraceId said = {};
-
 TraceId* ids_at(std::uint64_t address) noexcept { return reinterpret_cast<TraceId*>(address); }
 
 TraceId* id_of(const wp_block& block, const wp_open_wait& slot) noexcept { return ids_at(trace_address(block, slot)); }
@@ -35,7 +31,7 @@ void begin_traces(wp_block& block) noexcept {
 }
 
 __attribute__((noinline, cold)) void keep_trace(const wp_block& block, const wp_open_wait& slot) noexcept {
-  *id_of(block, slot) = this_thread.says_traces ? said : TraceId{};
+  *id_of(block, slot) = this_thread.trace_id;
 }
 
 __attribute__((noinline, cold)) TraceId kept_trace(const wp_block& block, const wp_open_wait& slot) noexcept {
@@ -52,11 +48,9 @@ void waitprobe_set_trace_id(const uint8_t* trace_id) noexcept {
   using namespace waitprobe::detail;
   TraceId fresh = {};
   if (trace_id != nullptr) std::memcpy(&fresh, trace_id, sizeof fresh);
-  if (!this_thread.says_traces && !is_said(fresh)) return;
-  said = fresh;
-  this_thread.says_traces = true;
+  this_thread.trace_id = fresh;
   wp_block* const home = home_block();
-  if (home == nullptr || has_traces(*home) || this_thread.inside != 0) return;
+  if (home == nullptr || has_traces(*home) || !is_said(fresh) || this_thread.inside != 0) return;
   const NoReentry section;
   begin_traces(*home);
 }

@@ -8,12 +8,9 @@
 #include <cstdint>
 
 #include "bpf/abi.h"
+#include "src/runtime/thread_state.h"
 
 namespace waitprobe::detail {
-
-// 16 bytes at once, so that a signal handler which says another one never finds half of it.
-using TraceId = std::uint64_t __attribute__((vector_size(16), may_alias));
-static_assert(sizeof(TraceId) == sizeof(wp_trace_id));
 
 // Makes a block of this thread keep trace ids. REQUIRES: NoReentry.
 void begin_traces(wp_block& block) noexcept;

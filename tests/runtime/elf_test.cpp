@@ -25,9 +25,9 @@ using test::Symbol;
 
 // Name and number of arguments.
 const std::vector<std::pair<std::string, int>> probes = {
-    {"wait_start", 3},      {"wait_stop", 4},     {"wait_slow_1us", 4},  {"wait_slow_10us", 4},
-    {"wait_slow_100us", 4}, {"wait_slow_1ms", 4}, {"wait_slow_10ms", 4}, {"wait_slow_100ms", 4},
-    {"wait_slow_1s", 4},    {"wait_block", 3},    {"wait_batch", 4},
+    {"wait_start", 3},      {"wait_stop", 5},     {"wait_slow_1us", 5},  {"wait_slow_10us", 5},
+    {"wait_slow_100us", 5}, {"wait_slow_1ms", 5}, {"wait_slow_10ms", 5}, {"wait_slow_100ms", 5},
+    {"wait_slow_1s", 5},    {"wait_block", 3},    {"wait_batch", 4},
 };
 
 std::vector<Note> notes_of_library(const ElfFile& file) {
@@ -92,9 +92,9 @@ TEST_P(Carrier, has_all_arguments_in_registers) {
 // The BPF programs read them there, and not where the notes say.
 TEST_P(Carrier, has_each_argument_where_a_function_gets_its_parameter) {
 #if defined(__x86_64__)
-  const std::vector<std::string> registers = {"8@%rdi", "8@%rsi", "8@%rdx", "8@%rcx"};
+  const std::vector<std::string> registers = {"8@%rdi", "8@%rsi", "8@%rdx", "8@%rcx", "8@%r8"};
 #else
-  const std::vector<std::string> registers = {"8@x0", "8@x1", "8@x2", "8@x3"};
+  const std::vector<std::string> registers = {"8@x0", "8@x1", "8@x2", "8@x3", "8@x4"};
 #endif
   for (const Note& note : notes_of_library(file_)) {
     std::istringstream args(note.args);
@@ -183,8 +183,8 @@ TEST(SharedLibrary, exports_its_interface_and_no_internals) {
     if (symbol.name.rfind("waitprobe_", 0) == 0) c_names.insert(symbol.name);
     if (symbol.name.rfind("_Z", 0) == 0 && is_of_library(symbol.name)) classes++;
   }
-  EXPECT_EQ(c_names, (std::set<std::string>{"waitprobe_armed", "waitprobe_prepare", "waitprobe_start_armed",
-                                            "waitprobe_start_armed_scoped", "waitprobe_stop_open"}));
+  EXPECT_EQ(c_names, (std::set<std::string>{"waitprobe_armed", "waitprobe_prepare", "waitprobe_set_trace_id",
+                                            "waitprobe_start_armed", "waitprobe_start_armed_scoped", "waitprobe_stop_open"}));
   EXPECT_GT(classes, 0);
 }
 
