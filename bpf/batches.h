@@ -50,15 +50,11 @@ struct records {
   struct wp_ring *ring;
   struct wp_block_state *state;
   __u64 incarnation;
-  /* Of their process's CLOCK_MONOTONIC from the machine's: now, and when records of the block were taken last. A process may
-   * have entered another time namespace in between, and nobody tells which of the two a record is of. */
-  __u64 offset_ns;
+  /* As origin.offset_ns, when records of the block were taken last. The process may have entered another time namespace in between,
+   * and nobody tells which of the two a record is of. */
   __u64 offset_before_ns;
-  __u64 from;         /* of a loop over records: the number of the one after this */
-  __u64 traces;       /* address of the trace ids of the ring of the current thread; 0: there are none; or WP_TRACE_CLAIMED */
-  __u32 ring_records; /* of that */
-  __u32 shard;
-  enum series_source source;
+  __u64 from; /* of a loop over records: the number of the one after this */
+  struct origin origin;
 };
 
 /* The way through the ring of a thread, which is copied part by part. */
@@ -70,7 +66,6 @@ struct walk {
   __u64 eights; /* of the part: those that are added eight at a time */
   __u64 eights_end;
   __u64 address; /* of the ring */
-  __u32 ring_records;
 };
 
 static __always_inline int is_within(__u64 after, __u64 span, __u64 margin) {
@@ -81,7 +76,7 @@ static __always_inline int counts(const struct records *records, const struct wp
   const struct wp_window *window = &windows[record->counter >> 63];
   __u64 after = record->stop - window->since;
   if (record->counter & WP_REF_CYCLES) return is_within(after, window->span, margin);
-  return is_within(after - records->offset_ns, window->span, margin) ||
+  return is_within(after - records->origin.offset_ns, window->span, margin) ||
          is_within(after - records->offset_before_ns, window->span, margin);
 }
 
@@ -93,12 +88,6 @@ static __always_inline __u64 *cached_slot(const struct records *records, const s
   return &records->state->slots[record->counter >> WP_REF_ID_SHIFT & (WP_SLOT_CACHE - 1)];
 }
 
-static __always_inline __u64 trace_of(const struct records *records) {
-  __u64 index = (records->from - 1) & (records->ring_records - 1);
-  if (records->traces & WP_TRACE_CLAIMED) return records->traces + index;
-  return records->traces ? records->traces + index * sizeof(struct wp_trace_id) : 0;
-}
-
 static __always_inline __u64 duration_of(const struct wp_record *record) {
   __u64 duration = record->duration;
   /* That of nanoseconds multiplies by 1. */
@@ -107,22 +96,25 @@ static __always_inline __u64 duration_of(const struct wp_record *record) {
   return (high * window->mult << (32 - window->shift)) + (low * window->mult >> window->shift);
 }
 
+/* A call of its own: of what the calls above it leave of the stack, 6.1 allows no more. */
+static __noinline int keep_record(const struct records *records, const struct wp_record *record, __u32 slot,
+                                  __u64 duration_ns) {
+  __u32 tid = records->origin.source == FROM_THREAD ? (__u32)bpf_get_current_pid_tgid() : records->state->tid;
+  keep_exemplar(slot, duration_ns, record, records->from - 1, tid, &records->origin);
+  return 0;
+}
+
 /* Any record that counts, the one before `from`. */
 static __noinline int add_record(const struct records *records, const struct wp_record *record) {
   __u64 *cached = cached_slot(records, record), counter = record->counter & WP_REF_ADDRESS;
   __u32 slot = *cached >> WP_REF_ID_SHIFT;
   if ((*cached & WP_REF_ADDRESS) != counter) {
-    slot = slot_of(records->incarnation, counter, records->shard, records->source);
+    slot = slot_of(records->incarnation, counter, records->state->key.block / sizeof(struct wp_block), records->origin.source);
     if (slot < WP_POOL_SIZE_MAX) *cached = (__u64)slot << WP_REF_ID_SHIFT | counter;
   }
   __u64 duration_ns = duration_of(record);
   add_wait_at(slot, duration_ns);
-  if (config.keeps_exemplars) {
-    struct observed wait = {
-        .duration_ns = duration_ns, .stop = stop_of(record, records->offset_ns), .trace = trace_of(records), .slot = slot};
-    wait.tid = records->source == FROM_THREAD ? (__u32)bpf_get_current_pid_tgid() : records->state->tid;
-    keep_exemplar(&wait);
-  }
+  if (config.keeps_exemplars) keep_record(records, record, slot, duration_ns);
   return 0;
 }
 
@@ -186,7 +178,7 @@ static __always_inline void begin_part(struct walk *walk) {
   struct wp_ring *ring = walk->records.ring;
   __u64 first = walk->part_end, end = end_of_part(first, walk->end);
   walk->part_end = walk->records.from = end;
-  if (copy_part(ring, walk->address, walk->ring_records, first)) {
+  if (copy_part(ring, walk->address, walk->records.origin.ring_records, first)) {
     lose_now(&losses.unreadable, end - first);
     return;
   }
@@ -222,9 +214,8 @@ static long add_some(__u32 step, struct walk *walk) {
 }
 
 /* Adds up records [first, end) of a thread's ring. REQUIRES: they have been claimed, and the thread writes nothing meanwhile. */
-static __always_inline void add_ring(struct walk *walk, __u64 address, __u32 ring_records, __u64 first, __u64 end) {
+static __always_inline void add_ring(struct walk *walk, __u64 address, __u64 first, __u64 end) {
   walk->address = address;
-  walk->ring_records = unknown(ring_records);
   walk->records.from = unknown(first);
   walk->part_end = unknown(first);
   walk->eights = unknown(0);
@@ -232,7 +223,7 @@ static __always_inline void add_ring(struct walk *walk, __u64 address, __u32 rin
   walk->end = unknown(end);
   walk->tally = begin_tally(walk->records.state);
   bpf_loop(WP_LONG_RING_RECORDS + WP_RING_PARTS + 1, add_some, walk, 0);
-  end_tally(walk->tally, walk->address, walk->ring_records, walk->records.traces, walk->records.offset_ns);
+  end_tally(walk->tally, walk->address, &walk->records.origin);
 }
 
 /* Adds up records [first, end), which are in the ring in the kernel. */
@@ -247,26 +238,30 @@ static __always_inline void add_copied(struct records *records, __u64 first, __u
   bpf_loop(unknown(end - first), add_one, records, 0);
 }
 
+static __always_inline struct origin origin_of(const struct wp_block_head *head, __u64 offset_ns) {
+  struct origin origin = {
+      .traces = WP_TRACE_CLAIMED, .offset_ns = offset_ns, .ring_records = WP_RING_RECORDS, .source = FROM_TOOL_UNINTRODUCED};
+  if (head) {
+    origin.traces = head->traces ? wp_traces_of_ring(head->traces, head->ring, head->ring_records) : 0;
+    origin.ring_records = unknown(head->ring_records);
+    origin.source = FROM_THREAD;
+  }
+  return origin;
+}
+
 /* For the records of a block, of which those that were taken last were taken before this. `head` of what the current thread brings:
  * null where the tool does. */
 static __always_inline struct records records_of(const struct wp_block_key *key, struct wp_block_state *state,
                                                  struct wp_ring *ring, const struct wp_block_head *head) {
-  enum wp_bringer by = head ? WP_BY_THREAD : WP_BY_TOOL;
-  __u64 offset_ns = by != WP_BY_TOOL ? monotonic_offset_ns() : claimed.offset_ns, before_ns = state->offset_ns;
+  __u64 offset_ns = head ? monotonic_offset_ns() : claimed.offset_ns, before_ns = state->offset_ns;
   state->offset_ns = offset_ns;
   renew_cache(state);
   return (struct records){
       .ring = ring,
       .state = state,
       .incarnation = key->incarnation,
-      .offset_ns = unknown(offset_ns),
       .offset_before_ns = unknown(before_ns != WP_OFFSET_UNKNOWN ? before_ns : offset_ns),
-      .traces = !head          ? WP_TRACE_CLAIMED
-                : head->traces ? wp_traces_of_ring(head->traces, head->ring, head->ring_records)
-                               : 0,
-      .ring_records = head ? head->ring_records : WP_RING_RECORDS,
-      .shard = key->block / sizeof(struct wp_block),
-      .source = by != WP_BY_TOOL ? FROM_THREAD : FROM_TOOL_UNINTRODUCED,
+      .origin = origin_of(head, unknown(offset_ns)),
   };
 }
 

@@ -29,38 +29,40 @@ static __always_inline __u64 stop_of(const struct wp_record *record, __u64 offse
   return record->counter & WP_REF_CYCLES ? record->stop | WP_STOP_CYCLES : record->stop - offset_ns;
 }
 
-struct observed {
-  __u64 duration_ns;
-  __u64 stop;  /* as struct wp_exemplar has it */
-  __u64 trace; /* address of its trace id in the memory of the current thread; 0: it has none; or WP_TRACE_CLAIMED + n */
-  __u32 tid;
-  __u32 slot;
+/* Where the records come from that are added up: from the ring of the current thread, or from the tool. */
+struct origin {
+  __u64 traces;    /* address of the trace ids; 0: there are none; or WP_TRACE_CLAIMED */
+  __u64 offset_ns; /* of the process's CLOCK_MONOTONIC from the machine's */
+  __u32 ring_records;
+  enum series_source source;
 };
 
 /* A page of ids that is not resident has none. */
-static __always_inline void copy_trace(struct wp_trace_id *to, __u64 trace) {
-  if (trace & WP_TRACE_CLAIMED) {
-    *to = claimed_traces[trace % WP_RING_RECORDS];
-  } else if (!trace || bpf_probe_read_user(to, sizeof(*to), (void *)trace)) {
+static __always_inline void copy_trace(struct wp_trace_id *to, const struct origin *origin, __u64 number) {
+  __u64 index = number & (origin->ring_records - 1);
+  if (origin->traces == WP_TRACE_CLAIMED) {
+    *to = claimed_traces[index % WP_RING_RECORDS];
+  } else if (!origin->traces || bpf_probe_read_user(to, sizeof(*to), (void *)(origin->traces + index * sizeof(*to)))) {
     __builtin_memset(to, 0, sizeof(*to));
   }
 }
 
 /* Keeps it if it is the slowest. Where another CPU is at the same series, it is passed over: it stands for others, and is counted
  * all the same. */
-static __always_inline void keep_exemplar(const struct observed *wait) {
-  __u32 slot = wait->slot, group = wp_exemplar_group(wp_bucket_of(wait->duration_ns)), round = exemplar_round;
+static __always_inline void keep_exemplar(__u32 slot, __u64 duration_ns, const struct wp_record *record, __u64 number,
+                                          __u32 tid, const struct origin *origin) {
+  __u32 group = wp_exemplar_group(wp_bucket_of(duration_ns)), round = exemplar_round;
   struct wp_exemplars *of = bpf_map_lookup_elem(&exemplars, &slot);
   if (!of || group >= WP_EXEMPLARS) return;
   struct wp_exemplar *kept = &of->of[group];
-  if (kept->round == round && kept->duration_ns >= wait->duration_ns) return;
+  if (kept->round == round && kept->duration_ns >= duration_ns) return;
   if (__sync_val_compare_and_swap(&of->busy, 0, 1)) return;
-  if (kept->round != round || kept->duration_ns < wait->duration_ns) {
-    kept->duration_ns = wait->duration_ns;
-    kept->stop = wait->stop;
-    kept->tid = wait->tid;
+  if (kept->round != round || kept->duration_ns < duration_ns) {
+    kept->duration_ns = duration_ns;
+    kept->stop = stop_of(record, origin->offset_ns);
+    kept->tid = tid;
     kept->round = round;
-    copy_trace(&kept->trace, wait->trace);
+    copy_trace(&kept->trace, origin, number);
   }
   __sync_lock_test_and_set(&of->busy, 0);
 }

@@ -64,7 +64,7 @@ static __always_inline void take_handed(__u64 block, const struct wp_block_head 
     struct wp_ring *ring = own_ring();
     if (ring) {
       struct walk walk = {.records = records_of(&key, state, ring, head)};
-      add_ring(&walk, head->ring, head->ring_records, first, end);
+      add_ring(&walk, head->ring, first, end);
     } else {
       lose_now(&losses.unreadable, end - first);
     }

@@ -37,11 +37,8 @@ struct sum {
   struct wp_hist *hist; /* null: of a counter that cannot be, which a process has told of */
   __u32 entry;
   __u32 bucket;
-  /* For exemplars: of the ring of the current thread. */
-  __u32 ring_records;
-  __u64 address;
-  __u64 traces; /* as struct records has it */
-  __u64 offset_ns;
+  __u64 address; /* of the ring of the current thread that was added up, for exemplars */
+  const struct origin *origin;
 };
 
 static long add_bucket(__u32 round, struct sum *sum) {
@@ -93,14 +90,10 @@ static long keep_slowest(__u32 place, struct sum *sum) {
   struct wp_record record;
   if (!tally) return 1; /* never: for the verifier */
   __u64 slowest = tally->kept[place % WP_TALLY_KEPT];
-  __u64 index = slowest & (sum->ring_records - 1), at = sum->address + index * sizeof(record);
+  __u64 at = sum->address + (slowest & (sum->origin->ring_records - 1)) * sizeof(record);
   if (bpf_probe_read_user(&record, sizeof(record), (void *)at)) return 0;
-  struct observed wait = {.duration_ns = slowest >> WP_NUMBER_BITS,
-                          .stop = stop_of(&record, sum->offset_ns),
-                          .trace = sum->traces ? sum->traces + index * sizeof(struct wp_trace_id) : 0,
-                          .tid = bpf_get_current_pid_tgid(),
-                          .slot = tally->kept_slot[place % WP_TALLY_KEPT]};
-  keep_exemplar(&wait);
+  keep_exemplar(tally->kept_slot[place % WP_TALLY_KEPT], slowest >> WP_NUMBER_BITS, &record, slowest,
+                bpf_get_current_pid_tgid(), sum->origin);
   return 0;
 }
 
@@ -111,10 +104,8 @@ static __always_inline struct wp_tally *begin_tally(const struct wp_block_state 
   return tally;
 }
 
-/* `address`, `ring_records`, `traces` and `offset_ns`: of the ring of the current thread that was added up, and its process. */
-static __always_inline void end_tally(struct wp_tally *tally, __u64 address, __u32 ring_records, __u64 traces,
-                                      __u64 offset_ns) {
-  struct sum sum = {.tally = tally, .ring_records = ring_records, .address = address, .traces = traces, .offset_ns = offset_ns};
+static __always_inline void end_tally(struct wp_tally *tally, __u64 address, const struct origin *origin) {
+  struct sum sum = {.tally = tally, .address = address, .origin = origin};
   if (!tally) return;
   bpf_loop(WP_SLOT_CACHE, add_sum, &sum, 0);
   if (config.keeps_exemplars) {
