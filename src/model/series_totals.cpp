@@ -49,6 +49,7 @@ std::vector<Series> SeriesTotals::all() {
   all.reserve(entries_.size());
   for (const auto& entry : entries_) {
     entry->rank = all.size();
+    entry->shown_as = entry->series.comm;
     all.push_back(entry->series);
   }
   return all;
@@ -70,7 +71,9 @@ void SeriesTotals::add_up_ended(std::size_t most, const std::function<bool(const
     const ProcessId process = (*ended[i])->series.process();
     const std::optional<std::string> group = group_of((*ended[i])->series);
     for (auto entry = ended[i]; entry != entries_.end() && (*entry)->series.process() == process;) {
-      Series series = std::move(entries_.extract(entry++).value()->series);
+      const std::unique_ptr<Entry> extracted = std::move(entries_.extract(entry++).value());
+      Series series = std::move(extracted->series);
+      if (!extracted->shown_as.empty()) series.comm = extracted->shown_as;
       series.group = group;
       add_to_program(std::move(series));
     }

@@ -29,6 +29,7 @@ class SeriesTotals {
     Series series;             // its histogram is what has been added here for good
     std::uint32_t places = 0;  // where more of it is: with any, it stays
     std::size_t rank = 0;      // in all(), since the last call
+    std::string shown_as;      // the name that it had there, by which an interval looks for it once it has been added up
   };
 
   // That of a series, by its identity, made if there is none; it takes the name of today, and the parent if there was none. Good

@@ -137,5 +137,25 @@ TEST(SeriesTotals, IntervalsDoNotSeeThatProcessesWereAddedUp) {
   EXPECT_GT(added_up, 50U);
 }
 
+// Nor do they see that it had changed its name.
+TEST(SeriesTotals, IntervalsDoNotSeeThatWhatWasAddedUpHadAnotherNameThen) {
+  SeriesTotals totals;
+  const auto add_named = [&](const char* comm, std::vector<std::uint64_t> ns) {
+    Series s = of_process(1, "a", std::move(ns));
+    s.comm = comm;
+    add(totals, s);
+  };
+  add_named("before", {1, 1, 1});
+  Snapshot before, now;
+  before.series = totals.all();
+  add_named("after", {1});
+  totals.add_up_ended(
+      0, [](const ProcessId&) { return true; }, no_group);
+  now.series = totals.all();
+  std::uint64_t cnt = 0;
+  for (const Series& s : interval(now, before).series) cnt += s.histogram.count();
+  EXPECT_EQ(cnt, 1U);
+}
+
 }  // namespace
 }  // namespace waitprobe

@@ -80,7 +80,7 @@ std::vector<Series> SeriesPool::series() {
       all.push_back(entry.series);
     }
     all[entry.rank].histogram.add(histogram);
-    all[entry.rank].comm = entry.series.comm;
+    all[entry.rank].comm = entry.shown_as = entry.series.comm;
     all[entry.rank].key_class = entry.series.key_class;
   });
   if (totals_.series_cnt() != known_cnt) {
