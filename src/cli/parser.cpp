@@ -223,6 +223,11 @@ void Parser::parse(const Arguments& arguments) {
     app_->cli.parse(std::move(reversed));
   } catch (const CLI::CallForHelp&) {  // "-ah"
     throw HelpRequested{help()};
+  } catch (const CLI::ConfigError& error) {
+    // "INI was not able to parse NAME"
+    const std::string text = error.what();
+    throw UsageError{"'" + text.substr(text.rfind(' ') + 1) + "' in " + app_->cli.get_config_ptr()->as<std::string>() +
+                     " is no option of this command"};
   } catch (const CLI::ParseError& error) {
     const std::string problem = unexpected();
     throw UsageError{problem.empty() ? usage_problem(error) : problem};

@@ -202,7 +202,7 @@ class Serve(TestCase):
             self.assertEqual(idle, {keys[0]: truth[keys[0]]})
             write('no-such-option = 1\n')
             agent.signal(signal.SIGHUP)
-            wait_until(lambda: "no-such-option" in agent.err, "it says what is wrong")
+            wait_until(lambda: f"'no-such-option' in {config.name} is no option of this command" in agent.err, "it says what is wrong")
             self.assertEqual(agent.get("/readyz")[0], 200)
             agent.signal(signal.SIGTERM)
             self.assertEqual(agent.wait(), 0)
@@ -271,6 +271,11 @@ class Serve(TestCase):
 
         wait_until(lambda: counts() == workload.truth(), "all waits are pushed")
         self.assertEqual(received[-1][:3], ("/v1/metrics", "application/json", "yes"))
+
+    def test_says_once_that_a_push_failed(self):
+        agent = self.started(Agent("-f", built("waitprobe-workload"), "--otlp", "http://127.0.0.1:1", "--otlp-interval", "1s"))
+        wait_until(lambda: agent.metrics().value("waitprobe_otlp_pushes_failed_total") >= 2 and "cannot push" in agent.err, "it has failed, and said so")
+        self.assertEqual(agent.err.count("waitprobe: cannot push to http://127.0.0.1:1: "), 1)
 
     def test_tls_and_passwords(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -33,16 +33,18 @@ static waitprobe_handle before = WAITPROBE_HANDLE("trace.before"), after = WAITP
                         reused = WAITPROBE_HANDLE("trace.reused"), dying = WAITPROBE_HANDLE("trace.dying"),
                         interrupted = WAITPROBE_HANDLE("trace.interrupted"), held = WAITPROBE_HANDLE("trace.held");
 
-static void wait_ns(waitprobe_handle *handle, long ns) {
+/* Its name is that of a type where names are mangled. */
+__attribute__((noinline)) static void w(waitprobe_handle *handle, long ns) {
   waitprobe_wait *wait = waitprobe_start(handle);
   sleep_ns(ns);
   waitprobe_stop(wait);
+  __asm__ volatile(""); /* so that the stop is no jump, and this function in its stack */
 }
 
 /* Said before the first wait of the thread. */
 static void say_before(void) {
   say('b');
-  wait_ns(&before, 3 * MS);
+  w(&before, 3 * MS);
 }
 
 /* Said when the thread has waited before, amid another wait: that one has none. */
@@ -50,15 +52,15 @@ static void say_after(void) {
   waitprobe_wait *wait = waitprobe_start(&unsaid);
   sleep_ns(3 * MS);
   say('a');
-  wait_ns(&after, 3 * MS);
+  w(&after, 3 * MS);
   waitprobe_stop(wait);
 }
 
 static void clear(void) {
   say('c');
-  wait_ns(&after, 1);
+  w(&after, 1);
   waitprobe_set_trace_id(NULL);
-  wait_ns(&cleared, 3 * MS);
+  w(&cleared, 3 * MS);
 }
 
 static void *stop_it(void *wait) {
@@ -101,17 +103,17 @@ static void be_busy(void) {
 
 static void fork_one(void) {
   say('f');
-  wait_ns(&after, 1);
+  w(&after, 1);
   const pid_t pid = fork();
   if (pid == 0) {
-    wait_ns(&child, 3 * MS);
+    w(&child, 3 * MS);
     _exit(0);
   }
   waitpid(pid, NULL, 0);
 }
 
 static void *wait_without(void *unused) {
-  wait_ns(&reused, 3 * MS);
+  w(&reused, 3 * MS);
   return unused;
 }
 
@@ -126,7 +128,7 @@ static void reuse(void) {
 static void die(void) {
   if (fork() == 0) {
     say('d');
-    wait_ns(&dying, 3 * MS);
+    w(&dying, 3 * MS);
     raise(SIGKILL);
   }
   wait(NULL);

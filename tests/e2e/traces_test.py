@@ -9,6 +9,7 @@ import harness
 from agents import OPENMETRICS, Agent
 from harness import TOOL, Program, TestCase, built, run, wait_until
 from serve_test import exemplars_by_key
+from slow_test import Slow
 
 
 def trace(letter):
@@ -80,22 +81,22 @@ class Traces(TestCase):
     def test_slow_shows_them(self):
         for options in ([], ["--stack"]):
             program = self.started(Traced())
-            slow = self.started(Program([TOOL, "slow", "-f", built("waitprobe-traces"), "--min", "2ms", "--json", "-d", "60", *options]))
-            wait_until(lambda: harness.armed_word(program.pid), "attached")
+            slow = self.started(Slow("-f", built("waitprobe-traces"), "--min", "2ms", *options))
             program.play("before", "after", "hand_over", "nest", "fork")
             wait_until(lambda s=slow: s.out.count('"trace.child"') == 1, "all have been told")
             slow.signal(signal.SIGINT)
             slow.wait()
-            waits = [json.loads(line) for line in slow.out.splitlines()]
-            traces = {wait["key"]: wait.get("trace_id") for wait in waits if "key" in wait}
+            traces = {wait["key"]: wait.get("trace_id") for wait in slow.lines()}
             self.assertEqual(traces, {"trace.before": trace("b"), "trace.after": trace("a"), "trace.unsaid": None, "trace.handed": trace("h"),
                                       "trace.nested": trace("n"), "trace.child": trace("f")})
+            if options:
+                stack = next(wait["stack"] for wait in slow.lines() if wait["key"] == "trace.before")
+                self.assertTrue(any(frame.startswith("w (traces.c:") for frame in stack), stack)
             program.kill()
 
     def test_slow_says_them_in_its_lines(self):
         program = self.started(Traced())
-        slow = self.started(Program([TOOL, "slow", "-p", program.pid, "--min", "2ms", "-d", "60"]))
-        wait_until(lambda: harness.armed_word(program.pid), "attached")
+        slow = self.started(Slow("-p", program.pid, "--min", "2ms", json_output=False))
         program.play("before")
         wait_until(lambda: f"\n    trace {trace('b')}\n" in slow.out, "it has been told")
 
