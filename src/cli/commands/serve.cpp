@@ -215,7 +215,8 @@ Result<int> run_serve(const CommandRow& row, const Arguments& arguments) {
     agent.set_push_state([&push, &options, was_failing = false]() mutable {
       OtlpPushCounts counts = push->counts();
       const bool is_failing = !counts.last_error.empty();
-      if (is_failing && !was_failing) report(std::cerr, {"push to", options.otlp.url, counts.last_error, "the next push brings all of it"});
+      if (is_failing && !was_failing)
+        report(std::cerr, {"push to", options.otlp.url, counts.last_error, "the next push brings all of it"});
       was_failing = is_failing;
       return PushState{counts.sent, counts.failed, counts.dropped, std::move(counts.last_error)};
     });

@@ -19,7 +19,8 @@ namespace {
 std::string demangled(const char* name) {
   int status = -1;
   const bool is_mangled = std::string_view(name).starts_with("_Z");
-  const std::unique_ptr<char, decltype(&std::free)> plain(is_mangled ? abi::__cxa_demangle(name, nullptr, nullptr, &status) : nullptr, std::free);
+  const std::unique_ptr<char, decltype(&std::free)> plain(
+      is_mangled ? abi::__cxa_demangle(name, nullptr, nullptr, &status) : nullptr, std::free);
   const std::string text = status == 0 && plain != nullptr ? plain.get() : name;
   return text.substr(0, text.find(" [clone "));  // a part that the compiler has put elsewhere
 }
