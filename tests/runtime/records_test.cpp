@@ -21,6 +21,8 @@
 #include "tests/runtime/child.h"
 #include "tests/runtime/recorder.h"
 
+using test::arm_batches;
+using test::has_own_ring;
 using waitprobe::detail::ClockPair;
 using waitprobe::detail::clocks_agree;
 using waitprobe::detail::cycles;
@@ -30,41 +32,15 @@ namespace {
 
 waitprobe_handle handle = WAITPROBE_HANDLE("records.wait");
 
-// As the kernel does when a tracer attaches to wait_batch. `clock` is what the library would have chosen.
-void arm_batches(wp_clock clock) {
-  waitprobe_root.clock = clock;
-  __atomic_store_n(&waitprobe_root.armed.batch, std::uint16_t{1}, __ATOMIC_RELEASE);
-}
-
 void wait_once() { waitprobe_stop(waitprobe_start(&handle)); }
 
-const wp_block& home() {
-  for (unsigned i = 0; i < 2; i++) {
-    waitprobe_wait* wait = waitprobe_start(&handle);
-    const wp_block* block = test::block_of(wait);
-    waitprobe_stop(wait);
-    if (block != nullptr) return *block;
-  }
-  abort();
-}
+const wp_block& home() { return test::home(handle); }
 
 const wp_record& last_record(const wp_block& block) {
   return reinterpret_cast<const wp_record*>(block.ring)[(block.written - 1) % block.ring_records];
 }
 
-bool has_own_ring(const wp_block& block) {
-  return block.ring == reinterpret_cast<std::uint64_t>(block.own_ring) && block.ring_records == WP_RING_RECORDS;
-}
-
-// Fills rings of this thread until it counts as busy, however slow this machine is: in a window that has no end.
-const wp_block& become_busy() {
-  const wp_block& block = home();
-  const_cast<wp_block&>(block).busy_since_ns = monotonic_ns() + 3'600'000'000'000;
-  for (std::uint64_t rings = 0; rings <= 10 && has_own_ring(block); rings++) {
-    for (std::uint64_t i = 0; i < WP_RING_RECORDS; i++) wait_once();
-  }
-  return block;
-}
+const wp_block& become_busy() { return test::become_busy(handle); }
 
 void spin_ns(std::uint64_t ns) {
   for (const std::uint64_t end = monotonic_ns() + ns; monotonic_ns() < end;) {

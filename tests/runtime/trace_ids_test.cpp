@@ -12,7 +12,6 @@
 #include <thread>
 #include <vector>
 
-#include "src/runtime/clock.h"
 #include "tests/runtime/blocks.h"
 #include "tests/runtime/child.h"
 
@@ -32,22 +31,11 @@ const Id none = {};
 
 void say(char letter) { waitprobe_set_trace_id(id_of(letter).data()); }
 
-void arm_batches() {
-  waitprobe_root.clock = WP_CLOCK_MONOTONIC;
-  __atomic_store_n(&waitprobe_root.armed.batch, std::uint16_t{1}, __ATOMIC_RELEASE);
-}
+void arm_batches() { test::arm_batches(WP_CLOCK_MONOTONIC); }
 
 void wait_once() { waitprobe_stop(waitprobe_start(&handle)); }
 
-const wp_block& home() {
-  for (unsigned i = 0; i < 2; i++) {
-    waitprobe_wait* wait = waitprobe_start(&handle);
-    const wp_block* block = test::block_of(wait);
-    waitprobe_stop(wait);
-    if (block != nullptr) return *block;
-  }
-  abort();
-}
+const wp_block& home() { return test::home(handle); }
 
 Id id_at(std::uint64_t address) {
   Id id;
@@ -161,14 +149,9 @@ TEST(TraceIds, are_not_those_of_who_had_the_block_before) {
 // It has been written by whoever had the ring before, and the block that it now belongs to has none of its own yet.
 TEST(TraceIds, are_not_those_of_who_had_the_long_ring_before) {
   arm_batches();
-  const auto become_busy = [] {
-    const wp_block& block = home();
-    const_cast<wp_block&>(block).busy_since_ns = waitprobe::detail::monotonic_ns() + 3'600'000'000'000;
-    while (block.ring_records == WP_RING_RECORDS) wait_once();
-  };
   std::thread([&] {
     say('a');
-    become_busy();
+    test::become_busy(handle);
     for (unsigned i = 0; i < WP_LONG_RING_RECORDS; i++) wait_once();
     EXPECT_EQ(last_id(home()), id_of('a'));
   }).join();
@@ -176,7 +159,7 @@ TEST(TraceIds, are_not_those_of_who_had_the_long_ring_before) {
   std::vector<std::thread> threads;
   for (int i = 0; i < 2; i++) {
     threads.emplace_back([&] {
-      become_busy();
+      test::become_busy(handle);
       for (int k = 0; k < 100; k++) wait_once();
       const wp_block& block = home();
       const std::uint64_t before = block.written;
