@@ -11,6 +11,7 @@ build_packages=(
   libbpf-dev bpftool systemtap-sdt-dev libelf-dev libdw-dev       # BPF, probes, ELF, stacks
   libseccomp-dev                                                  # names of system calls
   libcli11-dev nlohmann-json3-dev libncurses-dev zlib1g-dev       # command line, JSON, screen; compression in the demo
+  libtomlplusplus-dev                                             # options from a file
   libboost-dev                                                    # Student's t
   protobuf-compiler libprotobuf-dev                               # Prometheus' native histograms
   libcurl4-openssl-dev                                            # the push of metrics

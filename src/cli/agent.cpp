@@ -59,6 +59,8 @@ Agent::Agent(HistSession& session, const LabelChoice& labels, std::size_t max_se
 }
 
 void Agent::set_view(AgentView view) {
+  taken_ns_ = 0;  // what has come until now is counted as it was wanted until now
+  take();
   const std::lock_guard lock(mutex_);
   view_ = std::move(view);
 }
@@ -94,7 +96,6 @@ void Agent::take() {
   (void)!read(wake_.get(), &drained, sizeof drained);
   std::unique_lock lock(mutex_);
   looked_ns_ = now_ns();
-  const std::uint64_t asked = asked_;
   const AgentView view = view_;
   if (taken_ns_ != 0 && looked_ns_ - taken_ns_ < most_often_ns) {
     due_ns_ = taken_ns_ + most_often_ns;
@@ -126,6 +127,7 @@ void Agent::take() {
   has_before_ = true;
 
   auto published = std::make_shared<Published>();
+  published->began_ns = taken_ns_;
   published->state = state_of(before_);
   OpenWaits& open = published->state.open_waits;
   std::erase_if(open.waits, [&](const OpenWait& wait) { return is_unwanted(wait.key); });
@@ -138,23 +140,23 @@ void Agent::take() {
   published->metrics = agent_metrics(published->state, totals_);
   lock.lock();
   published_ = std::move(published);
-  answered_ = asked;
   looked_ns_ = now_ns();
   changed_.notify_all();
 }
 
-std::shared_ptr<Agent::Published> Agent::fresh() {
+std::shared_ptr<Agent::Published> Agent::taken_since(std::uint64_t since_ns) {
   std::unique_lock lock(mutex_);
-  const std::uint64_t mine = ++asked_;
-  constexpr std::uint64_t one = 1;
-  (void)!write(wake_.get(), &one, sizeof one);
-  const bool is_there = changed_.wait_for(lock, patience, [&] { return answered_ >= mine || is_stopping_; });
-  return is_there && !is_stopping_ ? published_ : nullptr;
+  const auto is_there = [&] { return published_ != nullptr && published_->began_ns >= since_ns; };
+  if (!is_there()) {
+    constexpr std::uint64_t one = 1;
+    (void)!write(wake_.get(), &one, sizeof one);
+    changed_.wait_for(lock, patience, [&] { return is_there() || is_stopping_; });
+  }
+  return is_there() && !is_stopping_ ? published_ : nullptr;
 }
 
 HttpAnswer Agent::metrics(const HttpRequest& request) {
-  const std::uint64_t began_ns = now_ns();
-  const auto published = fresh();
+  const auto published = taken_since(request.came_ns);
   if (published == nullptr) return text_answer(503, "the tracing thread is busy or about to end; try again\n");
   const MetricsFormat format = negotiate_format(request.accept);
   HttpAnswer answer;
@@ -167,12 +169,12 @@ HttpAnswer Agent::metrics(const HttpRequest& request) {
   }
   const std::lock_guard lock(mutex_);
   scrape_cnt_++;
-  scrape_ns_ = now_ns() - began_ns;
+  scrape_ns_ = now_ns() - request.came_ns;
   return answer;
 }
 
-HttpAnswer Agent::page() {
-  const auto published = fresh();
+HttpAnswer Agent::page(const HttpRequest& request) {
+  const auto published = taken_since(request.came_ns);
   if (published == nullptr) return text_answer(503, "the tracing thread is busy or about to end; try again\n");
   HttpAnswer answer;
   answer.content_type = "text/html; charset=utf-8";
@@ -188,14 +190,14 @@ HttpAnswer Agent::health() const {
 }
 
 std::string Agent::otlp() {
-  const auto published = fresh();
+  const auto published = taken_since(now_ns());
   if (published == nullptr) throw std::runtime_error("the tracing thread is busy or about to end");
   return otlp_json(published->metrics, {.host_name = host_name_, .version = published->state.version}, published->view.bounds);
 }
 
 HttpAnswer Agent::answer(const HttpRequest& request) {
   if (request.path == "/metrics") return metrics(request);
-  if (request.path == "/") return page();
+  if (request.path == "/") return page(request);
   if (request.path == "/healthz") return health();
   if (request.path == "/readyz") {
     const std::lock_guard lock(mutex_);

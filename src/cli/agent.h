@@ -62,6 +62,7 @@ class Agent : public HttpContent {
  private:
   // What was known at one moment. Shared by all requests that came before it.
   struct Published {
+    std::uint64_t began_ns = 0;  // of CLOCK_MONOTONIC
     AgentState state;
     Metrics metrics;
     AgentView view;
@@ -69,10 +70,10 @@ class Agent : public HttpContent {
     std::map<MetricsFormat, std::shared_ptr<const HttpBody>> bodies;  // those that somebody has asked for
   };
 
-  // One that was taken after this was called; null: there is none in time.
-  std::shared_ptr<Published> fresh();
+  // One that was begun at this moment or later; null: there is none in time. So one answers all that wait.
+  std::shared_ptr<Published> taken_since(std::uint64_t since_ns);
   HttpAnswer metrics(const HttpRequest& request);
-  HttpAnswer page();
+  HttpAnswer page(const HttpRequest& request);
   HttpAnswer health() const;
   AgentState state_of(const Snapshot& now);
 
@@ -89,8 +90,6 @@ class Agent : public HttpContent {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   AgentView view_;
-  std::uint64_t asked_ = 0;     // requests for a snapshot
-  std::uint64_t answered_ = 0;  // of these, those that came before `published_` was taken
   std::uint64_t scrape_cnt_ = 0;
   std::uint64_t scrape_ns_ = 0;
   std::uint64_t looked_ns_ = 0;  // when the session's thread was here last

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "src/cli/suggestion.h"
+#include "src/cli/toml_config.h"
 
 namespace waitprobe::cli {
 namespace {
@@ -153,6 +154,7 @@ void Parser::add_lists(const std::string& name, const std::string& value, const 
 void Parser::add_config(const std::string& name, const std::string& value, const std::string& text) {
   app_->finish(app_->cli.set_config(name, "", text), value, Need::optional);
   app_->cli.allow_config_extras(CLI::config_extras_mode::error);
+  app_->cli.config_formatter(std::make_shared<TomlConfig>(app_->cli));
 }
 
 Description Parser::describe() const {

@@ -3,6 +3,7 @@
 // What an HTTP server serves, as its caller implements it.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -19,6 +20,7 @@ struct HttpRequest {
   std::string accept;  // header Accept; several are joined by ", "; may be empty
   std::string user;    // whose password was right; empty if the server has no users
   std::string peer;    // the client's numeric address, without its port
+  std::uint64_t came_ns = 0;  // when its headers had come, of CLOCK_MONOTONIC
 };
 
 // Bytes that any number of answers may share. Thread-safe.

@@ -85,6 +85,8 @@ MHD_Result HttpServer::Running::ask(HttpExchange& exchange) {
   if (question != uri.npos) task->request.query = uri.substr(question + 1);
   task->request.accept = exchange.headers.accept;
   task->request.peer = address_text(address);
+  task->request.came_ns = static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count());
   task->network = network_text(address);
   task->as_gzip = accepts_gzip(exchange.headers.accept_encoding);
   exchange.task = task;

@@ -2,15 +2,19 @@
 #include "src/serve/otlp_push.h"
 
 #include <curl/curl.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <condition_variable>
 #include <exception>
 #include <mutex>
 #include <optional>
 #include <random>
 #include <thread>
+
+#include <nlohmann/json.hpp>
 
 #include "src/serve/worker_threads.h"
 
@@ -20,7 +24,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
-constexpr std::size_t most_answer_bytes = 300;              // that are kept, for the error
+constexpr std::size_t most_answer_bytes = 65'536;           // one that is longer is not read to its end
+constexpr std::size_t most_told_bytes = 300;                // of it, in the error
 constexpr std::chrono::seconds longest_told_wait{10 * 60};  // whatever Retry-After says
 
 Error wrong(const std::string& what, const std::string& on, std::string why, std::string hint) {
@@ -35,8 +40,21 @@ void init_curl_once() {
 
 std::size_t keep_answer(char* data, std::size_t size, std::size_t cnt, void* cls) {
   std::string& answer = *static_cast<std::string*>(cls);
-  answer.append(data, std::min(size * cnt, most_answer_bytes - std::min(most_answer_bytes, answer.size())));
+  if (answer.size() + size * cnt > most_answer_bytes) return 0;
+  answer.append(data, size * cnt);
   return size * cnt;
+}
+
+// What a receiver says that has taken some of the points only; empty: it has taken all.
+std::string rejection(const std::string& answer) {
+  const auto json = nlohmann::json::parse(answer, nullptr, false);
+  if (!json.is_object() || !json.contains("partialSuccess") || !json["partialSuccess"].is_object()) return "";
+  const auto& partial = json["partialSuccess"];
+  const auto rejected = partial.value("rejectedDataPoints", nlohmann::json());
+  const std::string cnt = rejected.is_string() ? rejected.get<std::string>() : rejected.is_number() ? rejected.dump() : "0";
+  if (cnt == "0") return "";
+  const auto why = partial.value("errorMessage", nlohmann::json());
+  return "it has rejected " + cnt + " points" + (why.is_string() ? ": " + why.get<std::string>() : "");
 }
 
 // One line of what may be anything.
@@ -134,7 +152,8 @@ Result<void> OtlpPush::Running::start() {
   for (const std::string& header : options_.headers) {
     const auto colon = header.find(':');
     // The value may be a secret, so it is not in the message.
-    if (colon == 0 || colon == header.npos || header.find_first_of("\r\n") != header.npos)
+    const bool has_controls = std::any_of(header.begin(), header.end(), [](unsigned char c) { return c < ' ' || c == '\x7f'; });
+    if (colon == 0 || colon == header.npos || has_controls)
       return wrong("push with the header", header.substr(0, std::min(colon, header.size())), "it is malformed",
                    "write NAME: VALUE");
     headers.push_back(header);
@@ -145,6 +164,8 @@ Result<void> OtlpPush::Running::start() {
     static_cast<void>(headers_.release());
     headers_.reset(longer);
   }
+  if (!options_.ca_file.empty() && access(options_.ca_file.c_str(), R_OK) != 0)
+    return Error{"read the certificates", options_.ca_file, errno_text(errno), "name a file of PEM by --otlp-ca"};
   multi_ = curl_multi_init();
   easy_.reset(curl_easy_init());
   if (multi_ == nullptr || !easy_) return wrong("push to", options_.url, "there is no memory", "");
@@ -257,14 +278,19 @@ OtlpPush::Running::Outcome OtlpPush::Running::outcome(CURLcode code, const std::
   Outcome result;
   if (code != CURLE_OK) {
     result.may_try_again = true;
-    result.error = curl_easy_strerror(code);
+    result.error = code == CURLE_WRITE_ERROR ? "its answer is too long" : curl_easy_strerror(code);
     return result;
   }
   long status = 0;
   curl_easy_getinfo(easy_.get(), CURLINFO_RESPONSE_CODE, &status);
   result.is_taken = status >= 200 && status < 300;
-  if (result.is_taken) return result;
-  result.error = "status " + std::to_string(status) + (answer.empty() ? "" : ": " + printable(answer));
+  if (result.is_taken) {
+    result.error = printable(rejection(answer)).substr(0, most_told_bytes);
+    result.is_taken = result.error.empty();
+    return result;
+  }
+  result.error =
+      "status " + std::to_string(status) + (answer.empty() ? "" : ": " + printable(answer.substr(0, most_told_bytes)));
   result.may_try_again = status == 429 || status == 502 || status == 503 || status == 504;
   curl_off_t told_s = 0;
   if (result.may_try_again && curl_easy_getinfo(easy_.get(), CURLINFO_RETRY_AFTER, &told_s) == CURLE_OK && told_s > 0)

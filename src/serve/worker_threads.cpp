@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <memory>
 
 namespace waitprobe {
 
@@ -12,13 +13,18 @@ std::thread start_quiet_thread(std::function<void()> run) {
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  std::thread thread(std::move(run));
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  return thread;
+  const auto restore = [&before](sigset_t*) { pthread_sigmask(SIG_SETMASK, &before, nullptr); };
+  const std::unique_ptr<sigset_t, decltype(restore)> restored(&all, restore);
+  return std::thread(std::move(run));
 }
 
 WorkerThreads::WorkerThreads(unsigned thread_cnt) {
-  for (unsigned i = 0; i < thread_cnt; i++) threads_.push_back(start_quiet_thread([this] { work(); }));
+  try {
+    for (unsigned i = 0; i < thread_cnt; i++) threads_.push_back(start_quiet_thread([this] { work(); }));
+  } catch (...) {
+    stop();
+    throw;
+  }
 }
 
 WorkerThreads::~WorkerThreads() { stop(); }

@@ -20,8 +20,8 @@ class Agent(Program):
         if os.environ.get("WAITPROBE_SANITIZED") and "env" not in program_options:
             # The search for leaks traces the program by ptrace(), which the agent denies itself.
             program_options["env"] = {"ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"}
-        super().__init__([*before, tool, "serve", "--ready-fd", write_end, "--listen", listen, *options], pass_fds=(write_end,),
-                         **program_options)
+        listens = ["--listen", listen] if listen else []  # otherwise its file says where
+        super().__init__([*before, tool, "serve", "--ready-fd", write_end, *listens, *options], pass_fds=(write_end,), **program_options)
         os.close(write_end)
         if ready:
             wait_for_byte(read_end, self)

@@ -72,8 +72,9 @@ class Receiver {
   std::thread thread_;
 };
 
-std::string answered(const std::string& status, const std::string& headers = "") {
-  return "HTTP/1.1 " + status + "\r\nContent-Length: 2\r\nConnection: close\r\n" + headers + "\r\n{}";
+std::string answered(const std::string& status, const std::string& headers = "", const std::string& body = "{}") {
+  return "HTTP/1.1 " + status + "\r\nContent-Length: " + std::to_string(body.size()) + "\r\nConnection: close\r\n" + headers +
+         "\r\n" + body;
 }
 
 OtlpPushOptions quick(const std::string& url) {
@@ -137,6 +138,35 @@ TEST(OtlpPushTest, DropsWhatTheReceiverDoesNotWant) {
   ASSERT_TRUE(becomes(*push, [](const OtlpPushCounts& counts) { return counts.sent == 1; }));
   EXPECT_EQ(push->counts().dropped, 2u);
   EXPECT_EQ(push->counts().failed, 2u);
+}
+
+TEST(OtlpPushTest, TellsOfWhatTheReceiverHasRejected) {
+  const std::string some = R"({"partialSuccess":{"rejectedDataPoints":"5","errorMessage":"too old"}})";
+  const std::string none = R"({"partialSuccess":{"rejectedDataPoints":0}})";
+  const Receiver receiver({answered("200 OK", "", some), answered("200 OK", "", none)});
+  auto options = quick(receiver.url());
+  options.interval = milliseconds(200);
+  auto push = OtlpPush::start(options, [] { return "END"; });
+  ASSERT_TRUE(becomes(*push, [](const OtlpPushCounts& counts) { return counts.failed == 1; }));
+  EXPECT_EQ(push->counts().last_error, "it has rejected 5 points: too old");
+  ASSERT_TRUE(becomes(*push, [](const OtlpPushCounts& counts) { return counts.sent == 1; }));
+}
+
+TEST(OtlpPushTest, DoesNotReadAnAnswerWithoutEnd) {
+  const Receiver receiver({answered("200 OK", "", std::string(100'000, 'x')), answered("200 OK")});
+  auto push = OtlpPush::start(quick(receiver.url()), [] { return "END"; });
+  ASSERT_TRUE(becomes(*push, [](const OtlpPushCounts& counts) { return counts.failed == 1; }));
+  EXPECT_EQ(push->counts().last_error, "its answer is too long");
+  ASSERT_TRUE(becomes(*push, [](const OtlpPushCounts& counts) { return counts.sent == 1; }));
+}
+
+TEST(OtlpPushTest, RefusesWhatCannotWork) {
+  OtlpPushOptions options = quick("https://127.0.0.1:1");
+  options.ca_file = "/nonexistent";
+  EXPECT_FALSE(OtlpPush::start(options, [] { return "END"; }));
+  options.ca_file.clear();
+  options.headers = {"X: a\x01"};
+  EXPECT_FALSE(OtlpPush::start(options, [] { return "END"; }));
 }
 
 TEST(OtlpPushTest, WaitsAsLongAsItIsTold) {

@@ -46,6 +46,7 @@ struct Options {
   LabelChoice labels;
   std::string group_by;
   std::uint64_t max_series = WaitTotals::default_max_series;
+  std::string buckets;
   AgentView view;
   std::optional<ReadyFd> ready;
 };
@@ -63,7 +64,8 @@ void choose_label(LabelChoice& labels, const std::string& name) {
 void add_push_interval(Parser& parser, OtlpPushOptions& otlp) {
   parser.add_value("--otlp-interval", "TIME", "How often to push (default: 15s)", [&otlp](const std::string& text) {
     const auto interval_ns = parse_duration(text);
-    if (!interval_ns || *interval_ns < 1'000'000'000) throw UsageError{"--otlp-interval is a time of 1s or more, such as 15s"};
+    if (!interval_ns || *interval_ns < 1'000'000'000 || *interval_ns > 86'400'000'000'000)
+      throw UsageError{"--otlp-interval is a time from 1s to 24h, such as 15s"};
     otlp.interval = std::chrono::milliseconds(*interval_ns / 1'000'000);
   });
   parser.explain_times();
@@ -80,12 +82,8 @@ void declare(Parser& parser, Options& options) {
                    [&options](const std::string& name) { choose_label(options.labels, name); });
   add_group_by(parser, options.group_by);
   add_count(parser, "--max-series", options.max_series, "Label sets of waits at most (default: 10000)");
-  parser.add_value("--buckets", "LIST", "Bounds of classic buckets in seconds: 2^-10,2^-3,1",
-                   [&options](const std::string& text) {
-                     auto bounds = parse_classic_bounds(text);
-                     if (!bounds) throw UsageError{bounds.error().why};
-                     options.view.bounds = std::move(*bounds);
-                   });
+  parser.add_lists("--buckets", "LIST", "Bounds of classic buckets in seconds: 2^-10,2^-3,1",
+                   [&options](const std::string& bound) { options.buckets += (options.buckets.empty() ? "" : ",") + bound; });
   parser.add_text("--otlp", options.otlp.url, "URL", "Push the same by OTLP/HTTP, e.g. http://127.0.0.1:4318");
   parser.add_texts("--otlp-header", options.otlp.headers, "HEADER", "A header of each push, 'NAME: VALUE'; repeatable");
   parser.add_text("--otlp-ca", options.otlp.ca_file, "FILE", "PEM: who may sign the receiver's certificate");
@@ -97,12 +95,23 @@ void declare(Parser& parser, Options& options) {
   options.ready.emplace(parser);
 }
 
-void finish(Options& options, const Parser& parser, const Arguments& arguments) {
-  options.targets = options.target_options->choice(parser, arguments);
-  if (!options.targets.command.empty()) throw UsageError{"this command starts no program; use -p, -a or -f"};
+void finish_without_targets(Options& options, const Parser&, const Arguments&) {
   if (options.max_series < WaitTotals::least_max_series)
     throw UsageError{"--max-series is less than " + std::to_string(WaitTotals::least_max_series)};
   options.labels.group = !options.group_by.empty();
+  if (!options.buckets.empty()) {
+    auto bounds = parse_classic_bounds(options.buckets);
+    if (!bounds) throw UsageError{"--buckets '" + options.buckets + "': " + bounds.error().why};
+    options.view.bounds = std::move(*bounds);
+  }
+  if (options.otlp.url.empty() && (!options.otlp.headers.empty() || !options.otlp.ca_file.empty()))
+    throw UsageError{"--otlp-header and --otlp-ca say how to push; --otlp, which says where, is missing"};
+}
+
+void finish(Options& options, const Parser& parser, const Arguments& arguments) {
+  options.targets = options.target_options->choice(parser, arguments);
+  if (!options.targets.command.empty()) throw UsageError{"this command starts no program; use -p, -a or -f"};
+  finish_without_targets(options, parser, arguments);
 }
 
 Options parsed_options(const CommandRow& row, const Arguments& arguments) {
@@ -125,20 +134,25 @@ Result<HttpServerOptions> http_options(const Options& options) {
   return http;
 }
 
-// What may change while it runs is taken over; the rest is told.
-void read_again(const CommandRow& row, const Arguments& arguments, Agent& agent, HttpServer& server) {
+// What may change while it runs is taken over; the rest is told. Targets that have ended meanwhile are none of its business.
+void read_again(const CommandRow& row, const Arguments& arguments, const Options& started, Agent& agent, HttpServer& server) {
+  const auto refuse = [](Error error) {
+    error.hint = "the agent goes on with what it has";
+    report(std::cerr, error);
+  };
   try {
-    const Options options = parsed_options(row, arguments);
+    const Options options = parsed<Options>(row, arguments, declare, finish_without_targets);
     const auto http = http_options(options);
-    if (!http) return report(std::cerr, http.error());
-    server.replace_users(http->web.users);
+    if (!http) return refuse(http.error());
     agent.set_view(options.view);
-    std::cerr << "waitprobe: the options have been read again: keys, classes, buckets and users are as they say; others need a "
-                 "restart\n";
+    // Who may come in was checked for the address and the encryption that it has, and not for those that are to come.
+    const bool serves_the_same = options.listen == started.listen && options.is_insecure == started.is_insecure &&
+                                 options.web_config.empty() == started.web_config.empty();
+    if (serves_the_same) server.replace_users(http->web.users);
+    std::cerr << "waitprobe: the options have been read again: keys, classes"
+              << (serves_the_same ? ", buckets and users" : " and buckets") << " are as they say; others need a restart\n";
   } catch (const UsageError& error) {
-    report(std::cerr, {"read", "the options again", error.text, "the agent goes on with those that it has"});
-  } catch (const NothingFound& error) {
-    report(std::cerr, error.error);
+    refuse({"read", "the options again", error.text, ""});
   }
 }
 
@@ -225,7 +239,7 @@ Result<int> run_serve(const CommandRow& row, const Arguments& arguments) {
   std::cerr << "waitprobe: serving " << scheme << "://" << options.listen.substr(0, options.listen.rfind(':')) << ':'
             << server->port() << "/metrics; attached to " << files << (files == 1 ? " file" : " files") << "; Ctrl-C ends\n";
   options.ready->tell();
-  trace(session, signals, agent, manager, [&] { read_again(row, arguments, agent, *server); });
+  trace(session, signals, agent, manager, [&] { read_again(row, arguments, options, agent, *server); });
   agent.stop();
   session.targets().detach();
   if (push) push->stop();

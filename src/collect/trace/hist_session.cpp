@@ -84,7 +84,11 @@ void HistSession::on_instance(const LibraryInstance& instance, bool is_new) {
 
 void HistSession::make_room() {
   instances_.make_room();
-  program_.add_up_ended([this](const Series& s) { return environments_ ? environments_->value_of(s) : std::nullopt; });
+  program_.add_up_ended([this](const Series& s) -> std::optional<std::string> {
+    if (!environments_) return std::nullopt;
+    const auto shown = shown_groups_.find(s.process());
+    return shown != shown_groups_.end() ? shown->second : environments_->value_of(s);
+  });
 }
 
 void HistSession::relieve() {
@@ -168,8 +172,12 @@ Snapshot HistSession::snapshot() {
   snapshot.added_up_cnt = program_.added_up_cnt();
   if (environments_) {
     snapshot.group_by = environments_->variable();
+    shown_groups_.clear();
     for (Series& s : snapshot.series) {
-      if (!s.is_of_program()) s.group = environments_->value_of(s);
+      if (s.is_of_program()) continue;
+      const auto [shown, is_new] = shown_groups_.try_emplace(s.process());
+      if (is_new) shown->second = environments_->value_of(s);
+      s.group = shown->second;
     }
   }
   snapshot.losses = program_.losses();

@@ -88,11 +88,13 @@ class HistSession : private Tracer {
   HistProgram program_;
   TracedInstances instances_;
   std::optional<EnvironmentReader> environments_;  // where processes are put in groups
-  std::optional<ControlGroups> control_groups_;    // where they are told
-  ClockPair clocks_;                               // when the rate was measured last
-  TickRate rate_;                                  // of the cycle counter; all zero where it may not be read
-  bool rate_changed_ = false;                      // which has been told
-  std::unique_ptr<TargetSession> targets_;         // last: it uses the others until it has gone
+  // Those of the last snapshot, in which an interval looks for what has been added up since.
+  std::map<ProcessId, std::optional<std::string>> shown_groups_;
+  std::optional<ControlGroups> control_groups_;  // where they are told
+  ClockPair clocks_;                             // when the rate was measured last
+  TickRate rate_;                                // of the cycle counter; all zero where it may not be read
+  bool rate_changed_ = false;                    // which has been told
+  std::unique_ptr<TargetSession> targets_;       // last: it uses the others until it has gone
 };
 
 }  // namespace waitprobe
