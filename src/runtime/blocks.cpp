@@ -238,11 +238,12 @@ bool keep_block(wp_block& fresh) noexcept {
 
 }  // namespace
 
-std::uint64_t traces_address(const wp_block& block) noexcept {
+void keep_traces(wp_block& block) noexcept {
+  if (has_traces(block)) return;
   const unsigned chunk = chunk_of(block.last_wait_id >> sequence_bits);
   const auto* const first = reinterpret_cast<const wp_block*>(__atomic_load_n(&waitprobe_root.chunks[chunk], __ATOMIC_RELAXED));
-  return reinterpret_cast<std::uint64_t>(first + blocks_of_chunk(chunk)) +
-         static_cast<std::uint64_t>(&block - first) * sizeof(wp_traces);
+  const auto index = static_cast<std::uint64_t>(&block - first);
+  begin_traces(block, reinterpret_cast<std::uint64_t>(first + blocks_of_chunk(chunk)) + index * sizeof(wp_traces));
 }
 
 bool chunk_ready(unsigned index) noexcept { return chunk_at(index) != nullptr; }
@@ -276,7 +277,7 @@ wp_open_wait* take_free_slot(wp_block& block) noexcept {
   wp_open_wait* slot = find_free_slot(block);
   if (slot == nullptr) return nullptr;
   take(block, *slot);
-  if (is_said(this_thread.trace_id)) begin_traces(block);
+  if (is_said(this_thread.trace_id)) keep_traces(block);
   keep_trace_of_start(block, *slot);
   return slot;
 }
@@ -340,7 +341,7 @@ void write_first_record(const wp_record& record, TraceId trace) noexcept {
     count(&wp_arena::lost_late);
     return;
   }
-  if (is_said(trace)) begin_traces(*fresh);
+  if (is_said(trace)) keep_traces(*fresh);
   write_record(*fresh, record, trace);
   if (!keep_block(*fresh)) release_block(*fresh);
 }

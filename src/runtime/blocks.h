@@ -42,8 +42,8 @@ constexpr std::size_t bytes_of_chunk(unsigned index) noexcept {
   return blocks_of_chunk(index) * sizeof(wp_block) + (traces + largest_page - 1) / largest_page * largest_page;
 }
 
-// Where the trace ids of a block are, or are going to be. REQUIRES: the block has been taken.
-std::uint64_t traces_address(const wp_block& block) noexcept;
+// Makes a block of this thread keep trace ids, unless it does. REQUIRES: NoReentry.
+void keep_traces(wp_block& block) noexcept;
 
 // Names this process among its relatives by fork; 0 until its first block. REQUIRES: there is an arena.
 std::uint64_t incarnation() noexcept;

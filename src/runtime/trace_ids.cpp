@@ -1,12 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "src/runtime/trace_ids.h"
 
-#include <cstring>
-
-#include <waitprobe/c.h>
-
-#include "src/runtime/blocks.h"
-#include "src/runtime/rendezvous.h"
 #include "src/runtime/thread_state.h"
 
 namespace waitprobe::detail {
@@ -22,9 +16,7 @@ TraceId& id_of_record(std::uint64_t traces, const wp_block& home, std::uint64_t 
 
 }  // namespace
 
-void begin_traces(wp_block& block) noexcept {
-  if (block.traces != 0) return;
-  const std::uint64_t traces = traces_address(block);
+void begin_traces(wp_block& block, std::uint64_t traces) noexcept {
   // What others have left behind a long ring.
   for (std::uint64_t number = block.flushed; number != block.written; number++) id_of_record(traces, block, number) = TraceId{};
   __atomic_store_n(&block.traces, traces, __ATOMIC_RELEASE);
@@ -43,14 +35,3 @@ __attribute__((noinline, cold)) void write_trace(const wp_block& home, TraceId t
 }
 
 }  // namespace waitprobe::detail
-
-void waitprobe_set_trace_id(const uint8_t* trace_id) noexcept {
-  using namespace waitprobe::detail;
-  TraceId fresh = {};
-  if (trace_id != nullptr) std::memcpy(&fresh, trace_id, sizeof fresh);
-  this_thread.trace_id = fresh;
-  wp_block* const home = home_block();
-  if (home == nullptr || has_traces(*home) || !is_said(fresh) || this_thread.inside != 0) return;
-  const NoReentry section;
-  begin_traces(*home);
-}

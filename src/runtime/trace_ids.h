@@ -12,8 +12,8 @@
 
 namespace waitprobe::detail {
 
-// Makes a block of this thread keep trace ids. REQUIRES: NoReentry.
-void begin_traces(wp_block& block) noexcept;
+// Makes a block of this thread keep trace ids, in a struct wp_traces at this address. REQUIRES: NoReentry.
+void begin_traces(wp_block& block, std::uint64_t traces) noexcept;
 
 void keep_trace(const wp_block& block, const wp_open_wait& slot) noexcept;
 TraceId kept_trace(const wp_block& block, const wp_open_wait& slot) noexcept;

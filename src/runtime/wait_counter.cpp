@@ -171,7 +171,7 @@ __attribute__((noinline)) void end_elsewhere(wp_open_wait& slot, std::uint64_t r
   const detail::NoReentry section;
   if (!section.entered()) return;
   if (home == nullptr) return detail::write_first_record({ref, duration, stop}, trace);
-  if (detail::is_said(trace)) detail::begin_traces(*home);
+  if (detail::is_said(trace)) detail::keep_traces(*home);
   detail::write_record(*home, {ref, duration, stop}, trace);
   if (detail::is_full(*home)) detail::flush(*home);
 }
@@ -243,3 +243,13 @@ __attribute__((noinline)) waitprobe_wait* waitprobe_start_armed_scoped(waitprobe
   return start_now(handle, {(frame & ~WP_FRAME_FLAGS) | (may_suspend != 0 ? WP_FRAME_MAY_SUSPEND : 0), site});
 }
 void waitprobe_stop_open(waitprobe_wait* wait) noexcept { stop_now(wait); }
+
+void waitprobe_set_trace_id(const uint8_t* trace_id) noexcept {
+  detail::TraceId fresh = {};
+  if (trace_id != nullptr) std::memcpy(&fresh, trace_id, sizeof fresh);
+  detail::this_thread.trace_id = fresh;
+  wp_block* const home = detail::home_block();
+  if (home == nullptr || detail::has_traces(*home) || !detail::is_said(fresh) || detail::this_thread.inside != 0) return;
+  const detail::NoReentry section;
+  detail::keep_traces(*home);
+}
