@@ -145,6 +145,10 @@ class Serve(TestCase):
             self.assertEqual(agent.wait(), 0, agent)
             self.assertEqual([armed_word(workload.pid) for workload in workloads], 50 * [False])
 
+    def test_takes_as_many_descriptors_as_it_may(self):
+        agent = self.started(Agent("-f", built("waitprobe-workload"), before=("prlimit", "--nofile=100:5000")))
+        self.assertEqual(agent.metrics().value("process_max_fds"), 5000)
+
     def test_gives_up_what_it_does_not_need(self):
         workload = self.started(Workload("--threads", 1, "--waits", 10, "--keys", 1, "--pattern", "none"))
         agent = self.started(Agent("-p", workload.pid))

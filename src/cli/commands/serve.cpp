@@ -18,6 +18,7 @@
 #include "src/cli/shared_options.h"
 #include "src/cli/stop_signals.h"
 #include "src/cli/tracing.h"
+#include "src/collect/machine/descriptor_limit.h"
 #include "src/collect/machine/clock.h"
 #include "src/collect/machine/confinement.h"
 #include "src/collect/trace/hist_session.h"
@@ -200,6 +201,7 @@ void declare_serve(Parser& parser) { declare(parser, parser.keep<Options>()); }
 
 Result<int> run_serve(const CommandRow& row, const Arguments& arguments) {
   const Options options = parsed_options(row, arguments);
+  allow_many_files();
   ServiceManager manager = ServiceManager::from_environment();
   const StopSignals signals;
   auto http = http_options(options);

@@ -2,7 +2,6 @@
 #include "src/collect/stacks/symbolizer.h"
 
 #include <elfutils/libdwfl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,6 +10,7 @@
 #include <optional>
 #include <unordered_map>
 
+#include "src/collect/machine/descriptor_limit.h"
 #include "src/collect/process/library_instances.h"
 #include "src/collect/process/elf_file.h"
 #include "src/collect/stacks/frame_names.h"
@@ -113,13 +113,6 @@ int take_frame(Dwfl_Frame* frame, void* addresses) {
   // A return address may already belong to the next line, or function.
   all.push_back(is_activation ? pc : pc - 1);
   return all.size() < most_frames ? DWARF_CB_OK : DWARF_CB_ABORT;
-}
-
-void allow_many_files() {
-  rlimit limit;
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 bool is_same(const Mapping& a, const Mapping& b) {
