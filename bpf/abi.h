@@ -228,12 +228,11 @@ struct wp_trace_id {
 };
 WP_ASSERT_SIZE(struct wp_trace_id, 16);
 
-/* The trace ids of a block; wiped by fork as the block is. That of a record is written before `written` grows, and whoever reads
- * it follows the rules of records. */
+/* The trace ids of a block; wiped by fork as the block is. Those of records stand as the records do in own_ring; those of a long
+ * ring stand behind its records. One is written before `written` grows, and whoever reads it follows the rules of records. */
 struct wp_traces {
   struct wp_trace_id open[WP_BLOCK_SLOTS]; /* of the wait in each slot: what its thread had said when it began */
-  struct wp_trace_id
-      of_own_ring[WP_RING_RECORDS]; /* of record n, at n % WP_RING_RECORDS; those of a long ring follow its records */
+  struct wp_trace_id of_own_ring[WP_RING_RECORDS];
 };
 WP_ASSERT_SIZE(struct wp_traces, 4576);
 
