@@ -95,7 +95,7 @@ static void be_busy(void) {
   for (int i = 0; i < 2000000; i++) {
     if (i == 1990000) say('z');
     waitprobe_wait *wait = waitprobe_start(&busy);
-    if (i == 1990000) sleep_ns(20 * MS);
+    if (i == 1990000) sleep_ns(200 * MS);
     waitprobe_stop(wait);
     if (i == 1990000) say('y');
   }

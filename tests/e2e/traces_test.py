@@ -48,8 +48,11 @@ class Traces(TestCase):
     def assert_exemplars(self, agent, expected):
         found = exemplars_by_key(agent.get(accept=OPENMETRICS)[2].decode())
         for key, known in expected.items():
-            labels = max(found[key], key=lambda exemplar: exemplar[1])[0]
-            self.assertEqual(labels.get("trace_id"), known, (key, found))
+            slowest = max(found[key], key=lambda exemplar: exemplar[1])[0].get("trace_id")
+            if key == "trace.busy":  # of its two million waits, another may have been held up for longer
+                self.assertIn(known, {exemplar[0].get("trace_id") for exemplar in found[key]}, found)
+            else:
+                self.assertEqual(slowest, known, (key, found))
 
     def test_exemplars_show_them(self):
         for clock in ("monotonic", "cycles"):
@@ -86,7 +89,10 @@ class Traces(TestCase):
             wait_until(lambda s=slow: s.out.count('"trace.child"') == 1, "all have been told")
             slow.signal(signal.SIGINT)
             slow.wait()
-            traces = {wait["key"]: wait.get("trace_id") for wait in slow.lines()}
+            # The first of each key: on a busy machine, later ones that are meant to be short may be slow as well.
+            traces = {}
+            for wait in slow.lines():
+                traces.setdefault(wait["key"], wait.get("trace_id"))
             self.assertEqual(traces, {"trace.before": trace("b"), "trace.after": trace("a"), "trace.unsaid": None, "trace.handed": trace("h"),
                                       "trace.nested": trace("n"), "trace.child": trace("f")})
             if options:
