@@ -100,7 +100,7 @@ MHD_Result send_answer(MHD_Connection* connection, const HttpAnswer& answer, boo
   add("Cache-Control", "no-store");
   add("Content-Security-Policy", "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'" +
                                      (answer.more_csp.empty() ? "" : "; " + answer.more_csp));
-  if (is_worth_gzip(answer)) add("Vary", "Accept-Encoding");
+  add("Vary", is_worth_gzip(answer) ? "Accept, Accept-Encoding" : "Accept");  // the format, and how it is packed
   if (is_gzip) add("Content-Encoding", "gzip");
   for (const auto& [name, value] : answer.headers) add(name.c_str(), value);
   if (is_last) add("Connection", "close");
