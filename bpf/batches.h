@@ -242,7 +242,8 @@ static __always_inline struct origin origin_of(const struct wp_block_head *head,
   struct origin origin = {
       .traces = WP_TRACE_CLAIMED, .offset_ns = offset_ns, .ring_records = WP_RING_RECORDS, .source = FROM_TOOL_UNINTRODUCED};
   if (head) {
-    origin.traces = head->traces ? wp_traces_of_ring(head->traces, head->ring, head->ring_records) : 0;
+    /* All that is behind this would be verified for each of the three cases. */
+    origin.traces = unknown(head->traces ? wp_traces_of_ring(head->traces, head->ring, head->ring_records) : 0);
     origin.ring_records = unknown(head->ring_records);
     origin.source = FROM_THREAD;
   }
