@@ -239,8 +239,7 @@ static __always_inline void add_copied(struct records *records, __u64 first, __u
 }
 
 static __always_inline struct origin origin_of(const struct wp_block_head *head, __u64 offset_ns) {
-  struct origin origin = {
-      .traces = WP_TRACE_CLAIMED, .offset_ns = offset_ns, .ring_records = WP_RING_RECORDS, .source = FROM_TOOL_UNINTRODUCED};
+  struct origin origin = {.offset_ns = offset_ns, .ring_records = WP_RING_RECORDS, .source = FROM_TOOL_UNINTRODUCED};
   if (head) {
     /* All that is behind this would be verified for each of the three cases. */
     origin.traces = unknown(head->traces ? wp_traces_of_ring(head->traces, head->ring, head->ring_records) : 0);

@@ -20,7 +20,6 @@ struct {
 
 /* Of the records that the tool has put into its ring, in the order that they have there. */
 struct wp_trace_id claimed_traces[WP_RING_RECORDS];
-#define WP_TRACE_CLAIMED (1ULL << 63) /* beyond all addresses of a process */
 
 __u32 exemplar_round; /* raised by the tool: those of other rounds are as good as none */
 
@@ -31,19 +30,20 @@ static __always_inline __u64 stop_of(const struct wp_record *record, __u64 offse
 
 /* Where the records come from that are added up: from the ring of the current thread, or from the tool. */
 struct origin {
-  __u64 traces;    /* address of the trace ids; 0: there are none; or WP_TRACE_CLAIMED */
+  __u64 traces;    /* address of the trace ids of that ring; 0: there are none */
   __u64 offset_ns; /* of the process's CLOCK_MONOTONIC from the machine's */
   __u32 ring_records;
   enum series_source source;
 };
 
-/* A page of ids that is not resident has none. */
+/* Where there are no ids, and in a page of them that is not resident, there is nothing to read, and the helper leaves zeros. Without
+ * a look at either: the verifier goes through what is behind a branch for each of its ways. */
 static __always_inline void copy_trace(struct wp_trace_id *to, const struct origin *origin, __u64 number) {
   __u64 index = number & (origin->ring_records - 1);
-  if (origin->traces == WP_TRACE_CLAIMED) {
+  if (origin->source == FROM_THREAD) {
+    bpf_probe_read_user(to, sizeof(*to), (void *)(origin->traces + index * sizeof(*to)));
+  } else {
     *to = claimed_traces[index % WP_RING_RECORDS];
-  } else if (!origin->traces || bpf_probe_read_user(to, sizeof(*to), (void *)(origin->traces + index * sizeof(*to)))) {
-    __builtin_memset(to, 0, sizeof(*to));
   }
 }
 
