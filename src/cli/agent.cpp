@@ -119,9 +119,8 @@ void Agent::take() {
     const auto known = places.find(process);
     return known != places.end() ? known->second : ProcessPlace{};
   };
-  const auto is_unwanted = [&](const std::string& key) { return !view.key_globs.empty() && !matches_any(key, view.key_globs); };
   std::vector<WaitExemplar> exemplars = session_.take_exemplars();
-  std::erase_if(exemplars, [&](const WaitExemplar& one) { return is_unwanted(one.series.key); });
+  std::erase_if(exemplars, [&](const WaitExemplar& one) { return !is_wanted(one.series.key, view.key_globs); });
   totals_.add(between, now, place_of, is_alive, exemplars);
   before_ = std::move(now);
   has_before_ = true;
@@ -130,7 +129,7 @@ void Agent::take() {
   published->began_ns = taken_ns_;
   published->state = state_of(before_);
   OpenWaits& open = published->state.open_waits;
-  std::erase_if(open.waits, [&](const OpenWait& wait) { return is_unwanted(wait.key); });
+  std::erase_if(open.waits, [&](const OpenWait& wait) { return !is_wanted(wait.key, view.key_globs); });
   for (OpenWait& wait : open.waits) wait.key_class = class_of(wait.key, wait.key_class, view.class_globs);
   published->view = view;
   lock.lock();

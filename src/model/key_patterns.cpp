@@ -30,4 +30,8 @@ bool matches_any(const std::string& key, const std::vector<std::string>& pattern
   return is_included;
 }
 
+bool is_wanted(const std::string& key, const std::vector<std::string>& patterns) {
+  return patterns.empty() || matches_any(key, patterns);
+}
+
 }  // namespace waitprobe

@@ -11,4 +11,7 @@ namespace waitprobe {
 // first WP_KEY_MAX bytes. No byte is special in a key.
 bool matches_any(const std::string& key, const std::vector<std::string>& patterns);
 
+// Whether these patterns choose a key (-k, --not): without any, all keys are wanted.
+bool is_wanted(const std::string& key, const std::vector<std::string>& patterns);
+
 }  // namespace waitprobe

@@ -135,9 +135,8 @@ void classify(Snapshot& snapshot, const ClassGlobs& globs) {
 }
 
 void keep_keys(Snapshot& snapshot, const std::vector<std::string>& patterns) {
-  if (patterns.empty()) return;
   std::erase_if(snapshot.series, [&](const Series& s) {
-    if (matches_any(s.key, patterns)) return false;
+    if (is_wanted(s.key, patterns)) return false;
     snapshot.left_out_cnt += s.histogram.count();
     return true;
   });

@@ -44,7 +44,7 @@ class Printer {
   Result<bool> print(const std::vector<SlowWait>& waits) {
     std::ostringstream out;
     for (const SlowWait& wait : waits) {
-      if (!options_.key_globs.empty() && !matches_any(wait.key, options_.key_globs)) {
+      if (!is_wanted(wait.key, options_.key_globs)) {
         summary_.left_out_cnt++;
       } else if (!has_enough()) {
         print(out, wait);

@@ -5,6 +5,7 @@
 #include "src/collect/machine/clock.h"
 #include "src/collect/stuck/core_file.h"
 #include "src/collect/stacks/stopped_thread.h"
+#include "src/model/key_patterns.h"
 #include "src/model/trace_id.h"
 
 namespace waitprobe {
@@ -62,7 +63,7 @@ std::vector<Found> find_waits(const CoreFile& core, const std::vector<std::uint6
     are_all &= open.are_all;
     for (const OpenSlot& slot : open.slots) {
       auto name = read_counter(core, slot.counter);
-      if (name && is_wanted(name->key, options)) all.push_back({slot, std::move(*name)});
+      if (name && is_wanted(name->key, options.key_globs)) all.push_back({slot, std::move(*name)});
     }
   }
   if (!is_tracked) to.untracked.push_back({core.pid(), core.comm()});

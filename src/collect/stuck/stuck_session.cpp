@@ -23,10 +23,6 @@ bool is_before(std::uint64_t one, std::uint64_t other) { return static_cast<std:
 
 }  // namespace
 
-bool is_wanted(const std::string& key, const StuckOptions& options) {
-  return options.key_globs.empty() || matches_any(key, options.key_globs);
-}
-
 void describe_key(OpenWait& wait, const CounterName& name, const StuckOptions& options) {
   wait.key = name.key;
   wait.key_len = name.key_len;
@@ -105,7 +101,7 @@ std::optional<OpenWait> StuckSession::describe(const Found& found, std::optional
                                                Process& process) const {
   const ProcessMemory memory(found.instance->pid);
   const auto name = read_counter(memory, found.slot.counter);
-  if (!name || !is_wanted(name->key, options_)) return std::nullopt;
+  if (!name || !is_wanted(name->key, options_.key_globs)) return std::nullopt;
   OpenWait wait;
   wait.pid = found.instance->pid;
   wait.comm = process.comm;

@@ -33,9 +33,6 @@ struct StuckOptions {
   std::string group_by;  // an environment variable; empty: no groups
 };
 
-// Whether a wait of this key is to be shown.
-bool is_wanted(const std::string& key, const StuckOptions& options);
-
 // Fills in what its counter says of a wait: the key, its class, and whether that is meant to last.
 void describe_key(OpenWait& wait, const CounterName& name, const StuckOptions& options);
 
