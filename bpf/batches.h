@@ -46,46 +46,31 @@ static __always_inline struct wp_ring *own_ring(void) {
   return search.found;
 }
 
-struct records {
-  struct wp_ring *ring;
-  struct wp_block_state *state;
-  __u64 incarnation;
-  /* As origin.offset_ns, when records of the block were taken last. The process may have entered another time namespace in between,
-   * and nobody tells which of the two a record is of. */
-  __u64 offset_before_ns;
-  __u64 from; /* of a loop over records: the number of the one after this */
-  struct origin origin;
-};
-
-/* The way through the ring of a thread, which is copied part by part. */
+/* The way of records into the totals. */
 struct walk {
-  struct records records;
-  struct wp_tally *tally; /* or null */
-  __u64 end;
-  __u64 part_end;
-  __u64 eights; /* of the part: those that are added eight at a time */
-  __u64 eights_end;
-  __u64 address; /* of the ring */
+  struct wp_ring *ring;
+  struct wp_block_state *state; /* of their block */
+  struct wp_tally *tally;       /* or null */
 };
 
 static __always_inline int is_within(__u64 after, __u64 span, __u64 margin) {
   return span > margin && after >= margin && after < span - margin;
 }
 
-static __always_inline int counts(const struct records *records, const struct wp_record *record, __u64 margin) {
+static __always_inline int counts(const struct wp_ring *ring, const struct wp_record *record, __u64 margin) {
   const struct wp_window *window = &windows[record->counter >> 63];
   __u64 after = record->stop - window->since;
   if (record->counter & WP_REF_CYCLES) return is_within(after, window->span, margin);
-  return is_within(after - records->origin.offset_ns, window->span, margin) ||
-         is_within(after - records->offset_before_ns, window->span, margin);
+  return is_within(after - ring->offset_ns, window->span, margin) ||
+         is_within(after - ring->offset_before_ns, window->span, margin);
 }
 
 /* Milliseconds, whatever the clock. Records of a block stand in the order of their stops but for those of signal handlers,
  * which come before the wait that they interrupted. */
 #define MARGIN (1ULL << 24)
 
-static __always_inline __u64 *cached_slot(const struct records *records, const struct wp_record *record) {
-  return &records->state->slots[record->counter >> WP_REF_ID_SHIFT & (WP_SLOT_CACHE - 1)];
+static __always_inline __u64 *cached_slot(const struct walk *walk, const struct wp_record *record) {
+  return &walk->state->slots[record->counter >> WP_REF_ID_SHIFT & (WP_SLOT_CACHE - 1)];
 }
 
 static __always_inline __u64 duration_of(const struct wp_record *record) {
@@ -96,25 +81,22 @@ static __always_inline __u64 duration_of(const struct wp_record *record) {
   return (high * window->mult << (32 - window->shift)) + (low * window->mult >> window->shift);
 }
 
-/* A call of its own: of what the calls above it leave of the stack, 6.1 allows no more. */
-static __noinline int keep_record(const struct records *records, const struct wp_record *record, __u32 slot,
-                                  __u64 duration_ns) {
-  __u32 tid = records->origin.source == FROM_THREAD ? (__u32)bpf_get_current_pid_tgid() : records->state->tid;
-  keep_exemplar(slot, duration_ns, record, records->from - 1, tid, &records->origin);
-  return 0;
-}
-
 /* Any record that counts, the one before `from`. */
-static __noinline int add_record(const struct records *records, const struct wp_record *record) {
-  __u64 *cached = cached_slot(records, record), counter = record->counter & WP_REF_ADDRESS;
+static __noinline int add_record(const struct walk *walk, const struct wp_record *record) {
+  const struct wp_ring *ring = walk->ring;
+  __u64 *cached = cached_slot(walk, record), counter = record->counter & WP_REF_ADDRESS;
   __u32 slot = *cached >> WP_REF_ID_SHIFT;
   if ((*cached & WP_REF_ADDRESS) != counter) {
-    slot = slot_of(records->incarnation, counter, records->state->key.block / sizeof(struct wp_block), records->origin.source);
+    slot = slot_of(ring->incarnation, counter, walk->state->key.block / sizeof(struct wp_block),
+                   is_from_thread(ring) ? FROM_THREAD : FROM_TOOL_UNINTRODUCED);
     if (slot < WP_POOL_SIZE_MAX) *cached = (__u64)slot << WP_REF_ID_SHIFT | counter;
   }
   __u64 duration_ns = duration_of(record);
   add_wait_at(slot, duration_ns);
-  if (config.keeps_exemplars) keep_record(records, record, slot, duration_ns);
+  if (config.keeps_exemplars) {
+    __u32 tid = is_from_thread(ring) ? (__u32)bpf_get_current_pid_tgid() : walk->state->tid;
+    keep_exemplar(slot, duration_ns, record, ring->from - 1, tid, ring);
+  }
   return 0;
 }
 
@@ -124,9 +106,9 @@ static __noinline int add_record(const struct records *records, const struct wp_
 #define UNROLLED 8
 
 static long add_eight(__u32 round, struct walk *walk) {
-  struct wp_ring *ring = walk->records.ring;
+  struct wp_ring *ring = walk->ring;
   struct wp_tally *tally = walk->tally;
-  __u32 eight = walk->eights / UNROLLED + round;
+  __u32 eight = ring->eights / UNROLLED + round;
   const struct wp_record *some = &ring->records[eight * UNROLLED % WP_RING_RECORDS];
   __u8 *left = &ring->left[eight % (WP_RING_RECORDS / UNROLLED)];
   if (!tally) return 1; /* never: for the verifier */
@@ -175,94 +157,82 @@ static __always_inline int copy_part(struct wp_ring *ring, __u64 address, __u32 
 
 /* Copies the next part, and adds eight at a time what can be added so. */
 static __always_inline void begin_part(struct walk *walk) {
-  struct wp_ring *ring = walk->records.ring;
-  __u64 first = walk->part_end, end = end_of_part(first, walk->end);
-  walk->part_end = walk->records.from = end;
-  if (copy_part(ring, walk->address, walk->records.origin.ring_records, first)) {
+  struct wp_ring *ring = walk->ring;
+  __u64 first = ring->part_end, end = end_of_part(first, ring->end);
+  ring->part_end = ring->from = end;
+  if (copy_part(ring, ring->address, ring->ring_records, first)) {
     lose_now(&losses.unreadable, end - first);
     return;
   }
-  walk->eights = walk->eights_end = (first + UNROLLED - 1) & ~(__u64)(UNROLLED - 1);
+  ring->eights = ring->eights_end = (first + UNROLLED - 1) & ~(__u64)(UNROLLED - 1);
   ring->any_left = 0;
-  if (walk->tally && end > walk->eights && counts(&walk->records, &ring->records[first % WP_RING_RECORDS], MARGIN) &&
-      counts(&walk->records, &ring->records[(end - 1) % WP_RING_RECORDS], MARGIN)) {
-    walk->eights_end = end & ~(__u64)(UNROLLED - 1);
-    bpf_loop((walk->eights_end - walk->eights) / UNROLLED, add_eight, walk, 0);
+  if (walk->tally && end > ring->eights && counts(ring, &ring->records[first % WP_RING_RECORDS], MARGIN) &&
+      counts(ring, &ring->records[(end - 1) % WP_RING_RECORDS], MARGIN)) {
+    ring->eights_end = end & ~(__u64)(UNROLLED - 1);
+    bpf_loop((ring->eights_end - ring->eights) / UNROLLED, add_eight, walk, 0);
   }
-  if (ring->any_left || first < walk->eights || walk->eights_end < end) walk->records.from = first;
+  if (ring->any_left || first < ring->eights || ring->eights_end < end) ring->from = first;
 }
 
-static __always_inline int is_added(const struct walk *walk, __u64 number) {
-  if (number < walk->eights || number >= walk->eights_end) return 0;
-  return !(walk->records.ring->left[number / UNROLLED % (WP_RING_RECORDS / UNROLLED)] >> number % UNROLLED & 1);
+static __always_inline int is_added(const struct wp_ring *ring, __u64 number) {
+  if (number < ring->eights || number >= ring->eights_end) return 0;
+  return !(ring->left[number / UNROLLED % (WP_RING_RECORDS / UNROLLED)] >> number % UNROLLED & 1);
 }
 
 /* A step on the way through a thread's ring: to the next part, or over one record, which is added unless it was. All in one loop,
  * since the verifier goes through loops within loops for too long. */
 static long add_some(__u32 step, struct walk *walk) {
-  __u64 number = walk->records.from;
-  if (number == walk->part_end) {
-    if (number == walk->end) return 1;
+  struct wp_ring *ring = walk->ring;
+  __u64 number = ring->from;
+  if (number == ring->part_end) {
+    if (number == ring->end) return 1;
     begin_part(walk);
     return 0;
   }
-  walk->records.from = number + 1;
-  if (is_added(walk, number)) return 0;
-  const struct wp_record *record = &walk->records.ring->records[number % WP_RING_RECORDS];
-  if (counts(&walk->records, record, 0)) add_record(&walk->records, record);
+  ring->from = number + 1;
+  if (is_added(ring, number)) return 0;
+  const struct wp_record *record = &ring->records[number % WP_RING_RECORDS];
+  if (counts(ring, record, 0)) add_record(walk, record);
   return 0;
 }
 
 /* Adds up records [first, end) of a thread's ring. REQUIRES: they have been claimed, and the thread writes nothing meanwhile. */
-static __always_inline void add_ring(struct walk *walk, __u64 address, __u64 first, __u64 end) {
-  walk->address = address;
-  walk->records.from = unknown(first);
-  walk->part_end = unknown(first);
-  walk->eights = unknown(0);
-  walk->eights_end = unknown(0);
-  walk->end = unknown(end);
-  walk->tally = begin_tally(walk->records.state);
+static __always_inline void add_ring(struct walk *walk, __u64 first, __u64 end) {
+  struct wp_ring *ring = walk->ring;
+  ring->from = ring->part_end = first;
+  ring->end = end;
+  ring->eights = ring->eights_end = 0;
+  walk->tally = begin_tally(walk->state);
   bpf_loop(WP_LONG_RING_RECORDS + WP_RING_PARTS + 1, add_some, walk, 0);
-  end_tally(walk->tally, walk->address, &walk->records.origin);
+  end_tally(walk->tally, ring);
 }
 
 /* Adds up records [first, end), which are in the ring in the kernel. */
-static long add_one(__u32 round, struct records *records) {
-  const struct wp_record *record = &records->ring->records[records->from++ % WP_RING_RECORDS];
-  if (counts(records, record, 0)) add_record(records, record);
+static long add_one(__u32 round, struct walk *walk) {
+  struct wp_ring *ring = walk->ring;
+  const struct wp_record *record = &ring->records[ring->from++ % WP_RING_RECORDS];
+  if (counts(ring, record, 0)) add_record(walk, record);
   return 0;
 }
 
-static __always_inline void add_copied(struct records *records, __u64 first, __u64 end) {
-  records->from = unknown(first);
-  bpf_loop(unknown(end - first), add_one, records, 0);
-}
-
-static __always_inline struct origin origin_of(const struct wp_block_head *head, __u64 offset_ns) {
-  struct origin origin = {.offset_ns = offset_ns, .ring_records = WP_RING_RECORDS, .source = FROM_TOOL_UNINTRODUCED};
-  if (head) {
-    /* All that is behind this would be verified for each of the three cases. */
-    origin.traces = unknown(head->traces ? wp_traces_of_ring(head->traces, head->ring, head->ring_records) : 0);
-    origin.ring_records = unknown(head->ring_records);
-    origin.source = FROM_THREAD;
-  }
-  return origin;
+static __always_inline void add_copied(struct walk *walk, __u64 first, __u64 end) {
+  walk->ring->from = first;
+  bpf_loop(unknown(end - first), add_one, walk, 0);
 }
 
 /* For the records of a block, of which those that were taken last were taken before this. `head` of what the current thread brings:
  * null where the tool does. */
-static __always_inline struct records records_of(const struct wp_block_key *key, struct wp_block_state *state,
-                                                 struct wp_ring *ring, const struct wp_block_head *head) {
-  __u64 offset_ns = head ? monotonic_offset_ns() : claimed.offset_ns, before_ns = state->offset_ns;
-  state->offset_ns = offset_ns;
+static __always_inline struct walk begin_walk(const struct wp_block_key *key, struct wp_block_state *state,
+                                              struct wp_ring *ring, const struct wp_block_head *head) {
+  ring->incarnation = key->incarnation;
+  ring->offset_ns = head ? monotonic_offset_ns() : claimed.offset_ns;
+  ring->offset_before_ns = state->offset_ns != WP_OFFSET_UNKNOWN ? state->offset_ns : ring->offset_ns;
+  ring->address = head ? head->ring : 0;
+  ring->ring_records = head ? head->ring_records : WP_RING_RECORDS;
+  ring->traces = head && head->traces ? wp_traces_of_ring(head->traces, head->ring, head->ring_records) : 0;
+  state->offset_ns = ring->offset_ns;
   renew_cache(state);
-  return (struct records){
-      .ring = ring,
-      .state = state,
-      .incarnation = key->incarnation,
-      .offset_before_ns = unknown(before_ns != WP_OFFSET_UNKNOWN ? before_ns : offset_ns),
-      .origin = origin_of(head, unknown(offset_ns)),
-  };
+  return (struct walk){.ring = ring, .state = state};
 }
 
 static __always_inline void let_go(struct wp_ring *ring) {
@@ -297,8 +267,8 @@ static __always_inline int take_of_tool(const struct wp_block_key *key, __u64 fi
   __u32 of_tool = WP_RING_OF_TOOL;
   struct wp_ring *ring = bpf_map_lookup_elem(&rings, &of_tool);
   if (verdict == WP_CLAIM && ring) {
-    struct records records = records_of(key, state, ring, NULL);
-    add_copied(&records, from, first + cnt);
+    struct walk walk = begin_walk(key, state, ring, NULL);
+    add_copied(&walk, from, first + cnt);
   }
   return verdict;
 }

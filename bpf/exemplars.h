@@ -28,20 +28,15 @@ static __always_inline __u64 stop_of(const struct wp_record *record, __u64 offse
   return record->counter & WP_REF_CYCLES ? record->stop | WP_STOP_CYCLES : record->stop - offset_ns;
 }
 
-/* Where the records come from that are added up: from the ring of the current thread, or from the tool. */
-struct origin {
-  __u64 traces;    /* address of the trace ids of that ring; 0: there are none */
-  __u64 offset_ns; /* of the process's CLOCK_MONOTONIC from the machine's */
-  __u32 ring_records;
-  enum series_source source;
-};
+/* Whether its records come from the current thread, and not from the tool. */
+static __always_inline int is_from_thread(const struct wp_ring *ring) { return ring->address != 0; }
 
 /* Where there are no ids, and in a page of them that is not resident, there is nothing to read, and the helper leaves zeros. Without
  * a look at either: the verifier goes through what is behind a branch for each of its ways. */
-static __always_inline void copy_trace(struct wp_trace_id *to, const struct origin *origin, __u64 number) {
-  __u64 index = number & (origin->ring_records - 1);
-  if (origin->source == FROM_THREAD) {
-    bpf_probe_read_user(to, sizeof(*to), (void *)(origin->traces + index * sizeof(*to)));
+static __always_inline void copy_trace(struct wp_trace_id *to, const struct wp_ring *ring, __u64 number) {
+  __u64 index = number & (ring->ring_records - 1);
+  if (is_from_thread(ring)) {
+    bpf_probe_read_user(to, sizeof(*to), (void *)(ring->traces + index * sizeof(*to)));
   } else {
     *to = claimed_traces[index % WP_RING_RECORDS];
   }
@@ -50,7 +45,7 @@ static __always_inline void copy_trace(struct wp_trace_id *to, const struct orig
 /* Keeps it if it is the slowest. Where another CPU is at the same series, it is passed over: it stands for others, and is counted
  * all the same. */
 static __always_inline void keep_exemplar(__u32 slot, __u64 duration_ns, const struct wp_record *record, __u64 number,
-                                          __u32 tid, const struct origin *origin) {
+                                          __u32 tid, const struct wp_ring *ring) {
   __u32 group = wp_exemplar_group(wp_bucket_of(duration_ns)), round = exemplar_round;
   struct wp_exemplars *of = bpf_map_lookup_elem(&exemplars, &slot);
   if (!of || group >= WP_EXEMPLARS) return;
@@ -59,10 +54,10 @@ static __always_inline void keep_exemplar(__u32 slot, __u64 duration_ns, const s
   if (__sync_val_compare_and_swap(&of->busy, 0, 1)) return;
   if (kept->round != round || kept->duration_ns < duration_ns) {
     kept->duration_ns = duration_ns;
-    kept->stop = stop_of(record, origin->offset_ns);
+    kept->stop = stop_of(record, ring->offset_ns);
     kept->tid = tid;
     kept->round = round;
-    copy_trace(&kept->trace, origin, number);
+    copy_trace(&kept->trace, ring, number);
   }
   __sync_lock_test_and_set(&of->busy, 0);
 }

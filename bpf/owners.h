@@ -63,8 +63,8 @@ static __always_inline void take_handed(__u64 block, const struct wp_block_head 
   if (claim_records(state, first, end, WP_BY_THREAD, &first) == WP_CLAIM) {
     struct wp_ring *ring = own_ring();
     if (ring) {
-      struct walk walk = {.records = records_of(&key, state, ring, head)};
-      add_ring(&walk, head->ring, first, end);
+      struct walk walk = begin_walk(&key, state, ring, head);
+      add_ring(&walk, first, end);
     } else {
       lose_now(&losses.unreadable, end - first);
     }
@@ -118,8 +118,8 @@ static __always_inline int take_last_part(struct last_records *last) {
     if (unknown(failed)) {
       lose_now(&losses.unreadable, end - first);
     } else if (last->ring) {
-      struct records records = records_of(&key, state, last->ring, head);
-      add_copied(&records, first, end);
+      struct walk walk = begin_walk(&key, state, last->ring, head);
+      add_copied(&walk, first, end);
     }
   }
   return end != last->end;

@@ -37,8 +37,7 @@ struct sum {
   struct wp_hist *hist; /* null: of a counter that cannot be, which a process has told of */
   __u32 entry;
   __u32 bucket;
-  __u64 address; /* of the ring of the current thread that was added up, for exemplars */
-  const struct origin *origin;
+  const struct wp_ring *ring;
 };
 
 static long add_bucket(__u32 round, struct sum *sum) {
@@ -90,10 +89,10 @@ static long keep_slowest(__u32 place, struct sum *sum) {
   struct wp_record record;
   if (!tally) return 1; /* never: for the verifier */
   __u64 slowest = tally->kept[place % WP_TALLY_KEPT];
-  __u64 at = sum->address + (slowest & (sum->origin->ring_records - 1)) * sizeof(record);
+  __u64 at = sum->ring->address + (slowest & (sum->ring->ring_records - 1)) * sizeof(record);
   if (bpf_probe_read_user(&record, sizeof(record), (void *)at)) return 0;
   keep_exemplar(tally->kept_slot[place % WP_TALLY_KEPT], slowest >> WP_NUMBER_BITS, &record, slowest,
-                bpf_get_current_pid_tgid(), sum->origin);
+                bpf_get_current_pid_tgid(), sum->ring);
   return 0;
 }
 
@@ -104,8 +103,8 @@ static __always_inline struct wp_tally *begin_tally(const struct wp_block_state 
   return tally;
 }
 
-static __always_inline void end_tally(struct wp_tally *tally, __u64 address, const struct origin *origin) {
-  struct sum sum = {.tally = tally, .address = address, .origin = origin};
+static __always_inline void end_tally(struct wp_tally *tally, const struct wp_ring *ring) {
+  struct sum sum = {.tally = tally, .ring = ring};
   if (!tally) return;
   bpf_loop(WP_SLOT_CACHE, add_sum, &sum, 0);
   if (config.keeps_exemplars) {

@@ -156,17 +156,30 @@ struct wp_losses {
 WP_ASSERT_SIZE(struct wp_losses, 32);
 
 /* A ring of records on its way from a process into the totals, in the kernel: record n at n % WP_RING_RECORDS, as in its block.
- * The last one is the tool's. */
+ * The last one is the tool's. What programs need on that way stands here and not on their stack, where the verifier would follow
+ * each value that it knows. */
 #define WP_RINGS 257
 #define WP_RING_OF_TOOL (WP_RINGS - 1)
 struct wp_ring {
   __u64 busy;
-  __u32 any_left;
-  __u32 pad;
+  __u64 incarnation;
+  /* Of the process's CLOCK_MONOTONIC from the machine's: now, and when records of the block were taken last. The process may have
+   * entered another time namespace in between, and nobody tells which of the two a record is of. */
+  __u64 offset_ns;
+  __u64 offset_before_ns;
+  __u64 address; /* of the ring of the current thread; 0: the tool has brought the records */
+  __u64 traces;  /* address of its trace ids; 0: there are none */
+  __u32 ring_records;
+  __u32 any_left; /* whether anything in `left` is set */
+  __u64 from;     /* the next record */
+  __u64 end;      /* of a thread's ring, as the next ones */
+  __u64 part_end; /* of the part that has been copied */
+  __u64 eights;   /* of the part: those that are added eight at a time */
+  __u64 eights_end;
   __u8 left[WP_RING_RECORDS / 8]; /* bits: of each eight records, those that are still to be added */
   struct wp_record records[WP_RING_RECORDS];
 };
-WP_ASSERT_SIZE(struct wp_ring, 6192);
+WP_ASSERT_SIZE(struct wp_ring, 6272);
 
 /* Exemplars of a series: group i is the buckets of bpf/bucket.h up to 2^(i-20) s, group 0 all up to 2^-20 s. */
 #define WP_EXEMPLARS 35

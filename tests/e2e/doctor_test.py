@@ -35,7 +35,7 @@ class Machine(TestCase):
         self.assertTrue(diagnosis["will_work"])
         found = checks(diagnosis)
         self.assertEqual([check for check in found.values() if check["needed"] and check["status"] == "missing"], [])
-        for name in ("user namespace", "capabilities", "type information", "tracefs", "pid namespace", "uprobes", "attaching", "hist's programs", "slow's programs"):
+        for name in ("user namespace", "capabilities", "type information", "tracefs", "pid namespace", "uprobes", "attaching", "hist's programs", "serve's programs", "slow's programs"):
             self.assertEqual(found[name]["status"], "ok", found[name])
         for name in ("lockdown", "perf paranoia", "unprivileged BPF", "ptrace scope", "seccomp", "exit/exec tracepoints", "rights to read"):
             self.assertIn(name, found)
@@ -66,7 +66,7 @@ class Machine(TestCase):
         self.assertIn("sudo waitprobe", found["user namespace"]["fix"])
         self.assertEqual(found["capabilities"]["status"], "missing", "those that it has there do not count")
         self.assertEqual(found["perf paranoia"]["status"], "warning")
-        for name in ("attaching", "hist's programs", "slow's programs"):
+        for name in ("attaching", "hist's programs", "serve's programs", "slow's programs"):
             self.assertEqual(found[name]["status"], "missing", found[name])
             self.assertNotIn("waitprobe doctor", found[name].get("fix", ""), "that is who says it")
 

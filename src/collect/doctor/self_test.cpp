@@ -123,8 +123,11 @@ Result<void> judge_self_test(const SelfTest& test) {
 
 std::vector<Check> run_self_test() {
   constexpr std::uint64_t any_min_ns = 1'000'000;
+  wp_config of_serve{};
+  of_serve.keeps_exemplars = 1;
   return {check_of("attaching", attach_to_itself(), "a BPF program attached to waitprobe itself ran correctly"), check_hits(),
           check_of("hist's programs", loading(HistProgram::load({}, Transport::batches)), "loaded"),
+          check_of("serve's programs", loading(HistProgram::load(of_serve, Transport::batches)), "loaded"),
           check_of("slow's programs", loading(SlowProgram::load({}, any_min_ns, true)), "loaded")};
 }
 
