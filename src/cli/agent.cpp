@@ -59,8 +59,7 @@ Agent::Agent(HistSession& session, const LabelChoice& labels, std::size_t max_se
 }
 
 void Agent::set_view(AgentView view) {
-  taken_ns_ = 0;  // what has come until now is counted as it was wanted until now
-  take();
+  take_now();  // what has come until now is counted as it was wanted until now
   const std::lock_guard lock(mutex_);
   view_ = std::move(view);
 }
@@ -94,15 +93,19 @@ AgentState Agent::state_of(const Snapshot& now) {
 void Agent::take() {
   std::uint64_t drained = 0;
   (void)!read(wake_.get(), &drained, sizeof drained);
-  std::unique_lock lock(mutex_);
-  looked_ns_ = now_ns();
-  const AgentView view = view_;
+  {
+    const std::lock_guard lock(mutex_);
+    looked_ns_ = now_ns();
+  }
   if (taken_ns_ != 0 && looked_ns_ - taken_ns_ < most_often_ns) {
     due_ns_ = taken_ns_ + most_often_ns;
-    return;
+  } else {
+    take_now();
   }
-  lock.unlock();
+}
 
+void Agent::take_now() {
+  const AgentView view = view_;  // which this thread alone writes
   taken_ns_ = now_ns();
   due_ns_ = taken_ns_ + least_often_ns;
   Snapshot now = session_.snapshot();
@@ -119,6 +122,10 @@ void Agent::take() {
     const auto known = places.find(process);
     return known != places.end() ? known->second : ProcessPlace{};
   };
+  {
+    const std::lock_guard lock(mutex_);
+    if (published_ != nullptr && published_->are_exemplars_told) totals_.forget_exemplars();
+  }
   std::vector<WaitExemplar> exemplars = session_.take_exemplars();
   std::erase_if(exemplars, [&](const WaitExemplar& one) { return !is_wanted(one.series.key, view.key_globs); });
   totals_.add(between, now, place_of, is_alive, exemplars);
@@ -132,7 +139,7 @@ void Agent::take() {
   std::erase_if(open.waits, [&](const OpenWait& wait) { return !is_wanted(wait.key, view.key_globs); });
   for (OpenWait& wait : open.waits) wait.key_class = class_of(wait.key, wait.key_class, view.class_globs);
   published->view = view;
-  lock.lock();
+  std::unique_lock lock(mutex_);
   published->state.scrape_cnt = scrape_cnt_;
   published->state.scrape_ns = scrape_ns_;
   lock.unlock();
@@ -167,6 +174,7 @@ HttpAnswer Agent::metrics(const HttpRequest& request) {
     answer.body = body;
   }
   const std::lock_guard lock(mutex_);
+  published->are_exemplars_told |= format != MetricsFormat::prometheus_text;  // which has none
   scrape_cnt_++;
   scrape_ns_ = now_ns() - request.came_ns;
   return answer;
@@ -191,6 +199,10 @@ HttpAnswer Agent::health() const {
 std::string Agent::otlp() {
   const auto published = taken_since(now_ns());
   if (published == nullptr) throw std::runtime_error("the tracing thread is busy or about to end");
+  {
+    const std::lock_guard lock(mutex_);
+    published->are_exemplars_told = true;
+  }
   return otlp_json(published->metrics, {.host_name = host_name_, .version = published->state.version}, published->view.bounds);
 }
 

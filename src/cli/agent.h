@@ -41,7 +41,8 @@ class Agent : public HttpContent {
   // Readable when a request waits for take(). Threads: any.
   int wake_fd() const { return wake_.get(); }
 
-  // Takes a snapshot, adds up what is new, and hands it to the requests that wait. Threads: that of the session.
+  // Takes a snapshot unless there has just been one, adds up what is new, and hands it to the requests that wait. Threads: that of
+  // the session.
   void take();
   // When take() is to be called even if nobody asks, in nanoseconds of CLOCK_MONOTONIC. Threads: that of the session.
   std::uint64_t due_ns() const { return due_ns_; }
@@ -68,6 +69,7 @@ class Agent : public HttpContent {
     AgentView view;
     std::mutex mutex;
     std::map<MetricsFormat, std::shared_ptr<const HttpBody>> bodies;  // those that somebody has asked for
+    bool are_exemplars_told = false;  // somebody has asked for a format that has them; under the mutex of the agent
   };
 
   // One that was begun at this moment or later; null: there is none in time. So one answers all that wait.
@@ -76,6 +78,7 @@ class Agent : public HttpContent {
   HttpAnswer page(const HttpRequest& request);
   HttpAnswer health() const;
   AgentState state_of(const Snapshot& now);
+  void take_now();
 
   HistSession& session_;
   WaitTotals totals_;

@@ -131,11 +131,14 @@ WaitTotals::Total& WaitTotals::admit(const WaitLabels& labels, const std::functi
   return at != totals_.end() ? at->second : insert(other_program);
 }
 
+void WaitTotals::forget_exemplars() {
+  for (auto& [labels, total] : totals_) total.exemplars.clear();
+}
+
 void WaitTotals::add(const Snapshot& between, const Snapshot& now, const PlaceOf& place_of, const IsAlive& is_alive,
                      const std::vector<WaitExemplar>& exemplars) {
   turn_++;
   since_unix_ns_ = between.time_unix_ns - std::min(between.time_unix_ns, between.elapsed_ns);
-  for (auto& [labels, total] : totals_) total.exemplars.clear();
   const auto add_to = [&](Total& total, const Series& s) {
     total.histogram.add(s.histogram);
     total.changed = turn_;
@@ -162,8 +165,15 @@ void WaitTotals::add(const Snapshot& between, const Snapshot& now, const PlaceOf
   for (const WaitExemplar& one : exemplars) {
     Total* const total = find(labels_of(one.series, one.group, place_of));
     if (total == nullptr || total->changed != turn_) continue;
-    const auto [at, is_first] = total->exemplars.try_emplace(wp_bucket_of(one.exemplar.duration_ns), one.exemplar);
-    if (!is_first && one.exemplar.duration_ns > at->second.duration_ns) at->second = one.exemplar;
+    // One for each power of two, as the kernel keeps them: nobody may ask for a long time.
+    const std::uint32_t bucket = wp_bucket_of(one.exemplar.duration_ns), group = wp_exemplar_group(bucket);
+    const auto known = std::find_if(total->exemplars.begin(), total->exemplars.end(),
+                                    [&](const auto& of_bucket) { return wp_exemplar_group(of_bucket.first) == group; });
+    if (known != total->exemplars.end()) {
+      if (known->second.duration_ns >= one.exemplar.duration_ns) continue;
+      total->exemplars.erase(known);
+    }
+    total->exemplars.emplace(bucket, one.exemplar);
   }
 }
 

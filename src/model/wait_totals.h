@@ -61,7 +61,7 @@ class WaitTotals {
 
   struct Total {
     MetricHistogram histogram;
-    std::map<std::uint32_t, Exemplar> exemplars;  // the slowest wait of each bucket, of the last add()
+    std::map<std::uint32_t, Exemplar> exemplars;  // by bucket; the slowest of each power of two since forget_exemplars()
     std::uint64_t created_unix_ns = 0;            // the beginning of the interval with its first wait
     std::uint64_t changed = 0;                    // by which add()
     std::uint64_t alive = 0;                      // in which add() a living process belonged to it, if that was asked for
@@ -80,6 +80,9 @@ class WaitTotals {
   // waits that are not in `between` are ignored.
   void add(const Snapshot& between, const Snapshot& now, const PlaceOf& place_of, const IsAlive& is_alive,
            const std::vector<WaitExemplar>& exemplars = {});
+
+  // Somebody has them now. Further ones are of waits to come.
+  void forget_exemplars();
 
   // In their order: by program, then key.
   const std::map<WaitLabels, Total>& totals() const { return totals_; }

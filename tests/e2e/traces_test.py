@@ -65,6 +65,15 @@ class Traces(TestCase):
             agent.kill()
             program.kill()
 
+    def test_exemplars_stay_until_somebody_has_had_them(self):
+        program = self.started(Traced())
+        agent = self.started(Agent("-f", built("waitprobe-traces")))
+        program.play("before")
+        for path in ("/", "/metrics"):  # each takes a snapshot, and has none
+            self.assertEqual(agent.get(path)[0], 200)
+        self.assert_exemplars(agent, EXPECTED["before"])
+        self.assertEqual(exemplars_by_key(agent.get(accept=OPENMETRICS)[2].decode()).get("trace.before", []), [])
+
     def test_what_was_said_before_somebody_listens(self):
         program = self.started(Traced())
         program.play(*EXPECTED)

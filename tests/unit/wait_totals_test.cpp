@@ -266,7 +266,7 @@ TEST(WaitTotals, AProcessThatChangesItsNamePushesNobodyOut) {
   EXPECT_EQ(m.sets_of("late"), 20U) << "the names that it had are given up";
 }
 
-TEST(WaitTotals, ExemplarsAreTheSlowestSinceTheLastScrape) {
+TEST(WaitTotals, ExemplarsAreTheSlowestSinceSomebodyHadThem) {
   Machine m;
   m.wait("p", "a", 1, 1'000);
   m.wait("p", "a", 1, 1'001);
@@ -282,8 +282,18 @@ TEST(WaitTotals, ExemplarsAreTheSlowestSinceTheLastScrape) {
   ASSERT_EQ(exemplars.size(), 2U);
   EXPECT_EQ(exemplars.at(wp_bucket_of(1'000)).duration_ns, 1'001U);
   EXPECT_TRUE(m.find("p", "other")->exemplars.empty());
-  m.scrape({exemplar("a", 1'000)});
-  EXPECT_TRUE(m.find("p", "a")->exemplars.empty()) << "nothing has been counted";
+
+  m.scrape({exemplar("a", 1'010)});
+  ASSERT_EQ(exemplars.size(), 2U);
+  EXPECT_EQ(exemplars.at(wp_bucket_of(1'000)).duration_ns, 1'001U) << "nothing has been counted";
+  m.wait("p", "a", 2, 999);
+  m.wait("p", "a", 2, 5'900'000);
+  m.scrape({exemplar("a", 999), exemplar("a", 5'900'000)});
+  ASSERT_EQ(exemplars.size(), 2U) << "one for each power of two, in whatever bucket it is";
+  EXPECT_EQ(exemplars.at(wp_bucket_of(1'000)).duration_ns, 1'001U);
+  EXPECT_EQ(exemplars.at(wp_bucket_of(5'900'000)).duration_ns, 5'900'000U);
+  m.totals.forget_exemplars();
+  EXPECT_TRUE(exemplars.empty());
 }
 
 // Months of programs that come and go.
