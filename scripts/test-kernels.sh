@@ -62,11 +62,11 @@ boot() {
   cp "$(command -v busybox)" "$root/bin/busybox"
   cp scripts/kernels/init.sh "$root/init"
   (cd "$root" && find . | cpio --quiet -o -H newc) >"$work/initramfs"
-  # panic=-1 and -no-reboot: qemu ends when the kernel panics.
-  timeout -k 5 "$deadline" qemu-system-x86_64 -accel tcg,thread=multi -cpu max,la57=off -M q35 -smp 2 -m 3G \
+  # panic=-1 and -no-reboot: qemu ends when the kernel panics, and when a CPU has been stuck for two minutes.
+  timeout -k 5 "$deadline" qemu-system-x86_64 -accel tcg,thread=multi -cpu max,la57=off -M q35 -smp 2 -m 5G \
     -nodefaults -no-user-config -display none -no-reboot -serial "file:$results/console" \
     -kernel "$folder/vmlinux" -initrd "$work/initramfs" \
-    -append "console=ttyS0 loglevel=5 panic=-1 mitigations=off tsc=reliable $line" \
+    -append "console=ttyS0 loglevel=5 panic=-1 softlockup_panic=1 watchdog_thresh=60 mitigations=off tsc=reliable $line" \
     -fsdev local,id=root,path=/,security_model=none,multidevs=remap,readonly=on -device virtio-9p-pci,fsdev=root,mount_tag=root \
     -fsdev "local,id=results,path=$results,security_model=none" -device virtio-9p-pci,fsdev=results,mount_tag=results \
     >"$results/qemu" 2>&1 </dev/null &
@@ -114,9 +114,10 @@ for kernel in "${kernels[@]}"; do
     status=0
     boot "$folder" "${preempt:+preempt=$preempt}" "$results" "$deadline" || status=$?
     # A kernel that patches itself (jump labels: perf and tracepoints turn them) writes an int3 first. Emulation by several threads has
-    # been seen to execute that int3 once more when it had long been replaced, which no processor does and no kernel survives.
-    if [ "$attempt" -lt 3 ] && grep -aq 'Oops: int3' "$results/console"; then
-      echo "--- $kernel: the emulated processor ran an instruction that the kernel had replaced; once more"
+    # been seen to execute that int3 once more when it had long been replaced, and to stay for ever at the jump that replaced it, which
+    # no processor does and no kernel survives.
+    if [ "$attempt" -lt 3 ] && grep -aqE 'Oops: int3|Kernel panic.*softlockup' "$results/console"; then
+      echo "--- $kernel: the emulated processor did not get over an instruction that the kernel had replaced; once more"
       continue
     fi
     break

@@ -16,7 +16,7 @@ struct Losses {
   std::uint64_t unreadable = 0;
   std::uint64_t no_memory = 0;
   std::uint64_t blocks_full = 0;  // the kernel had no room for one more thread block
-  std::uint64_t missed = 0;       // each counts as one wait at the least
+  std::uint64_t missed = 0;       // runs of programs: each may have had any number of waits, or none
   std::uint64_t unfollowed = 0;   // children of a target; each counts as one wait at the least
   std::uint64_t ring_full = 0;    // slow waits
 

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 //
 // Waits that stay open, for stuck_test.py and bench/stuck.sh. Without arguments one of each kind; with a number, so many
-// threads in one wait each; with the name of a scene and a number, so many threads in it. Says "ready" when all are open, and ends
-// with its standard input.
+// threads in one wait each; with the name of a scene and a number, so many threads in it. Says "ready" when all are open, or "late" where
+// that has taken so long that threads do not look as if they had waited from their start; and ends with its standard input.
 #include <pthread.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
@@ -42,12 +43,15 @@ __attribute__((noinline)) void wait_with_a_known_stack(std::latch& open) {
 }
 
 void one_of_each(std::vector<std::thread>& threads, std::latch& open, std::optional<WaitCounterHandle::WaitGuard>& given) {
+  std::latch is_first(1);
   threads.emplace_back([&] {
     name_thread("idle");
     STATIC_SCOPED_WAIT_COUNTER(idle.wait);
+    is_first.count_down();
     open.count_down();
     stay();
   });
+  is_first.wait();
   threads.emplace_back([&] {
     name_thread("many");
     begin_later();
@@ -155,6 +159,7 @@ int main(int argc, char** argv) {
   if (argc > 1 && std::string(argv[1]) == "vfork") wait_for_a_vfork_child();
   const int cnt = argc > 1 ? std::atoi(argv[argc - 1]) : 0;
   std::latch open(cnt != 0 ? cnt : 4);
+  const auto began = std::chrono::steady_clock::now();
   std::vector<std::thread> threads;
   std::optional<WaitCounterHandle::WaitGuard> given;
   if (cnt == 0) one_of_each(threads, open, given);
@@ -168,7 +173,8 @@ int main(int argc, char** argv) {
     });
   }
   open.wait();
-  std::puts("ready");
+  const bool is_late = argc > 2 && std::chrono::steady_clock::now() - began > std::chrono::milliseconds(50);
+  std::puts(is_late ? "late" : "ready");
   std::fflush(stdout);
   char byte;
   while (read(STDIN_FILENO, &byte, 1) > 0) {

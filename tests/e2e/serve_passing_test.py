@@ -43,12 +43,16 @@ class Passing(TestCase):
 
     def assert_all_counted(self, agent, waits):
         metrics = agent.metrics()
-        lost = sum(metrics.by("waitprobe_waits_lost_total", "reason").values())
-        if lost != 0:  # with preempt=full, the kernel may pass over programs: each time it is one wait at the least
-            self.assertEqual(lost, metrics.value("waitprobe_waits_lost_total", reason="missed"))
-            return self.assertLessEqual(metrics.value("waitprobe_waits_observed_total") + lost, waits)
-        self.assertEqual(metrics.value("waitprobe_waits_observed_total"), waits)
-        return None
+        losses = {reason: cnt for reason, cnt in metrics.by("waitprobe_waits_lost_total", "reason").items() if cnt != 0}
+        observed = metrics.value("waitprobe_waits_observed_total")
+        # New keys may come faster than an emulated machine gives back the places of others.
+        if harness.PATIENCE > 1:
+            waits -= losses.pop("series_full", 0)
+        # The kernel may pass over runs of programs, each of which may have had any number of waits, or none.
+        if "missed" in losses:
+            self.assertLessEqual(observed + sum(losses.values()) - losses["missed"], waits, losses)
+        else:
+            self.assertEqual((observed, losses), (waits, {}))
 
     def test_programs_of_a_file(self):
         agent = self.started(Agent("-f", built("waitprobe-passing"), "--labels", "unit,container,pod"))

@@ -12,7 +12,7 @@ import harness
 from harness import TOOL, Program, TestCase, Workload, built, run, wait_until
 from stepped import Stepped
 
-BUSY = ("--loop", 60, "--pattern", "sleep", "--hold-ns", 200_000)
+BUSY = ("--loop", 600, "--pattern", "sleep", "--hold-ns", 200_000)
 
 
 class Terminal:
@@ -80,10 +80,14 @@ class Top(TestCase):
     def top(self, *options, **terminal_options):
         return self.started(Terminal(TOOL, "top", *options, **terminal_options))
 
-    def over(self, *workload_options, options=(), **terminal_options):
-        """Over a workload that is busy."""
+    def busy(self, *workload_options):
         workload = self.started(Workload(*workload_options, *BUSY))
         workload.go()
+        return workload
+
+    def over(self, *workload_options, options=(), **terminal_options):
+        """Over a workload that is busy."""
+        workload = self.busy(*workload_options)
         terminal = self.top("-p", workload.pid, *options, **terminal_options)
         terminal.wait_for("coverage 100 %")
         return workload, terminal
@@ -199,7 +203,7 @@ class Top(TestCase):
                 _, terminal = self.over()
                 terminal.keys(end)
                 self.ends_well(terminal, 0)
-        _, terminal = self.over(options=("-d", "0.5"))
+        terminal = self.top("-p", self.busy().pid, "-d", "0.5")
         self.ends_well(terminal, 0)
         workload, terminal = self.over()
         (pid,) = [int(pid) for pid in os.listdir("/proc") if pid.isdigit() and self.is_top_of(pid, workload.pid)]
