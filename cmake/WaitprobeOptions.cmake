@@ -3,7 +3,7 @@ function(waitprobe_options target)
   set_target_properties(${target} PROPERTIES CXX_STANDARD 20 CXX_STANDARD_REQUIRED ON CXX_EXTENSIONS OFF C_STANDARD 11)
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR})
   if(PROJECT_IS_TOP_LEVEL)
-    target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Werror)
+    target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wshadow)
   endif()
   if(WAITPROBE_SANITIZE)
     # Optimised, the headers of CLI11 and JSON take minutes each under these two.

@@ -148,8 +148,10 @@ constexpr CommandRow table[] = {
      "  waitprobe completion fish > ~/.config/fish/completions/waitprobe.fish\n",
      "Prints a script for bash, zsh or fish. cmake --install installs all of them where shells look.", nullptr, nullptr,
      declare_completion, run_completion},
-    {"version", "print the version of waitprobe", "  waitprobe version\n", "The same as waitprobe --version.", nullptr, nullptr,
-     declare_version, run_version},
+    {"version", "print the version of waitprobe", "  waitprobe version\n",
+     "The same as waitprobe --version. Prints the version, that of the ABI between the library and the tool, and that of "
+     "libbpf.",
+     nullptr, nullptr, declare_version, run_version},
 };
 
 }  // namespace

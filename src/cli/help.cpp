@@ -1,9 +1,16 @@
 // SPDX-License-Identifier: MIT
 #include "src/cli/help.h"
 
+#include "bpf/abi.h"
+#include "src/collect/machine/libbpf_version.h"
 #include "src/view/escape.h"
 
 namespace waitprobe::cli {
+
+std::string version_text() {
+  return "waitprobe " WAITPROBE_VERSION "\nlibrary ABI " + std::to_string(WP_ABI_VERSION) + "\nlibbpf " + libbpf_version() +
+         "\n";
+}
 
 std::string overview() {
   std::string text =

@@ -7,8 +7,8 @@
 
 namespace waitprobe::cli {
 
-// "waitprobe 1.2.3" as a line.
-inline std::string version_text() { return "waitprobe " WAITPROBE_VERSION "\n"; }
+// The version, and what it was made with, a line each.
+std::string version_text();
 
 // All commands, a line each.
 std::string overview();

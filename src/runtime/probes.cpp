@@ -6,11 +6,15 @@
 //  - optimised even where nothing else is, so that each argument of a probe is where its function got it: in the registers of
 //    the calling convention. The BPF programs read them there.
 // Arguments are in registers ("nr"): older libbpf cannot decode the other operands that sys/sdt.h would allow.
-#define _SDT_HAS_SEMAPHORES 1
-#define STAP_SDT_ARG_CONSTRAINT nr
 #include "src/runtime/probes.h"
 
+#if __has_include(<sys/sdt.h>) && !defined(WAITPROBE_OWN_NOTES)
+#define _SDT_HAS_SEMAPHORES 1
+#define STAP_SDT_ARG_CONSTRAINT nr
 #include <sys/sdt.h>
+#else
+#include "src/runtime/own_sdt.h"
+#endif
 
 #include <waitprobe/c.h>
 

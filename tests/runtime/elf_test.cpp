@@ -175,19 +175,6 @@ TEST_P(StaticCopy, exports_nothing_of_the_library) {
   }
 }
 
-TEST(SharedLibrary, exports_its_interface_and_no_internals) {
-  std::set<std::string> c_names;
-  int classes = 0;
-  for (const Symbol& symbol : ElfFile(WAITPROBE_LIBRARY).symbols(SHT_DYNSYM)) {
-    if (!symbol.defined) continue;
-    if (symbol.name.rfind("waitprobe_", 0) == 0) c_names.insert(symbol.name);
-    if (symbol.name.rfind("_Z", 0) == 0 && is_of_library(symbol.name)) classes++;
-  }
-  EXPECT_EQ(c_names, (std::set<std::string>{"waitprobe_armed", "waitprobe_prepare", "waitprobe_set_trace_id",
-                                            "waitprobe_start_armed", "waitprobe_start_armed_scoped", "waitprobe_stop_open"}));
-  EXPECT_GT(classes, 0);
-}
-
 TEST(SharedLibrary, stays_once_it_is_loaded) { EXPECT_NE(ElfFile(WAITPROBE_LIBRARY).flags_1() & DF_1_NODELETE, 0U); }
 
 TEST(SharedLibrary, depends_on_the_c_and_cpp_libraries_alone) {
