@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# The one place that names the packages: scripts/install-deps.sh [build|test] [--print]
+# The one place that names the packages: scripts/install-deps.sh [build|test|package] [--print]
 #   build (default)  what the tool, the library and the demo need to be built and run
 #   test             that, and what the tests, the benchmarks and lint need
+#   package          what scripts/package.sh needs
 # Installs those that are missing, as root or through sudo; else it does nothing. --print prints their names and installs nothing.
 set -euo pipefail
 
@@ -28,11 +29,14 @@ test_packages=(
   chromium fonts-dejavu-core                                      # the page with pictures, in a browser
   systemd python3-yaml prometheus                                 # what checks deploy/: systemd-analyze, YAML, promtool
   qemu-system-x86 busybox-static cpio kmod xz-utils zstd          # the tests on other kernels
+  abigail-tools                                                   # the ABI of the library
   clang-format cppcheck shellcheck git                            # lint
 )
+package_packages=(build-essential debhelper dpkg-dev lintian)
 test_modules=(                                                    # of npm: in no package of Debian
   playwright-core@1.65.1                                          # drives the browser
   kubernetes-models@5.1.0 @kubernetes-models/prometheus-operator@6.0.0 @grafana/schema@13.2.3 typescript@5.9.3  # schemas for deploy/
+  @action-validator/core@0.6.0 @action-validator/cli@0.6.0        # the schema of .github/workflows
 )
 
 packages=("${build_packages[@]}") modules=()
@@ -44,15 +48,16 @@ case ${1:-build} in
     # Whoever has an npm of their own keeps it.
     command -v npm >/dev/null || packages+=(nodejs npm)
     ;;
+  package) packages+=("${package_packages[@]}") ;;
   *)
-    echo "install-deps.sh: there is no set of packages '$1'. Usage: scripts/install-deps.sh [build|test] [--print]" >&2
+    echo "install-deps.sh: there is no set of packages '$1'. Usage: scripts/install-deps.sh [build|test|package] [--print]" >&2
     exit 2
     ;;
 esac
 case ${2:-} in
   '') ;;
   --print) printf '%s\n' "${packages[@]}" && exit 0 ;;
-  *) echo "install-deps.sh: wrong option '$2'. Usage: scripts/install-deps.sh [build|test] [--print]" >&2 && exit 2 ;;
+  *) echo "install-deps.sh: wrong option '$2'. Usage: scripts/install-deps.sh [build|test|package] [--print]" >&2 && exit 2 ;;
 esac
 
 if ! command -v apt-get >/dev/null; then

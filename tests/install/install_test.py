@@ -4,6 +4,7 @@
 import glob
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -186,6 +187,25 @@ class Exports(unittest.TestCase):
             listed = set(re.findall(r"\w+(?=;)", text.partition("local:")[0]))
             exported = {line.split()[2].partition("@")[0] for line in shell("nm", "-D", "--defined-only", f"{BUILD}/{library}").splitlines()}
             self.assertEqual({name for name in exported if not name.startswith("WAITPROBE_")}, listed, library)
+
+    @unittest.skipUnless(platform.machine() == "x86_64", "the description is of x86-64")
+    def test_the_abi_is_that_of_the_last_release(self):
+        """But for what was added. abi/write.sh writes the description."""
+        with open(f"{os.path.dirname(CONSUMER)}/abi/libwaitprobe.so.0.x86_64.abi", encoding="utf-8") as file:
+            released = file.read()
+        self.assertEqual(self.compared(released), (0, ""))
+        another = re.sub(r"(name='waitprobe_handle' size-in-bits=)'256'", r"\1'192'", released)
+        status, said = self.compared(another)
+        self.assertNotEqual(status, 0, "a class of another size is told")
+        self.assertIn("type size changed from 192 to 256", said)
+
+    def compared(self, description):
+        with tempfile.NamedTemporaryFile("w", suffix=".abi") as file:
+            file.write(description)
+            file.flush()
+            ran = subprocess.run(["abidiff", "--no-added-syms", "--exported-interfaces-only", file.name, f"{BUILD}/libwaitprobe.so"],
+                                 capture_output=True, text=True, check=False)
+        return ran.returncode, ran.stdout + ran.stderr
 
 
 if __name__ == "__main__":
