@@ -23,7 +23,7 @@ test_packages=(
   libgtest-dev libgmock-dev libbenchmark-dev valgrind             # tests and benchmarks
   bpftrace linux-perf binutils gdb strace tmux python3            # other tools that the tests run
   bpfcc-tools linux-headers-amd64 trace-cmd                       # more of them; bcc compiles with a kernel's headers
-  mold                                                            # one more linker for the matrix; binutils has gold
+  mold dwz elfutils musl-tools                                    # one more linker (binutils has gold); what other tools make of files
   curl netcat-openbsd openssl                                     # clients of the HTTP server
   man-db groff zsh fish                                           # manual pages and completion
   chromium fonts-dejavu-core                                      # the page with pictures, in a browser

@@ -37,8 +37,8 @@ class Passing(TestCase):
 
     def assert_flat(self, sizes):
         most = [max(part[i] for part in sizes) for i in range(4)]
-        # Sanitizers keep what is freed for a while.
-        for i, room in enumerate((1 << 20 if os.environ.get("WAITPROBE_SANITIZED") else 16384, 4, 0, 0)):
+        # Sanitizers keep what is freed for a while. An emulated machine is behind: it still fills up when most has passed.
+        for i, room in enumerate((1 << 20 if os.environ.get("WAITPROBE_SANITIZED") else 16384 * harness.PATIENCE, 4, 0, 0)):
             self.assertLessEqual(most[i] - sizes[0][i], room, (sizes[0], sizes[-1], most))
 
     def assert_all_counted(self, agent, waits):
