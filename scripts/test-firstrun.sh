@@ -19,43 +19,15 @@ suites=("$@")
 mkdir -p "$build/firstrun"
 build=$(realpath "$build")
 
-# Runs words in the root, which has mounts of its own, and nothing of this machine's environment.
-enter() {
-  local root=$1
-  shift
-  # shellcheck disable=SC2016  # for the inner shell
-  unshare --mount --propagation private bash -c '
-    set -euo pipefail
-    cd "$1"
-    shift
-    mount --bind . .
-    cd "$PWD" # into what was mounted
-    mount -t proc proc proc
-    mount -t sysfs sysfs sys # anew, so that nothing is mounted below it
-    mount --rbind /dev dev
-    pivot_root . .
-    umount -l .
-    cd /
-    exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root "$@"' bash "$root" "$@"
-}
-
 fetch_packages() {
   local root=$1
   # shellcheck disable=SC2016  # for the inner shell
-  enter "$root" bash -c '
+  scripts/debian-enter.sh "$root" bash -c '
     cd /waitprobe
     export DEBIAN_FRONTEND=noninteractive
     apt-get update -qq
     apt-get install -qq --no-install-recommends --download-only $(scripts/install-deps.sh build --print)
     apt-get install -qq --no-install-recommends --simulate $(scripts/install-deps.sh test --print)' >"$root.log" 2>&1
-}
-
-copy_sources() {
-  local root=$1
-  rm -rf "$root/waitprobe"
-  mkdir "$root/waitprobe"
-  git -c safe.directory='*' ls-files --cached --others --exclude-standard -z | tar --null --no-recursion --ignore-failed-read -cf - -T - 2>/dev/null |
-    tar xf - --no-same-owner -C "$root/waitprobe"
 }
 
 # The demo, in a copy of the root. What it prints, then the times of all that it started.
@@ -64,7 +36,7 @@ run_demo() {
   rm -rf "$root.run"
   cp -a "$root" "$root.run"
   # shellcheck disable=SC2016  # for the inner shell
-  enter "$root.run" bash -c '
+  scripts/debian-enter.sh "$root.run" bash -c '
     TIMEFORMAT="took %R s; CPUs: %U s in programs, %S s in the kernel"
     cat /proc/self/mountinfo >/before
     time /waitprobe/scripts/demo.sh
@@ -82,7 +54,7 @@ status=0
 for suite in "${suites[@]}"; do
   root=$build/firstrun/$suite
   scripts/debian-root.sh "$suite" "$root"
-  copy_sources "$root"
+  scripts/copy-sources.sh "$root/waitprobe"
   if ! fetch_packages "$root"; then
     tail -5 "$root.log" >&2
     echo "test-firstrun.sh: cannot fetch the packages; $root.log has all of it" >&2
