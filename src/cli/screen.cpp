@@ -18,6 +18,7 @@
 #include <cwchar>
 
 #include "src/cli/terminal.h"
+#include "src/cli/terminal_description.h"
 
 namespace waitprobe::cli {
 namespace {
@@ -28,6 +29,18 @@ constexpr short alert_pair = 1, title_pair = 2;
 void want_utf8() {
   setlocale(LC_CTYPE, "");
   if (std::strcmp(nl_langinfo(CODESET), "UTF-8") != 0) setlocale(LC_CTYPE, "C.UTF-8");
+}
+
+// Null: ncurses does not know the terminal, nor do we.
+screen* take_terminal() {
+  screen* taken = newterm(nullptr, stdout, stdin);
+  const char* name = std::getenv("TERM");
+  const char* description = taken == nullptr && name != nullptr ? terminal_description(name) : nullptr;
+  if (description == nullptr) return taken;
+  setenv("TERMINFO", description, 1);
+  taken = newterm(nullptr, stdout, stdin);
+  unsetenv("TERMINFO");  // a command that we start has its own terminals
+  return taken;
 }
 
 attr_t attributes_of(TopStyle style) {
@@ -92,7 +105,7 @@ std::unique_ptr<Screen> Screen::open(Colours colours) {
     epoll_event event = {EPOLLIN, {.fd = fd}};
     epoll_ctl(opened->events_.get(), EPOLL_CTL_ADD, fd, &event);
   }
-  opened->terminal_.reset(newterm(nullptr, stdout, stdin));
+  opened->terminal_.reset(take_terminal());
   if (opened->terminal_ == nullptr) return nullptr;
   cbreak();
   noecho();

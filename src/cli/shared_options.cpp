@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdlib>
+#include <iostream>
 #include <utility>
 
 #include "bpf/tool_abi.h"
@@ -172,6 +174,13 @@ ReadyFd::ReadyFd(Parser& parser) : fd_(std::make_shared<int>(-1)) {
 void ReadyFd::tell() const {
   const char ready = '\n';
   if (*fd_ >= 0) (void)!write(*fd_, &ready, 1);
+}
+
+void tell_where_names_come_from() {
+  const char* servers = std::getenv("DEBUGINFOD_URLS");
+  if (!WAITPROBE_IS_ONE_FILE || servers == nullptr || *servers == '\0') return;
+  std::cerr << "waitprobe: names come from the files of this machine alone: this waitprobe is one file, which cannot ask "
+               "debuginfod\n";
 }
 
 }  // namespace waitprobe::cli

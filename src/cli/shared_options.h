@@ -83,4 +83,7 @@ class ReadyFd {
   std::shared_ptr<int> fd_;  // of the option, which outlives a move
 };
 
+// Where stacks are wanted: says it where names were to be asked of debuginfod, which the tool as one file cannot do.
+void tell_where_names_come_from();
+
 }  // namespace waitprobe::cli

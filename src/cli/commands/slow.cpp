@@ -157,6 +157,7 @@ void declare_slow(Parser& parser) { declare(parser, parser.keep<Options>()); }
 Result<int> run_slow(const CommandRow& row, const Arguments& arguments) {
   const Options options = parsed<Options>(row, arguments, declare, finish);
   const StopSignals signals;
+  if (options.stacks) tell_where_names_come_from();
   auto opened = SlowSession::open(options.targets, options.min_ns, options.stacks, signals.fd());
   if (!opened) return opened.error();
   SlowSession& session = **opened;

@@ -136,6 +136,7 @@ void declare_stuck(Parser& parser) { declare(parser, parser.keep<Options>()); }
 
 Result<int> run_stuck(const CommandRow& row, const Arguments& arguments) {
   const Options options = parsed<Options>(row, arguments, declare, finish);
+  if (options.stuck.stacks) tell_where_names_come_from();
   if (!options.core_file.empty()) return once(read_open_waits(options.core_file, options.stuck), options);
   auto session = StuckSession::open(options.targets, options.stuck);
   if (!session) return session.error();
