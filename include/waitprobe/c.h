@@ -102,12 +102,12 @@ WAITPROBE_API void waitprobe_set_trace_id(const uint8_t *trace_id) WAITPROBE_NOE
 /* The same as functions, for languages that can use neither macros nor inline functions: Python, Rust, Go and others load the shared
  * library and call these. They cost a call each.
  *
- * Makes the handle of a key of `key_len` bytes, which are copied. The same key has the same handle, however often it is made; look it
- * up once, not at each wait. Null: no memory. Threads: any. Lifetime: for ever. */
-WAITPROBE_API waitprobe_handle *waitprobe_make_handle(const char *key, size_t key_len,
-                                                      waitprobe_class key_class) WAITPROBE_NOEXCEPT;
-/* waitprobe_start; null where the handle is null. */
-WAITPROBE_API waitprobe_wait *waitprobe_begin(waitprobe_handle *handle) WAITPROBE_NOEXCEPT;
+ * Makes a key of `key_len` bytes, which are copied. The same bytes make the same key, however often; make it once, not at each wait.
+ * Null: no memory. Threads: any. Lifetime: for ever. */
+typedef struct waitprobe_key waitprobe_key;
+WAITPROBE_API waitprobe_key *waitprobe_make_key(const char *key, size_t key_len, waitprobe_class key_class) WAITPROBE_NOEXCEPT;
+/* waitprobe_start; null where the key is null. */
+WAITPROBE_API waitprobe_wait *waitprobe_begin(waitprobe_key *key) WAITPROBE_NOEXCEPT;
 /* waitprobe_stop. */
 WAITPROBE_API void waitprobe_end(waitprobe_wait *wait) WAITPROBE_NOEXCEPT;
 /* 1 while anybody listens, else 0: whether it is worth the work to make a key. */

@@ -63,7 +63,6 @@ Counter* make_counter(std::string_view key, waitprobe_class key_class, CounterMe
   char* text = reinterpret_cast<char*>(&counter->abi + 1);
   std::memcpy(text, key.data(), key.size());
   text[key.size()] = '\0';
-  counter->plain = counter->handle();
   return counter;
 }
 

@@ -20,8 +20,7 @@ namespace waitprobe::detail {
 // What a counter is inside the process. The part that others read (wp_counter, then the key) comes last.
 struct Counter {
   CounterBackends backends;
-  waitprobe_handle plain = {};  // for those who have no handle of their own: waitprobe_make_handle()
-  std::uint64_t ref = 0;        // what names it in records: WP_REF_...
+  std::uint64_t ref = 0;  // what names it in records: WP_REF_...
   wp_counter abi = {};
 
   const char* key() const noexcept { return reinterpret_cast<const char*>(&abi + 1); }

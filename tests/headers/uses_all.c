@@ -29,6 +29,6 @@ int use_all(int n) {
   waitprobe_stop(outer);
   waitprobe_stop(waitprobe_start(&idle));
   waitprobe_stop(waitprobe_start(&work));
-  if (waitprobe_is_armed()) waitprobe_end(waitprobe_begin(waitprobe_make_handle("c.made", 6, WAITPROBE_CLASS_WAIT)));
+  if (waitprobe_is_armed()) waitprobe_end(waitprobe_begin(waitprobe_make_key("c.made", 6, WAITPROBE_CLASS_WAIT)));
   return n;
 }

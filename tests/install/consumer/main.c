@@ -7,9 +7,9 @@ static void scope(void) { WAITPROBE_SCOPED("consumer.scope"); }
 
 int main(void) {
   const char key[] = "consumer.handle";
-  waitprobe_handle *handle = waitprobe_make_handle(key, strlen(key), WAITPROBE_CLASS_WAIT);
+  waitprobe_key *made = waitprobe_make_key(key, strlen(key), WAITPROBE_CLASS_WAIT);
   int i;
   for (i = 0; i < 1000; i++) scope();
-  for (i = 0; i < 10; i++) waitprobe_end(waitprobe_begin(handle));
+  for (i = 0; i < 10; i++) waitprobe_end(waitprobe_begin(made));
   return 0;
 }
