@@ -44,7 +44,7 @@ class Built(TestCase):
         return program
 
     def check(self, *words, counts=None):
-        ran = run(TOOL, "hist", "--json", "--", *words)
+        ran = run(TOOL, "hist", "--json", "--", *words, cwd=self.folder)  # a program for gprof leaves a file where it ends
         self.assertEqual(ran.process.returncode, 0, ran)
         snapshot = outcome(ran)[1]
         self.assertEqual(counts_of(snapshot), counts or ALL, ran)
