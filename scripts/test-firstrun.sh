@@ -5,15 +5,8 @@
 # say nothing else, and leave nothing mounted. Packages are fetched before that. Says how long it took, in seconds of the clock and of CPUs.
 # Exit status: 0 all passed, 1 something failed, 2 wrong usage.
 set -euo pipefail
-cd "$(dirname "$0")/.."
-build=build
-while getopts b: option; do
-  case $option in
-    b) build=$OPTARG ;;
-    *) echo "test-firstrun.sh: wrong option; see the head of scripts/test-firstrun.sh" >&2 && exit 2 ;;
-  esac
-done
-shift $((OPTIND - 1))
+# shellcheck source=scripts/build-option.sh
+. "$(dirname "$0")/build-option.sh"
 suites=("$@")
 [ ${#suites[@]} -gt 0 ] || suites=(bookworm trixie)
 mkdir -p "$build/firstrun"

@@ -5,15 +5,8 @@
 # has to run, a program to be built against them and to be traced, and the library alone to be built from source with nothing but a compiler.
 # Exit status: 0 all passed, 1 something failed, 2 wrong usage.
 set -euo pipefail
-cd "$(dirname "$0")/.."
-build=build
-while getopts b: option; do
-  case $option in
-    b) build=$OPTARG ;;
-    *) echo "test-packages.sh: wrong option; see the head of scripts/test-packages.sh" >&2 && exit 2 ;;
-  esac
-done
-shift $((OPTIND - 1))
+# shellcheck source=scripts/build-option.sh
+. "$(dirname "$0")/build-option.sh"
 suites=("$@")
 [ ${#suites[@]} -gt 0 ] || suites=(bookworm trixie)
 mkdir -p "$build/packages"

@@ -2,18 +2,11 @@
 # SPDX-License-Identifier: MIT
 # The tool as one file, where nothing else is: scripts/test-static.sh [-b BUILD] [SUITE...]; default: busybox bullseye bookworm trixie sid.
 # As root. Built with WAITPROBE_STATIC into BUILD/static, and run in a root that has busybox alone, and in empty ones of Debian 11, 12, 13 and
-# sid, without descriptions of terminals and under several locales. Says how large it is, and how long it takes to start.
+# sid, without descriptions of terminals and under several locales. Says how large it is.
 # Exit status: 0 all passed, 1 something failed, 2 wrong usage.
 set -euo pipefail
-cd "$(dirname "$0")/.."
-build=build
-while getopts b: option; do
-  case $option in
-    b) build=$OPTARG ;;
-    *) echo "test-static.sh: wrong option; see the head of scripts/test-static.sh" >&2 && exit 2 ;;
-  esac
-done
-shift $((OPTIND - 1))
+# shellcheck source=scripts/build-option.sh
+. "$(dirname "$0")/build-option.sh"
 suites=("$@")
 [ ${#suites[@]} -gt 0 ] || suites=(busybox bullseye bookworm trixie sid)
 mkdir -p "$build/static"
@@ -38,7 +31,7 @@ for suite in "${suites[@]}"; do
     rm -rf "$root"
     mkdir -p "$root"/{bin,usr/bin,proc,sys,dev,tmp}
     cp "$(command -v busybox)" "$root/bin/"
-    for name in sh cat grep sed script tail umount; do ln -s /bin/busybox "$root/bin/$name"; done
+    for name in sh cat grep sed tail umount; do ln -s /bin/busybox "$root/bin/$name"; done
     ln -s /bin/busybox "$root/usr/bin/env"
   else
     scripts/debian-root.sh "$suite" "$root"

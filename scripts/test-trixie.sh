@@ -4,14 +4,8 @@
 # It is fetched (debootstrap, 200 MB) into BUILD/trixie and runs there from its own libraries, on this kernel and on the programs of BUILD.
 # Exit status: 0 all passed, 1 something failed, 2 wrong usage.
 set -euo pipefail
-cd "$(dirname "$0")/.."
-build=build
-while getopts b: option; do
-  case $option in
-    b) build=$OPTARG ;;
-    *) echo "test-trixie.sh: wrong option; see the head of scripts/test-trixie.sh" >&2 && exit 2 ;;
-  esac
-done
+# shellcheck source=scripts/build-option.sh
+. "$(dirname "$0")/build-option.sh"
 if [ ! -x "$build/waitprobe-workload" ]; then
   echo "test-trixie.sh: nothing is built in $build: run scripts/test.sh" >&2
   exit 1

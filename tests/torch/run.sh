@@ -4,14 +4,8 @@
 # BUILD/trixie, and runs it there.
 # Exit status: 0 all passed, 1 something failed, 2 wrong usage.
 set -euo pipefail
-cd "$(dirname "$0")/../.."
-build=build
-while getopts b: option; do
-  case $option in
-    b) build=$OPTARG ;;
-    *) echo "run.sh: wrong option; see the head of tests/torch/run.sh" >&2 && exit 2 ;;
-  esac
-done
+# shellcheck source=scripts/build-option.sh
+. "$(dirname "$0")/../../scripts/build-option.sh"
 if [ ! -e "$build/libwaitprobe_torch.so" ]; then
   echo "run.sh: nothing is built in $build: run scripts/test.sh" >&2
   exit 1
