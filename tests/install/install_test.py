@@ -2,7 +2,6 @@
 """What cmake --install puts in place, as other people's projects use it: each program that is built is traced, and counted exactly."""
 
 import glob
-import json
 import os
 import platform
 import re
@@ -16,6 +15,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 
 import harness  # noqa: E402
 from harness import BUILD, SOURCE, TOOL, run  # noqa: E402
+from targets_test import outcome  # noqa: E402
 
 CONSUMER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "consumer")
 COMPILERS = {"gcc": ("gcc", "g++"), "clang": ("clang", "clang++")}
@@ -40,9 +40,18 @@ class InstallCase(unittest.TestCase):
         shell(*program, **environment)
         traced = run(TOOL, "hist", "--json", "--", *program, env=environment)
         self.assertEqual(traced.process.returncode, 0, traced)
-        snapshot = json.loads([line for line in traced.out.splitlines() if line.startswith('{"waitprobe"')][-1])
+        snapshot = outcome(traced)[1]
         self.assertEqual(harness.counts_of(snapshot), WAITS, traced)
         self.assertEqual(snapshot["coverage"], {"observed": sum(WAITS.values()), "lost": 0}, traced)
+
+
+    def build_consumer(self, compiler, how, source, target, setting):
+        c, cxx = COMPILERS[compiler]
+        build = os.path.join(self.folder, "build")
+        shell("cmake", "-S", CONSUMER, "-B", build, "-G", "Ninja", f"-DHOW={how}", f"-DSOURCE={source}", f"-DTARGET={target}", setting,
+              CC=c, CXX=cxx)
+        shell("cmake", "--build", build, "--target", "consumer")
+        self.check(os.path.join(build, "consumer"))
 
 
 class Installed(InstallCase):
@@ -58,11 +67,7 @@ class Installed(InstallCase):
         cls.libraries = os.path.dirname(glob.glob(f"{cls.prefix}/lib/**/libwaitprobe.so", recursive=True)[0])
 
     def cmake(self, compiler, source, target):
-        c, cxx = COMPILERS[compiler]
-        shell("cmake", "-S", CONSUMER, "-B", self.folder, "-G", "Ninja", "-DHOW=package", f"-DSOURCE={source}", f"-DTARGET={target}",
-              f"-DCMAKE_PREFIX_PATH={self.prefix}", CC=c, CXX=cxx)
-        shell("cmake", "--build", self.folder)
-        self.check(os.path.join(self.folder, "consumer"))
+        self.build_consumer(compiler, "package", source, target, f"-DCMAKE_PREFIX_PATH={self.prefix}")
 
     def pkg_config(self, compiler, source, package, **environment):
         """Words and blanks: pkg-config escapes them as a shell wants them."""
@@ -120,12 +125,7 @@ class FromSource(InstallCase):
             copy(f"{SOURCE}/{part}", f"{self.source}/{part}")
 
     def build(self, compiler, how, source, target):
-        c, cxx = COMPILERS[compiler]
-        build = os.path.join(self.folder, "build")
-        shell("cmake", "-S", CONSUMER, "-B", build, "-G", "Ninja", f"-DHOW={how}", f"-DSOURCE={source}", f"-DTARGET={target}",
-              f"-DWAITPROBE={self.source}", CC=c, CXX=cxx)
-        shell("cmake", "--build", build, "--target", "consumer")
-        self.check(os.path.join(build, "consumer"))
+        self.build_consumer(compiler, how, source, target, f"-DWAITPROBE={self.source}")
 
     def test_subdirectory_static(self):
         self.build("gcc", "subdirectory", "main.cpp", "waitprobe::waitprobe")
@@ -155,10 +155,7 @@ class FromSource(InstallCase):
         said = shell("cmake", "--install", f"{self.folder}/own-ON", "--prefix", prefix)
         for name in ("libwaitprobe.a", "libwaitprobe_torch.so"):
             self.assertIn(f"Not built, so not installed: {name}\n", said)
-        shell("cmake", "-S", CONSUMER, "-B", f"{self.folder}/build", "-G", "Ninja", "-DHOW=package", "-DSOURCE=main.cpp",
-              "-DTARGET=waitprobe::shared", f"-DCMAKE_PREFIX_PATH={prefix}")
-        shell("cmake", "--build", f"{self.folder}/build")
-        self.check(f"{self.folder}/build/consumer")
+        self.build_consumer("gcc", "package", "main.cpp", "waitprobe::shared", f"-DCMAKE_PREFIX_PATH={prefix}")
 
 
 class Components(InstallCase):
