@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "src/model/metrics.h"
 
+#include <algorithm>
+
 namespace waitprobe {
 
 std::vector<MetricLabel> Exemplar::labels() const {
@@ -13,6 +15,11 @@ std::uint64_t MetricHistogram::count() const {
   std::uint64_t count = 0;
   for (const auto& bucket : buckets) count += bucket.second;
   return count;
+}
+
+bool MetricHistogram::has(std::uint32_t bucket) const {
+  return std::binary_search(buckets.begin(), buckets.end(), std::pair{bucket, std::uint64_t{0}},
+                            [](const auto& a, const auto& b) { return a.first < b.first; });
 }
 
 void MetricHistogram::add(const Histogram& more) {

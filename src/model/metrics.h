@@ -42,6 +42,7 @@ struct MetricHistogram {
   std::uint32_t sum_ns = 0;  // below 1e9; besides sum_s
 
   std::uint64_t count() const;
+  bool has(std::uint32_t bucket) const;
   void add(const Histogram& more);
 };
 

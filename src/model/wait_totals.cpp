@@ -2,6 +2,7 @@
 #include "src/model/wait_totals.h"
 
 #include <algorithm>
+#include <iterator>
 #include <functional>
 #include <string_view>
 #include <utility>
@@ -135,6 +136,21 @@ void WaitTotals::forget_exemplars() {
   for (auto& [labels, total] : totals_) total.exemplars.clear();
 }
 
+bool WaitTotals::keep(const WaitExemplar& one, const PlaceOf& place_of) {
+  Total* const total = find(labels_of(one.series, one.group, place_of));
+  const std::uint32_t bucket = wp_bucket_of(one.exemplar.duration_ns), group = wp_exemplar_group(bucket);
+  if (total == nullptr || total->changed != turn_ || !total->histogram.has(bucket)) return false;
+  // One for each power of two, as the kernel keeps them: nobody may ask for a long time.
+  const auto known = std::find_if(total->exemplars.begin(), total->exemplars.end(),
+                                  [&](const auto& of_bucket) { return wp_exemplar_group(of_bucket.first) == group; });
+  if (known != total->exemplars.end()) {
+    if (known->second.duration_ns >= one.exemplar.duration_ns) return true;
+    total->exemplars.erase(known);
+  }
+  total->exemplars.emplace(bucket, one.exemplar);
+  return true;
+}
+
 void WaitTotals::add(const Snapshot& between, const Snapshot& now, const PlaceOf& place_of, const IsAlive& is_alive,
                      const std::vector<WaitExemplar>& exemplars) {
   turn_++;
@@ -162,19 +178,9 @@ void WaitTotals::add(const Snapshot& between, const Snapshot& now, const PlaceOf
     const auto at = totals_.find(labels);
     add_to(at != totals_.end() ? at->second : admit(labels, spare_sets), *s);
   }
-  for (const WaitExemplar& one : exemplars) {
-    Total* const total = find(labels_of(one.series, one.group, place_of));
-    if (total == nullptr || total->changed != turn_) continue;
-    // One for each power of two, as the kernel keeps them: nobody may ask for a long time.
-    const std::uint32_t bucket = wp_bucket_of(one.exemplar.duration_ns), group = wp_exemplar_group(bucket);
-    const auto known = std::find_if(total->exemplars.begin(), total->exemplars.end(),
-                                    [&](const auto& of_bucket) { return wp_exemplar_group(of_bucket.first) == group; });
-    if (known != total->exemplars.end()) {
-      if (known->second.duration_ns >= one.exemplar.duration_ns) continue;
-      total->exemplars.erase(known);
-    }
-    total->exemplars.emplace(bucket, one.exemplar);
-  }
+  for (const WaitExemplar& one : std::exchange(early_, {})) keep(one, place_of);
+  std::copy_if(exemplars.begin(), exemplars.end(), std::back_inserter(early_),
+               [&](const WaitExemplar& one) { return !keep(one, place_of); });
 }
 
 }  // namespace waitprobe

@@ -76,8 +76,8 @@ class WaitTotals {
   using IsAlive = std::function<bool(const ProcessId&)>;
 
   // Adds the waits of `between`, which is interval(now, before) with the snapshot of the last call as `before` (or `now` itself
-  // at the first call), classified as wanted. `now` and `is_alive` are used only if there is no room for a new set. Exemplars of
-  // waits that are not in `between` are ignored.
+  // at the first call), classified as wanted. `now` and `is_alive` are used only if there is no room for a new set. Exemplars are
+  // read after the snapshot: one of a wait that is not in it yet is kept for the next call.
   void add(const Snapshot& between, const Snapshot& now, const PlaceOf& place_of, const IsAlive& is_alive,
            const std::vector<WaitExemplar>& exemplars = {});
 
@@ -112,6 +112,8 @@ class WaitTotals {
   Spare find_spare(const Snapshot& now, const PlaceOf& place_of, const IsAlive& is_alive);
   // The set of these labels, or that where it is added up; nullptr if there is neither.
   Total* find(const WaitLabels& labels);
+  // False: no wait like it has been added in this turn.
+  bool keep(const WaitExemplar& one, const PlaceOf& place_of);
 
   LabelChoice labels_;
   std::size_t max_series_;
@@ -120,6 +122,7 @@ class WaitTotals {
   std::unordered_set<std::uint64_t> left_out_;  // hashes
   std::uint64_t left_out_cnt_ = 0;
   std::uint64_t given_up_cnt_ = 0;
+  std::vector<WaitExemplar> early_;  // whose waits may be in the next turn
   std::uint64_t turn_ = 0;           // of add()
   std::uint64_t since_unix_ns_ = 0;  // when the interval of this turn began
 };
