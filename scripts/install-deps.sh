@@ -5,11 +5,13 @@
 #   test             that, and what the tests, the benchmarks and lint need
 #   package          what scripts/package.sh needs
 # Installs those that are missing, as root or through sudo; else it does nothing. --print prints their names and installs nothing.
+# a|b|c is the first of them that is installed or that apt offers: no list is of one distribution.
 set -euo pipefail
 
 build_packages=(
   clang cmake ninja-build pkg-config                              # compiler and build
-  libbpf-dev bpftool systemtap-sdt-dev libelf-dev libdw-dev       # BPF, probes, ELF, stacks
+  libbpf-dev 'bpftool|linux-tools-common'                         # BPF
+  systemtap-sdt-dev libelf-dev libdw-dev                          # probes, ELF, stacks
   libseccomp-dev                                                  # names of system calls
   libcli11-dev nlohmann-json3-dev libncurses-dev zlib1g-dev       # command line, JSON, screen; compression in the demo
   libtomlplusplus-dev                                             # options from a file
@@ -21,12 +23,15 @@ build_packages=(
 test_packages=(
   g++ lld libclang-rt-dev                                         # the other compiler; a linker; clang's sanitizers and fuzzer
   libgtest-dev libgmock-dev libbenchmark-dev valgrind             # tests and benchmarks
-  bpftrace linux-perf binutils gdb strace tmux python3            # other tools that the tests run
-  bpfcc-tools linux-headers-amd64 trace-cmd                       # more of them; bcc compiles with a kernel's headers
-  mold dwz elfutils musl-tools                                    # one more linker (binutils has gold); what other tools make of files
+  bpftrace 'linux-perf|linux-tools-generic'                       # other tools that the tests run
+  binutils gdb strace tmux python3 iproute2
+  bpfcc-tools trace-cmd                                           # more of them; bcc compiles with a kernel's headers:
+  'linux-headers-amd64|linux-headers-arm64|linux-headers-generic'
+  mold 'binutils-gold|binutils'                                   # more linkers
+  dwz elfutils patchelf musl-tools                                # what other tools make of files
   curl netcat-openbsd openssl                                     # clients of the HTTP server
   man-db groff zsh fish                                           # manual pages and completion
-  chromium fonts-dejavu-core                                      # the page with pictures, in a browser
+  'chromium|chromium-browser' fonts-dejavu-core                   # the page with pictures, in a browser
   systemd python3-yaml prometheus                                 # what checks deploy/: systemd-analyze, YAML, promtool
   qemu-system-x86 busybox-static cpio kmod xz-utils zstd          # the tests on other kernels
   abigail-tools                                                   # the ABI of the library
@@ -39,7 +44,7 @@ test_modules=(                                                    # of npm: in n
   @action-validator/core@0.6.0 @action-validator/cli@0.6.0        # the schema of .github/workflows
 )
 
-packages=("${build_packages[@]}") modules=()
+packages=("${build_packages[@]}") modules=() is_print=
 case ${1:-build} in
   build) ;;
   test)
@@ -56,7 +61,7 @@ case ${1:-build} in
 esac
 case ${2:-} in
   '') ;;
-  --print) printf '%s\n' "${packages[@]}" && exit 0 ;;
+  --print) is_print=1 ;;
   *) echo "install-deps.sh: wrong option '$2'. Usage: scripts/install-deps.sh [build|test|package] [--print]" >&2 && exit 2 ;;
 esac
 
@@ -65,22 +70,38 @@ if ! command -v apt-get >/dev/null; then
   exit 1
 fi
 
-missing=()
-installed=$(dpkg-query -W -f='${Package} ${db:Status-Status}\n' "${packages[@]}" 2>/dev/null) || true
-for package in "${packages[@]}"; do
-  grep -qxF "$package installed" <<<"$installed" || missing+=("$package")
-done
-missing_modules=()
-folder=$(command -v npm >/dev/null && npm root -g) || true
-for module in "${modules[@]}"; do
-  [ -n "$folder" ] && [ -d "$folder/${module%@*}" ] || missing_modules+=("$module")
-done
-[ ${#missing[@]} -gt 0 ] || [ ${#missing_modules[@]} -gt 0 ] || exit 0
+installed=$(dpkg-query -W -f='${Package} ${db:Status-Status}\n' | sed -n 's/ installed$//p')
+is_installed() { grep -qxF "$1" <<<"$installed"; }
+chosen() {
+  local package names name
+  for package in "${packages[@]}"; do
+    IFS='|' read -ra names <<<"$package"
+    for name in "${names[@]}" "${names[0]}"; do
+      if [ ${#names[@]} -eq 1 ] || is_installed "$name" || [ -n "$(apt-cache madison "$name" 2>/dev/null)" ]; then break; fi
+    done
+    echo "$name"
+  done | sort -u
+}
+missing_packages() {
+  local package
+  for package in $(chosen); do is_installed "$package" || echo "$package"; done
+}
+if [ -n "$is_print" ]; then chosen && exit 0; fi
+mapfile -t missing < <(missing_packages)
+# Those of `modules` that are not there.
+missing_modules() {
+  local module folder=
+  ! command -v npm >/dev/null || folder=$(npm root -g)
+  for module in "${modules[@]}"; do
+    [ -n "$folder" ] && [ -d "$folder/${module%@*}" ] || echo "$module"
+  done
+}
+[ ${#missing[@]} -gt 0 ] || [ -n "$(missing_modules)" ] || exit 0
 
 as_root=()
 if [ "$(id -u)" -ne 0 ]; then
   if ! command -v sudo >/dev/null; then
-    echo "install-deps.sh: cannot install ${missing[*]} ${missing_modules[*]}: neither root nor sudo. Run as root: apt-get install ${missing[*]}" >&2
+    echo "install-deps.sh: cannot install ${missing[*]} $(missing_modules | paste -sd' '): neither root nor sudo. Run as root: apt-get install ${missing[*]}" >&2
     exit 1
   fi
   as_root=(sudo)
@@ -105,11 +126,13 @@ if [ ${#missing[@]} -gt 0 ]; then
   fi
   echo "Updating the list of packages (apt-get update)"
   run apt-get update -q
+  mapfile -t missing < <(missing_packages)  # of what is offered now
   echo "Installing ${#missing[@]} packages and what they depend on: ${missing[*]}"
   run apt-get install -y -q --no-install-recommends "${missing[@]}"
   [ -z "$service" ] || run systemctl --quiet disable $service
 fi
-if [ ${#missing_modules[@]} -gt 0 ]; then
-  echo "Installing ${missing_modules[*]}"
-  run npm install -g --no-audit --no-fund --silent "${missing_modules[@]}"
+mapfile -t modules < <(missing_modules)
+if [ ${#modules[@]} -gt 0 ]; then
+  echo "Installing ${modules[*]}"
+  run npm install -g --no-audit --no-fund --silent "${modules[@]}"
 fi

@@ -25,8 +25,21 @@ TREATMENTS = {
     "compressed debug information": "objcopy --compress-debug-sections=zlib FILE",
     "compressed debug information, zstd": "objcopy --compress-debug-sections=zstd FILE",
     "no section headers": "objcopy --strip-all FILE && python3 -c 'import sys; f = open(sys.argv[1], \"r+b\"); f.seek(40); f.write(bytes(8)); f.seek(60); f.write(bytes(4))' FILE",
+    "patchelf, with a new segment": "patchelf --set-rpath $(printf /%04000d 0) FILE",
+    "moved, as by prelink": "python3 moved.py FILE 0x10000000",
     "no notes": "objcopy --remove-section=.note.stapsdt FILE",
 }
+# prelink moves a library, and leaves the notes as they were: they say where .stapsdt.base was when they were written.
+MOVED = r"""
+import struct, sys
+file, by = open(sys.argv[1], "r+b"), int(sys.argv[2], 0)
+image, cnt, at = file.read(), 0, -1
+while (at := image.find(struct.pack("<I", 3) + b"stapsdt\0", at + 1)) >= 0:
+    file.seek(at + 12)
+    file.write(struct.pack("<3Q", *(address and address + by for address in struct.unpack_from("<3Q", image, at + 12))))
+    cnt += 1
+assert cnt
+"""
 REFUSED = {"no section headers", "no notes"}
 
 
@@ -55,10 +68,12 @@ class Built(TestCase):
 class Treated(Built):
     def test_each_treatment(self):
         plain = self.compile("plain", "-std=c++17", harness.built("libwaitprobe.a"))
+        with open(f"{self.folder}/moved.py", "w", encoding="ascii") as script:
+            script.write(MOVED)
         for number, (name, command) in enumerate(TREATMENTS.items()):
             with self.subTest(name):
                 file, other = (shutil.copy(plain, f"{self.folder}/{kind}{number}") for kind in ("treated", "other"))
-                subprocess.run(command.replace("FILE", file).replace("OTHER", other), shell=True, check=True, capture_output=True)
+                subprocess.run(command.replace("FILE", file).replace("OTHER", other), shell=True, check=True, capture_output=True, cwd=self.folder)
                 if name not in REFUSED:
                     self.check(file)
                     continue
