@@ -56,13 +56,14 @@ bool map_prepared() noexcept {
 
 constexpr std::size_t most_threads = std::size_t{WP_FIRST_CHUNK_BLOCKS} * ((std::size_t{1} << WP_CHUNKS) - 1);
 
-// 0 when it is no number.
+// 0 when it is no number. Without strtoull(): glibc 2.38 gives it a name that no other C library has.
 std::size_t threads_asked_for() noexcept {
   const char* text = secure_getenv("WAITPROBE_PREPARE");
-  if (text == nullptr || *text < '0' || *text > '9') return 0;
-  char* end = nullptr;
-  const unsigned long long number = std::strtoull(text, &end, 10);
-  return *end == '\0' ? static_cast<std::size_t>(std::min<unsigned long long>(number, most_threads)) : 0;
+  if (text == nullptr) return 0;
+  std::size_t number = 0;
+  for (; *text >= '0' && *text <= '9'; text++)
+    number = std::min(number * 10 + static_cast<std::size_t>(*text - '0'), most_threads);
+  return *text == '\0' ? number : 0;
 }
 
 int prepare_blocks(std::size_t threads) noexcept {
