@@ -2,6 +2,7 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <climits>
 #include <iostream>
 #include <memory>
 
