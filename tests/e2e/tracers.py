@@ -5,15 +5,16 @@ import os
 import re
 import signal
 import subprocess
+import unittest
 
 import harness
 from harness import Program, wait_until
 
 FILE = harness.built("waitprobe-workload")
 EVENTS = "/sys/kernel/tracing/uprobe_events"
-# The system calls in which a tracer waits for events, or for time to pass (x86-64): poll, select, nanosleep, clock_nanosleep, epoll_wait,
-# pselect6, ppoll, epoll_pwait, epoll_pwait2.
-WAITING = {"7", "23", "35", "230", "232", "270", "271", "281", "441"}
+# The system calls in which a tracer waits for events, or for time to pass: poll, select, nanosleep, clock_nanosleep, epoll_wait, pselect6,
+# ppoll, epoll_pwait, epoll_pwait2; and on arm64 nanosleep, clock_nanosleep, pselect6, ppoll, epoll_pwait, epoll_pwait2.
+WAITING = {"x86_64": {"7", "23", "35", "230", "232", "270", "271", "281", "441"}, "aarch64": {"101", "115", "72", "73", "22", "441"}}[os.uname().machine]
 
 
 def is_attached(pid):
@@ -113,6 +114,12 @@ def assert_counted(test, counted, truth, tracer):
     test.assertEqual(set(counted), set(truth), tracer)
     for key, count in truth.items():
         test.assertTrue(count - may_lose <= counted[key] <= count, f"{key}: {counted[key]} of {count}\n{tracer}")
+
+
+def skip_broken_argdist(tracer):
+    """That of bcc 0.31 (Debian 13) ends at its first table of a USDT probe: it looks at an attribute that it has set for other probes alone."""
+    if "'Probe' object has no attribute 'htab_batch_ops'" in tracer.out:
+        raise unittest.SkipTest("this argdist ends with an error at every USDT probe")
 
 
 def bcc_environment(folder):

@@ -88,7 +88,7 @@ class Installed(InstallCase):
         with open(f"{self.folder}/CMakeLists.txt", "w", encoding="utf-8") as project:
             project.write("cmake_minimum_required(VERSION 3.25)\nproject(consumer)\nfind_package(waitprobe 0.1 CONFIG REQUIRED)\n")
         with self.assertRaisesRegex(AssertionError, "0.1"):
-            shell("cmake", "-S", self.folder, "-B", f"{self.folder}/build", f"-DCMAKE_PREFIX_PATH={self.prefix}")
+            shell("cmake", "-S", self.folder, "-B", f"{self.folder}/build", "-G", "Ninja", f"-DCMAKE_PREFIX_PATH={self.prefix}")
 
     def test_other_languages(self):
         library = f"{self.libraries}/libwaitprobe.so.0"

@@ -73,7 +73,8 @@ class Recorder {
 
   Tally& of(std::string_view key) {
     const std::lock_guard<std::mutex> lock(mutex_);
-    std::unique_ptr<Tally>& tally = tallies_[std::string(key)];
+    // Not by []: of libstdc++ 14, that leaves std::piecewise_construct in a plug-in, which it shares with others.
+    std::unique_ptr<Tally>& tally = tallies_.emplace(std::string(key), nullptr).first->second;
     if (tally == nullptr) tally = std::make_unique<Tally>();
     return *tally;
   }

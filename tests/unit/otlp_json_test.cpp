@@ -148,7 +148,7 @@ TEST(OtlpJson, CountsOfBucketsAreThoseOfTheHistogram) {
     bucket++;
   }
   EXPECT_EQ(read, from.buckets);
-  EXPECT_EQ(std::to_string(sum), point.at("count"));
+  EXPECT_EQ(std::to_string(sum), point.at("count").get<std::string>());
 }
 
 TEST(OtlpJson, AnyBytesAsAttributesComeBackAsLabelValueMakesThem) {
