@@ -89,7 +89,8 @@ wp_arena* arena() noexcept {
 }
 
 Counter* find_counter(std::string_view key, waitprobe_class key_class, CounterMemory from) noexcept {
-  key = key.substr(0, UINT32_MAX);
+  // Not by substr(), which may throw: nothing that a program of C links does.
+  if (key.size() > UINT32_MAX) key.remove_suffix(key.size() - UINT32_MAX);
   std::uint64_t* head = &waitprobe_counter_table[hash(key) % WP_COUNTER_BUCKETS];
   std::uint64_t first = __atomic_load_n(head, __ATOMIC_ACQUIRE);
   Counter* found = find_in_chain(first, 0, key);

@@ -36,10 +36,19 @@ constexpr Pattern other_work[] = {
     {"pytorch.ProcessGroup", "__dumpDebuggingInfo"},
 };
 
+// Those of string_view are made of substr(), which may throw: without inlining they need libstdc++.
+constexpr bool begins(std::string_view text, std::string_view with) noexcept {
+  return text.size() >= with.size() && std::char_traits<char>::compare(text.data(), with.data(), with.size()) == 0;
+}
+
+constexpr bool ends(std::string_view text, std::string_view with) noexcept {
+  return text.size() >= with.size() && begins({text.data() + (text.size() - with.size()), with.size()}, with);
+}
+
 template <std::size_t count>
 constexpr bool matches(std::string_view key, const Pattern (&patterns)[count]) noexcept {
   for (const Pattern& pattern : patterns) {
-    if (key.starts_with(pattern.begin) && key.ends_with(pattern.end)) return true;
+    if (begins(key, pattern.begin) && ends(key, pattern.end)) return true;
   }
   return false;
 }
@@ -47,13 +56,14 @@ constexpr bool matches(std::string_view key, const Pattern (&patterns)[count]) n
 }  // namespace
 
 waitprobe_class class_of_torch_key(std::string_view key) noexcept {
-  if (key.starts_with(counters)) {
-    const std::string_view name = key.substr(counters.size());
+  if (begins(key, counters)) {
+    std::string_view name = key;
+    name.remove_prefix(counters.size());
     if (matches(name, idle)) return WAITPROBE_CLASS_IDLE;
     return matches(name, work) ? WAITPROBE_CLASS_WORK : WAITPROBE_CLASS_WAIT;
   }
   // What 2.6 times of its compiler: all but the wait for its processes is work.
-  if (key.starts_with("pytorch.dynamo_timed.")) return key.ends_with(".wait") ? WAITPROBE_CLASS_WAIT : WAITPROBE_CLASS_WORK;
+  if (begins(key, "pytorch.dynamo_timed.")) return ends(key, ".wait") ? WAITPROBE_CLASS_WAIT : WAITPROBE_CLASS_WORK;
   return matches(key, other_work) ? WAITPROBE_CLASS_WORK : WAITPROBE_CLASS_WAIT;
 }
 

@@ -45,10 +45,10 @@ class InstallCase(unittest.TestCase):
         self.assertEqual(snapshot["coverage"], {"observed": sum(WAITS.values()), "lost": 0}, traced)
 
 
-    def build_consumer(self, compiler, how, source, target, setting):
+    def build_consumer(self, compiler, how, source, target, *settings):
         c, cxx = COMPILERS[compiler]
         build = os.path.join(self.folder, "build")
-        shell("cmake", "-S", CONSUMER, "-B", build, "-G", "Ninja", f"-DHOW={how}", f"-DSOURCE={source}", f"-DTARGET={target}", setting,
+        shell("cmake", "-S", CONSUMER, "-B", build, "-G", "Ninja", f"-DHOW={how}", f"-DSOURCE={source}", f"-DTARGET={target}", *settings,
               CC=c, CXX=cxx)
         shell("cmake", "--build", build, "--target", "consumer")
         self.check(os.path.join(build, "consumer"))
@@ -132,6 +132,18 @@ class FromSource(InstallCase):
 
     def test_subdirectory_c_shared(self):
         self.build("clang", "subdirectory", "main.c", "waitprobe::shared")
+
+    def test_in_a_project_without_exceptions(self):
+        self.build_consumer("gcc", "subdirectory", "main.cpp", "waitprobe::waitprobe", f"-DWAITPROBE={self.source}", "-DCMAKE_CXX_FLAGS=-fno-exceptions")
+
+    def test_alone_and_not_optimised(self):
+        """Whatever is inlined: a program of C needs nothing of libstdc++, and neither does the library that is preloaded."""
+        build = f"{self.folder}/debug"
+        shell("cmake", "-S", self.source, "-B", build, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Debug", "-DWAITPROBE_BUILD_TOOLS=OFF")
+        self.assertIn("WAITPROBE_BUILD_TESTS:BOOL=OFF", shell("cmake", "-N", "-L", build))
+        shell("cmake", "--build", build)
+        shell("gcc", f"-I{self.source}/include", f"{CONSUMER}/main.c", f"{build}/libwaitprobe.a", "-o", f"{build}/consumer")
+        self.check(f"{build}/consumer")
 
     def test_fetched(self):
         for words in (["init", "--quiet", "--initial-branch=main"], ["add", "."],
