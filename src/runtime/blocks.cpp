@@ -57,9 +57,10 @@ bool has_open_waits(const wp_block& block) noexcept {
   return false;
 }
 
-wp_block* chunk_at(unsigned index) noexcept {
+// Mapped if it is not there, where it may be.
+wp_block* chunk_at(unsigned index, bool may_be_mapped = may_map()) noexcept {
   __u64 address = __atomic_load_n(&waitprobe_root.chunks[index], __ATOMIC_ACQUIRE);
-  if (address != 0 || !may_map()) return reinterpret_cast<wp_block*>(address);
+  if (address != 0 || !may_be_mapped) return reinterpret_cast<wp_block*>(address);
   const std::size_t bytes = bytes_of_chunk(index);
   void* fresh = map_wiped_memory(bytes, sizeof(wp_block));
   if (fresh == nullptr) return nullptr;
@@ -246,7 +247,7 @@ void keep_traces(wp_block& block) noexcept {
   begin_traces(block, reinterpret_cast<std::uint64_t>(first + blocks_of_chunk(chunk)) + index * sizeof(wp_traces));
 }
 
-bool chunk_ready(unsigned index) noexcept { return chunk_at(index) != nullptr; }
+bool chunk_ready(unsigned index) noexcept { return chunk_at(index, true) != nullptr; }
 
 bool exit_key_ready() noexcept {
   std::uint64_t key = exit_key.load(std::memory_order_acquire);

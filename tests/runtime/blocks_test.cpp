@@ -23,6 +23,15 @@ waitprobe_handle handle = WAITPROBE_HANDLE("blocks.wait");
 
 }  // namespace
 
+TEST(Blocks, may_be_prepared_for_more_threads_each_time) {
+  for (const std::size_t threads : {0, 64, 2000}) {
+    ASSERT_EQ(waitprobe_prepare(threads), 0) << threads;
+    std::size_t ready = 0;
+    for (unsigned i = 0; i < WP_CHUNKS && waitprobe_root.chunks[i] != 0; i++) ready += std::size_t{WP_FIRST_CHUNK_BLOCKS} << i;
+    EXPECT_GE(ready, threads);
+  }
+}
+
 TEST(Blocks, of_threads_that_have_ended_are_used_again) {
   test::arm();
   const int before = test::blocks_ever_used();
