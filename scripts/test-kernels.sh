@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# The end-to-end tests on kernels of Debian, each in a virtual machine: scripts/test-kernels.sh [-b BUILD] [-s] [-t TEST]... [KERNEL]...
+# The end-to-end tests on kernels of Debian, each in a virtual machine: scripts/test-kernels.sh [-b BUILD] [-s] [-t TEST]... [-r ROOT] [KERNEL]...
 #   KERNEL    6.1 (Debian 12), 6.12 (Debian 13) or backports (the newest for Debian 13), with the preemption that is its default;
 #             or that with another after a colon, such as 6.12:full. Default: 6.1 6.12 6.12:full backports backports:full
-#   -t TEST   this test only, such as exact for tests/e2e/exact_test.py; may be given again. Default: all that BUILD has, but for
-#             those that are slow or compile a lot (matrix, cycles)
+#   -t TEST   this test only, such as exact for tests/e2e/exact_test.py, or runtime for those of the library; may be given again. Default:
+#             all end-to-end tests that BUILD has, but for those that are slow or compile a lot (matrix, cycles)
 #   -s        systemd is the guest's init: for the test service, which installs a unit there
 #   -b BUILD  the folder that the project has been built into. Default: build
+#   -r ROOT   the root of an arm64 Debian, which has python3, busybox-static and this folder: an arm64 machine, with its kernel and ROOT's files
 #
 # The machine's files are the guest's, which writes to memory only. qemu emulates the processor, so KVM is not needed, and
 # everything takes five to thirty times as long. Kernels are kept in BUILD/kernels; remove a folder there to fetch the newest anew. What
@@ -15,14 +16,15 @@ set -euo pipefail
 
 cd "$(dirname "$0")/.."
 declare -A suites=([6.1]=bookworm [6.12]=trixie [backports]=trixie-backports)
-build=build tests=() systemd=
+build=build tests=() systemd='' arch=amd64 files=/
 usage() {
   echo "test-kernels.sh: $1; see the head of scripts/test-kernels.sh" >&2
   exit 2
 }
-while getopts b:st: option; do
+while getopts b:r:st: option; do
   case $option in
     b) build=$OPTARG ;;
+    r) arch=arm64 files=$OPTARG ;;
     s) systemd=1 ;;
     t) tests+=("$OPTARG") ;;
     *) usage "wrong option" ;;
@@ -36,7 +38,11 @@ for kernel in "${kernels[@]}"; do
 done
 [ -x "$build/waitprobe" ] || usage "nothing is built in $build"
 export PATH=$PATH:/usr/sbin:/sbin
-for command in qemu-system-x86_64 busybox cpio depmod xz zstd; do
+emulator=(qemu-system-x86_64 -cpu 'max,la57=off' -M q35) console=ttyS0 parameters='mitigations=off tsc=reliable'
+if [ $arch = arm64 ]; then
+  emulator=(qemu-system-aarch64 -cpu 'max,pauth-impdef=on' -M 'virt,gic-version=3') console=ttyAMA0 parameters=''
+fi
+for command in "${emulator[0]}" busybox cpio depmod xz zstd; do
   if ! command -v "$command" >/dev/null; then
     echo "test-kernels.sh: there is no $command: run scripts/install-deps.sh test" >&2
     exit 1
@@ -59,15 +65,15 @@ boot() {
   rm -rf "$root"
   mkdir -p "$root"/{bin,proc,dev,host,over,new}
   cp -r "$folder/modules" "$root/modules"
-  cp "$(command -v busybox)" "$root/bin/busybox"
+  cp "$files/bin/busybox" "$root/bin/busybox"
   cp scripts/kernels/init.sh "$root/init"
   (cd "$root" && find . | cpio --quiet -o -H newc) >"$work/initramfs"
   # panic=-1 and -no-reboot: qemu ends when the kernel panics, and when a CPU has been stuck for two minutes.
-  timeout -k 5 "$deadline" qemu-system-x86_64 -accel tcg,thread=multi -cpu max,la57=off -M q35 -smp 2 -m 5G \
+  timeout -k 5 "$deadline" "${emulator[@]}" -accel tcg,thread=multi -smp 2 -m 5G \
     -nodefaults -no-user-config -display none -no-reboot -serial "file:$results/console" \
     -kernel "$folder/vmlinux" -initrd "$work/initramfs" \
-    -append "console=ttyS0 loglevel=5 panic=-1 softlockup_panic=1 watchdog_thresh=60 mitigations=off tsc=reliable $line" \
-    -fsdev local,id=root,path=/,security_model=none,multidevs=remap,readonly=on -device virtio-9p-pci,fsdev=root,mount_tag=root \
+    -append "console=$console loglevel=5 panic=-1 softlockup_panic=1 watchdog_thresh=60 $parameters $line" \
+    -fsdev "local,id=root,path=$files,security_model=none,multidevs=remap,readonly=on" -device virtio-9p-pci,fsdev=root,mount_tag=root \
     -fsdev "local,id=results,path=$results,security_model=none" -device virtio-9p-pci,fsdev=results,mount_tag=results \
     >"$results/qemu" 2>&1 </dev/null &
   qemu=$!
@@ -98,8 +104,10 @@ complain() {
 for kernel in "${kernels[@]}"; do
   suite=${suites[${kernel%%:*}]} preempt=
   [[ $kernel != *:* ]] || preempt=${kernel#*:}
-  folder=$build/kernels/$suite results=$build/kernels/results/${kernel/:/-}
-  scripts/kernels/fetch.sh "$suite" "$folder" || exit 1
+  folder=$build/kernels/$suite
+  [ $arch = amd64 ] || folder+=.$arch
+  results=$build/kernels/results/${kernel/:/-}
+  scripts/kernels/fetch.sh "$suite" "$folder" "$arch" || exit 1
   begin=$SECONDS
   for attempt in 1 2 3; do
     rm -rf "$results"
@@ -124,7 +132,7 @@ for kernel in "${kernels[@]}"; do
   done
   columns+=("$kernel")
   chosen=$(cat "$results/preemption" 2>/dev/null || true)
-  heads+=("$(sed 's/-amd64$//' "$folder/release")${chosen:+ $chosen}")
+  heads+=("$(sed "s/-$arch$//" "$folder/release")${chosen:+ $chosen}")
 
   kernel_result=pass
   if [ ! -e "$results/dmesg" ]; then

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Every test: unit, end-to-end, sanitizers, lint. Arguments go to ctest: scripts/test.sh -R NAME narrows it, -LE "slow|trixie|torch|firstrun|packages|static" is the default.
+# Every test: unit, end-to-end, sanitizers, lint. Arguments go to ctest: scripts/test.sh -R NAME narrows it, -LE "slow|trixie|arm64|torch|firstrun|packages|static" is the default.
 # The end-to-end tests attach for real, so this runs as root, or through sudo.
 set -euo pipefail
 
@@ -43,7 +43,7 @@ run_tests() {
   local folder=$1
   shift
   ctest --test-dir "$folder" -j "$(nproc)" --resource-spec-file "$PWD/$folder/places.json" --output-on-failure --no-tests=ignore \
-    --output-junit tests.xml -LE 'slow|trixie|torch|firstrun|packages|static' "$@" || status=1
+    --output-junit tests.xml -LE 'slow|trixie|arm64|torch|firstrun|packages|static' "$@" || status=1
 }
 build build
 # Most tests wait most of the time: the other trees are built meanwhile, by what the tests leave of the CPUs.

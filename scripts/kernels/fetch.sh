@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Fetches a kernel of Debian and makes it ready to boot in qemu: fetch.sh SUITE FOLDER
+# Fetches a kernel of Debian and makes it ready to boot in qemu: fetch.sh SUITE FOLDER [ARCH]; ARCH is amd64 (default) or arm64.
 # FOLDER gets `vmlinux`, `modules/` (in the order of `modules/order`) and `release`. Nothing is installed. A FOLDER that is there
 # stays as it is: remove it to fetch the newest kernel of the suite.
 set -euo pipefail
 
-suite=$1 folder=$2
+suite=$1 folder=$2 arch=${3:-amd64}
 [ ! -e "$folder/release" ] || exit 0
 
 # What the guest needs to see the host's files.
@@ -40,19 +40,19 @@ fi
 options=(
   -o "Dir::State::Lists=$part/apt/lists" -o "Dir::State::status=$part/apt/status" -o "Dir::Cache=$part/apt/cache"
   -o "Dir::Etc::sourcelist=$part/apt/sources.list" -o Dir::Etc::sourceparts=/dev/null -o Dir::Etc::preferencesparts=/dev/null
-  -o "APT::Sandbox::User=$(id -un)" -o Acquire::Retries=3 -o APT::Update::Error-Mode=any
+  -o "APT::Architecture=$arch" -o "APT::Architectures=$arch" -o "APT::Sandbox::User=$(id -un)" -o Acquire::Retries=3 -o APT::Update::Error-Mode=any
 )
 echo "Fetching the kernel of $suite"
 apt-get -qq "${options[@]}" update >"$log" 2>&1 || fail "apt-get update failed, see above: is there a network?"
 
 # The image, and where the suite splits it, its parts.
-packages=() next=(linux-image-amd64)
+packages=() next=("linux-image-$arch")
 while [ ${#next[@]} -gt 0 ]; do
   mapfile -t next < <(apt-cache "${options[@]}" depends "${next[@]}" 2>>"$log" |
     sed -nE 's/^ *Depends: (linux-(base|binary|image|modules)-[0-9].*)/\1/p' | sort -u)
   packages+=("${next[@]}")
 done
-[ ${#packages[@]} -gt 0 ] || fail "it has no linux-image-amd64"
+[ ${#packages[@]} -gt 0 ] || fail "it has no linux-image-$arch"
 mapfile -t packages < <(printf '%s\n' "${packages[@]}" | sort -u)
 (cd "$part/debs" && apt-get -qq "${options[@]}" download "${packages[@]}") >"$log" 2>&1 || fail "apt-get download ${packages[*]} failed"
 for deb in "$part"/debs/*.deb; do
@@ -62,20 +62,24 @@ done
 vmlinuz=$(find "$part/tree" -type f -name 'vmlinuz*' | head -n 1)
 [ -n "$vmlinuz" ] || fail "no vmlinuz in ${packages[*]}"
 
-# qemu boots an uncompressed kernel in a tenth of the time. Where it lies in a vmlinuz, and how long it is, is told by its header
-# (Documentation/arch/x86/boot.rst): setup_sects, payload_offset and payload_length. All but gzip have their size in 4 bytes behind them.
-field() { od -An -v -t "u$2" -j "$1" -N "$2" "$vmlinuz" | tr -d ' '; }
-begin=$((($(field 0x1f1 1) + 1) * 512 + $(field 0x248 4)))
-length=$(field 0x24c 4)
-payload() { tail -c "+$((begin + 1))" "$vmlinuz" | head -c "$1"; }
-case $(od -An -v -t x1 -j "$begin" -N 4 "$vmlinuz" | tr -d ' ') in
-  1f8b*) unpack=(gzip -dc) ;;
-  28b52ffd) unpack=(zstd -dc) length=$((length - 4)) ;;
-  fd377a58) unpack=(xz -dc) length=$((length - 4)) ;;
-  *) fail "$(basename "$vmlinuz") is compressed in a way that is not known here" ;;
-esac
-# tail may meet a closed pipe.
-(set +o pipefail && payload "$length" | "${unpack[@]}" >"$part/vmlinux") 2>>"$log" || fail "cannot unpack $(basename "$vmlinuz")"
+unpack_amd64() {
+  # qemu boots an uncompressed kernel in a tenth of the time. Where it lies in a vmlinuz, and how long it is, is told by its header
+  # (Documentation/arch/x86/boot.rst): setup_sects, payload_offset and payload_length. All but gzip have their size in 4 bytes behind them.
+  field() { od -An -v -t "u$2" -j "$1" -N "$2" "$vmlinuz" | tr -d ' '; }
+  begin=$((($(field 0x1f1 1) + 1) * 512 + $(field 0x248 4)))
+  length=$(field 0x24c 4)
+  payload() { tail -c "+$((begin + 1))" "$vmlinuz" | head -c "$1"; }
+  case $(od -An -v -t x1 -j "$begin" -N 4 "$vmlinuz" | tr -d ' ') in
+    1f8b*) unpack=(gzip -dc) ;;
+    28b52ffd) unpack=(zstd -dc) length=$((length - 4)) ;;
+    fd377a58) unpack=(xz -dc) length=$((length - 4)) ;;
+    *) fail "$(basename "$vmlinuz") is compressed in a way that is not known here" ;;
+  esac
+  # tail may meet a closed pipe.
+  (set +o pipefail && payload "$length" | "${unpack[@]}" >"$part/vmlinux") 2>>"$log" || fail "cannot unpack $(basename "$vmlinuz")"
+}
+# Those of other machines are not compressed.
+if [ "$arch" = amd64 ]; then unpack_amd64; else cp "$vmlinuz" "$part/vmlinux"; fi
 
 folders=("$part"/tree/lib/modules/* "$part"/tree/usr/lib/modules/*)
 for tree in "${folders[@]}"; do

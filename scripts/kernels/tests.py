@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""Writes down the end-to-end tests of a build folder for a guest: tests.py BUILD FOLDER [NAME...]
+"""Writes down the tests of a build folder for a guest: tests.py BUILD FOLDER [NAME...]
 
-FOLDER gets NAME.sh for each, and `tests`: a line for each of them with its name and its deadline in seconds.
+NAME is an end-to-end test, or `runtime`: the tests of the library. FOLDER gets NAME.sh for each, and `tests`: a line for each of them with its
+name and its deadline in seconds.
 """
 
+import glob
 import json
 import os
 import shlex
@@ -27,17 +29,38 @@ def tests_of(build):
         yield test["name"].rpartition("e2e.")[2], test["command"], properties
 
 
+# Each test of theirs in a process of its own, as ctest has it.
+EACH = """
+status=0 ran=0
+for program; do
+  while IFS= read -r line; do
+    if [[ $line != ' '* ]]; then suite=${line%% *} && continue; fi
+    test=${line#  } test=$suite${test%% *} ran=$((ran + 1))
+    echo "$test"
+    timeout 120 "$program" --gtest_brief=1 --gtest_filter="$test" || { status=1; echo "$test failed"; }
+  done < <("$program" --gtest_list_tests)
+done
+echo "Ran $ran tests"
+[ "$ran" -gt 0 ] && exit $status
+"""
+
+
+def test_of_runtime(build):
+    programs = sorted(glob.glob(os.path.join(glob.escape(build), "runtime*_tests")))
+    return "runtime", ["bash", "-c", EACH, "bash", *programs], {"TIMEOUT": 600, "WORKING_DIRECTORY": build}
+
+
 def by_default(properties):
     return not {"slow", "compiles", "anywhere"} & set(properties.get("LABELS", []))
 
 
 def main():
     build, folder, *wanted = sys.argv[1:]
-    tests = list(tests_of(build))
+    tests = [*tests_of(build), *([test_of_runtime(build)] if "runtime" in wanted else [])]
     names = [name for name, _, _ in tests]
     unknown = sorted(set(wanted) - set(names))
     if unknown or not names:
-        sys.exit(f"test-kernels.sh: no end-to-end test {', '.join(unknown)} in {build}; it has: {', '.join(names) or 'none'}")
+        sys.exit(f"test-kernels.sh: no test {', '.join(unknown)} in {build}; it has: {', '.join(names) or 'none'}")
     with open(os.path.join(folder, "tests"), "w", encoding="utf-8") as listing:
         for name, command, properties in tests:
             if name not in wanted if wanted else not by_default(properties):

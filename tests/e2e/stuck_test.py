@@ -264,12 +264,14 @@ class Core(TestCase):
         shutil.copy(built("waitprobe-open-waits"), program)
         child_in, stdin = os.pipe()
         with subprocess.Popen([program], stdin=child_in, stdout=subprocess.PIPE, env={**os.environ, **TRACKED}) as target:
-            assert target.stdout.readline() == b"ready\n"
-            subprocess.run(["gcore", "-o", os.path.join(cls.folder.name, "core"), str(target.pid)], check=True, capture_output=True)
-            cls.living, _ = stuck("-p", target.pid, "--older", "0", "--stack")
-            os.close(stdin)
-            os.close(child_in)
-            target.kill()
+            try:
+                assert target.stdout.readline() == b"ready\n"
+                subprocess.run(["gcore", "-o", os.path.join(cls.folder.name, "core"), str(target.pid)], check=True, capture_output=True)
+                cls.living, _ = stuck("-p", target.pid, "--older", "0", "--stack")
+            finally:
+                os.close(stdin)
+                os.close(child_in)
+                target.kill()
         cls.program, cls.pid = program, target.pid
         cls.core = os.path.join(cls.folder.name, f"core.{target.pid}")
 

@@ -19,12 +19,7 @@ namespace {
 constexpr std::uint64_t patience_ns = 100'000'000;
 constexpr std::size_t most_filters = 64;  // of a thread
 
-#if defined(__aarch64__)
-using Registers = user_pt_regs;
-#else
-using Registers = user_regs_struct;
-#endif
-static_assert(sizeof(Registers) >= sizeof(wp_regs));
+static_assert(sizeof(user_regs_struct) >= sizeof(wp_regs));
 
 void* as_pointer(std::size_t number) { return reinterpret_cast<void*>(number); }
 
@@ -54,7 +49,7 @@ bool SeizedThread::wait_until_stopped() {
 }
 
 bool SeizedThread::read_registers(wp_regs& to) const {
-  Registers registers = {};
+  user_regs_struct registers = {};
   iovec part = {&registers, sizeof registers};
   if (ptrace(PTRACE_GETREGSET, tid_, as_pointer(NT_PRSTATUS), &part) != 0) return false;
   std::memcpy(&to, &registers, sizeof to);

@@ -93,14 +93,15 @@ bool set_registers(Dwfl_Thread* thread, void* process) {
   const auto& reg = static_cast<const Process*>(process)->sample->registers.reg;
 #if defined(__aarch64__)
   dwfl_thread_state_register_pc(thread, reg[32]);
-  return dwfl_thread_state_registers(thread, 0, 32, reg);
+  Dwarf_Word registers[32];  // in the order of DWARF: x0 ... x30 sp
+  std::copy_n(std::begin(reg), std::size(registers), registers);
 #else
   // In the order of DWARF: ax dx cx bx si di bp sp r8 ... r15 ip.
   constexpr int order[] = {10, 12, 11, 5, 13, 14, 4, 19, 9, 8, 7, 6, 3, 2, 1, 0, 16};
   Dwarf_Word registers[std::size(order)];
   std::transform(std::begin(order), std::end(order), registers, [&](int index) { return reg[index]; });
-  return dwfl_thread_state_registers(thread, 0, std::size(order), registers);
 #endif
+  return dwfl_thread_state_registers(thread, 0, std::size(registers), registers);
 }
 
 constexpr Dwfl_Thread_Callbacks thread_callbacks = {next_thread, get_thread, read_memory, set_registers, nullptr, nullptr};
