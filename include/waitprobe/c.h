@@ -86,9 +86,9 @@ WAITPROBE_API void waitprobe_stop_open(waitprobe_wait *wait) WAITPROBE_NOEXCEPT 
 /* Prepares for a sandbox: makes room for the waits of `threads` threads, 30 open ones each, in this instance of the library.
  * From then on a wait makes no system call, and maps and allocates nothing: what finds no room is a counted loss.
  * WAITPROBE_PREPARE=N in the environment does the same at the start of the program. Under seccomp's strict mode set
- * WAITPROBE_CLOCK=coarse too.
+ * WAITPROBE_CLOCK=coarse too. May be called again, for more.
  *
- * Returns 0, EINVAL (a million threads are the most), ENOMEM, or EBUSY in a signal handler. Threads: any, at any time. */
+ * Returns 0, EINVAL (about a million threads are the most), ENOMEM, or EBUSY in a signal handler. Threads: any, at any time. */
 WAITPROBE_API int waitprobe_prepare(size_t threads) WAITPROBE_NOEXCEPT;
 
 /* Says which trace the calling thread works for from now on: the 16 bytes of a trace id of OpenTelemetry or W3C Trace Context.

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <latch>
 #include <thread>
 #include <vector>
 
@@ -118,14 +119,13 @@ TEST(Blocks, of_a_thousand_threads_at_once_are_all_different) {
   test::arm();
   constexpr int n = 1000;
   std::vector<const wp_block*> blocks(n);
-  std::atomic<int> started{0};
+  std::latch all(n);
   std::vector<std::thread> threads;
   for (int i = 0; i < n; i++) {
     threads.emplace_back([&, i] {
       waitprobe_wait* wait = waitprobe_start(&handle);
       blocks[static_cast<std::size_t>(i)] = block_of(wait);
-      started++;
-      while (started < n) std::this_thread::yield();
+      all.arrive_and_wait();
       waitprobe_stop(wait);
     });
   }
