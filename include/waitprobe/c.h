@@ -103,6 +103,7 @@ WAITPROBE_API void waitprobe_set_trace_id(const uint8_t *trace_id) WAITPROBE_NOE
  * library and call these. They cost a call each.
  *
  * Makes a key of `key_len` bytes, which are copied. The same bytes make the same key, however often; make it once, not at each wait.
+ * A class that this library does not know counts as WAITPROBE_CLASS_WAIT.
  * Null: no memory. Threads: any. Lifetime: for ever. */
 typedef struct waitprobe_key waitprobe_key;
 WAITPROBE_API waitprobe_key *waitprobe_make_key(const char *key, size_t key_len, waitprobe_class key_class) WAITPROBE_NOEXCEPT;

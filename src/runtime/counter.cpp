@@ -57,7 +57,9 @@ Counter* make_counter(std::string_view key, waitprobe_class key_class, CounterMe
   counter->abi.arena = reinterpret_cast<std::uint64_t>(of_this_instance);
   counter->abi.id = __atomic_fetch_add(&waitprobe_root.counter_cnt, 1U, __ATOMIC_RELAXED);
   counter->abi.key_len = static_cast<std::uint32_t>(key.size());
-  counter->abi.flags = static_cast<std::uint32_t>(key_class) & WP_FLAGS_CLASS;
+  // Whoever passes a number may have that of a later header.
+  const auto number = static_cast<std::uint32_t>(key_class);
+  counter->abi.flags = number <= WAITPROBE_CLASS_WORK ? number : std::uint32_t{WAITPROBE_CLASS_WAIT};
   counter->ref = reinterpret_cast<std::uint64_t>(&counter->abi) | static_cast<std::uint64_t>(counter->abi.id & WP_REF_ID_MASK)
                                                                       << WP_REF_ID_SHIFT;
   char* text = reinterpret_cast<char*>(&counter->abi + 1);
