@@ -2,8 +2,8 @@
 #include "src/model/wait_totals.h"
 
 #include <algorithm>
-#include <iterator>
 #include <functional>
+#include <iterator>
 #include <string_view>
 #include <utility>
 

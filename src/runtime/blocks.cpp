@@ -57,10 +57,10 @@ bool has_open_waits(const wp_block& block) noexcept {
   return false;
 }
 
-// Mapped if it is not there, where it may be.
-wp_block* chunk_at(unsigned index, bool may_be_mapped = may_map()) noexcept {
+// Mapped if it is not there, where that is asked for or may be.
+wp_block* chunk_at(unsigned index, bool is_asked_for = false) noexcept {
   __u64 address = __atomic_load_n(&waitprobe_root.chunks[index], __ATOMIC_ACQUIRE);
-  if (address != 0 || !may_be_mapped) return reinterpret_cast<wp_block*>(address);
+  if (address != 0 || (!is_asked_for && !may_map())) return reinterpret_cast<wp_block*>(address);
   const std::size_t bytes = bytes_of_chunk(index);
   void* fresh = map_wiped_memory(bytes, sizeof(wp_block));
   if (fresh == nullptr) return nullptr;

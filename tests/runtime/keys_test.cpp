@@ -133,13 +133,13 @@ TEST(Classes, are_copied_with_a_handle_that_has_not_been_armed) {
   EXPECT_EQ(class_in_table("class.copied"), WP_CLASS_IDLE + 0U);
 }
 
-// So many share each chain of the table, and differ behind a zero byte only.
 TEST(Classes, that_are_not_known_are_waits) {
   const std::string_view key = "class.of_later";
   EXPECT_NE(waitprobe_make_key(key.data(), key.size(), static_cast<waitprobe_class>(3)), nullptr);
   EXPECT_EQ(class_in_table(key), WP_CLASS_WAIT + 0U);
 }
 
+// So many share each chain of the table, and differ behind a zero byte only.
 TEST(Keys, of_twenty_thousand_counters_are_all_found_again) {
   const auto key = [](int i) { return std::string("keys.many.\0", 11) + std::to_string(i); };
   const std::uint32_t before = waitprobe_root.counter_cnt;
