@@ -31,7 +31,8 @@ static waitprobe_handle before = WAITPROBE_HANDLE("trace.before"), after = WAITP
                         handed = WAITPROBE_HANDLE("trace.handed"), nested = WAITPROBE_HANDLE("trace.nested"),
                         busy = WAITPROBE_HANDLE("trace.busy"), child = WAITPROBE_HANDLE("trace.child"),
                         reused = WAITPROBE_HANDLE("trace.reused"), dying = WAITPROBE_HANDLE("trace.dying"),
-                        interrupted = WAITPROBE_HANDLE("trace.interrupted"), held = WAITPROBE_HANDLE("trace.held");
+                        interrupted = WAITPROBE_HANDLE("trace.interrupted"), held = WAITPROBE_HANDLE("trace.held"),
+                        short_one = WAITPROBE_HANDLE("trace.short");
 
 /* Its name is that of a type where names are mangled. */
 __attribute__((noinline)) static void w(waitprobe_handle *handle, long ns) {
@@ -58,7 +59,7 @@ static void say_after(void) {
 
 static void clear(void) {
   say('c');
-  w(&after, 1);
+  w(&short_one, 1);
   waitprobe_set_trace_id(NULL);
   w(&cleared, 3 * MS);
 }
@@ -103,7 +104,7 @@ static void be_busy(void) {
 
 static void fork_one(void) {
   say('f');
-  w(&after, 1);
+  w(&short_one, 1);
   const pid_t pid = fork();
   if (pid == 0) {
     w(&child, 3 * MS);
