@@ -14,10 +14,11 @@ def unix_ns(moment):
     return calendar.timegm(time.strptime(moment, "%Y-%m-%d %H:%M:%S")) * 10**9
 
 
-def waits_of(key, count):
-    """A series of so many waits of about a millisecond."""
-    return {"pid": 1, "start_ticks": 1, "comm": "made", "key": key, "count": count, "total_ns": count * LO_NS, "min_ns": LO_NS, "max_ns": LO_NS,
-            "buckets": [{"lo_ns": LO_NS, "hi_ns": HI_NS, "count": count}]}
+def waits_of(key, count, ms=1):
+    """A series of so many waits of about a millisecond, or of 2, 4 or more: a power of two."""
+    lo_ns = LO_NS * ms
+    return {"pid": 1, "start_ticks": 1, "comm": "made", "key": key, "count": count, "total_ns": count * lo_ns, "min_ns": lo_ns, "max_ns": lo_ns,
+            "buckets": [{"lo_ns": lo_ns, "hi_ns": HI_NS * ms, "count": count}]}
 
 
 def write_recording(file, begin, intervals, interval_s=1, keys=(), **members):
