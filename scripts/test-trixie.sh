@@ -36,5 +36,4 @@ exec scripts/debian-enter.sh "$root" bash -c '
     exit 1
   fi
   if grep -i -A3 warning /var/log/build; then exit 1; fi
-  exec ctest --test-dir /build -j "$(nproc)" --resource-spec-file /build/places.json --output-on-failure --output-junit tests.xml \
-    -LE "slow|trixie|arm64|torch|firstrun|packages|static" -E "^(lint|kernels[.].*)$" "$@"' bash "$@"
+  exec scripts/run-tests.sh /build -E "^(lint|kernels[.].*)$" "$@"' bash "$@"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Every test: unit, end-to-end, sanitizers, lint. Arguments go to ctest: scripts/test.sh -R NAME narrows it, -LE "slow|trixie|arm64|torch|firstrun|packages|static" is the default.
+# Every test: unit, end-to-end, sanitizers, lint. Arguments go to ctest: scripts/test.sh -R NAME narrows it. What is run
+# by hand alone is named in scripts/run-tests.sh.
 # The end-to-end tests attach for real, so this runs as root, or through sudo.
 set -euo pipefail
 
@@ -42,8 +43,7 @@ status=0
 run_tests() {
   local folder=$1
   shift
-  ctest --test-dir "$folder" -j "$(nproc)" --resource-spec-file "$PWD/$folder/places.json" --output-on-failure --no-tests=ignore \
-    --output-junit tests.xml -LE 'slow|trixie|arm64|torch|firstrun|packages|static' "$@" || status=1
+  scripts/run-tests.sh "$folder" --no-tests=ignore "$@" || status=1
 }
 build build
 # Most tests wait most of the time: the other trees are built meanwhile, by what the tests leave of the CPUs.
