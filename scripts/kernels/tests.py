@@ -13,7 +13,8 @@ import subprocess
 import sys
 
 # What a thorough test does often is done a few times: emulation is slow.
-FEWER = {"WAITPROBE_ROUNDS": "1", "WAITPROBE_CYCLES": "5", "WAITPROBE_KILLS": "10", "WAITPROBE_FORKS": "50", "WAITPROBE_THREADS": "2000"}
+FEWER = {"WAITPROBE_ROUNDS": "1", "WAITPROBE_CYCLES": "5", "WAITPROBE_KILLS": "10", "WAITPROBE_FORKS": "50", "WAITPROBE_THREADS": "2000",
+         "WAITPROBE_STEPPED_CALLS": "40"}
 PATIENCE = 3
 
 
