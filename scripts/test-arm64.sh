@@ -20,7 +20,7 @@ mkdir -p "$build/arm64"
 arm64=$(realpath "$build")/arm64
 
 scripts/debian-root.sh bookworm "$arm64/builder"
-scripts/debian-root.sh bookworm "$arm64/root" arm64 python3 busybox-static bpftrace binutils gdb procps iproute2 kmod \
+scripts/debian-root.sh bookworm "$arm64/root" arm64 python3 busybox-static bpftrace binutils gdb libboost-regex1.74.0 procps iproute2 kmod \
   libbpf1 libdw1 libseccomp2 libncursesw6 libmicrohttpd12 libyaml-cpp0.7 libprotobuf-lite32 libcurl4 libtomlplusplus3
 if [ ! -e "$arm64/builder/complete" ]; then
   echo "Fetching the compilers, and libraries for arm64"

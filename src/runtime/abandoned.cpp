@@ -4,6 +4,7 @@
 #include <atomic>
 
 #include "src/runtime/counter.h"
+#include "src/runtime/nesting.h"
 
 namespace waitprobe::detail {
 namespace {

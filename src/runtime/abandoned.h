@@ -20,7 +20,7 @@
 #include <cstdint>
 
 #include "bpf/abi.h"
-#include "src/runtime/blocks.h"
+#include "src/runtime/slots.h"
 #include "src/runtime/thread_state.h"
 
 namespace waitprobe::detail {
@@ -58,5 +58,19 @@ void take_back_suspects(wp_block& block) noexcept;
 
 // A wait under suspicion has ended: its guard was not gone.
 void suspect_has_ended() noexcept;
+
+// A guard whose slot has been taken back has stopped after all; counted. Never of a guard that is stopped twice.
+void count_stale() noexcept;
+
+// The slot that a guard holds. Null when the wait belongs to the process that this one was forked from, or has been taken back.
+inline wp_open_wait* from_guard(waitprobe_wait* guard) noexcept {
+  const auto address = reinterpret_cast<std::uint64_t>(guard);
+  if ((address & tag_mask) != block_of(guard)->tag) return nullptr;
+  wp_open_wait* slot = slot_of(guard);
+  const std::uint64_t wait_id = __atomic_load_n(&slot->wait_id, __ATOMIC_RELAXED);
+  if (__builtin_expect(wait_id != 0 && (wait_id ^ address >> address_bits) << address_bits == 0, 1)) return slot;
+  count_stale();
+  return nullptr;
+}
 
 }  // namespace waitprobe::detail

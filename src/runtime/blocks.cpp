@@ -22,8 +22,6 @@
 
 namespace waitprobe::detail {
 
-__attribute__((tls_model("initial-exec"))) constinit thread_local ThreadState this_thread = {};
-
 namespace {
 
 // Of a wait_id: the block's number stands above these bits, which a thread that does nothing but wait uses up in twelve days.
