@@ -22,6 +22,7 @@
 #include "src/runtime/probes.h"
 #include "tests/runtime/blocks.h"
 #include "tests/runtime/inside.h"
+#include "tests/runtime/stepper.h"
 
 #ifndef __SANITIZE_THREAD__  // which takes hundreds of instructions for one
 namespace {
@@ -190,10 +191,11 @@ void expect_rules_hold_at_each_instruction() {
   if (!WIFSTOPPED(status)) GTEST_SKIP() << "processes cannot be traced here";
   ptrace(PTRACE_SETOPTIONS, child, nullptr, PTRACE_O_EXITKILL);
   Tracer tracer(child, *told);
+  test::Stepper stepper(child);
   while (WIFSTOPPED(status) && !testing::Test::HasFatalFailure()) {
     tracer.look();
-    ASSERT_EQ(ptrace(PTRACE_SINGLESTEP, child, nullptr, nullptr), 0);
-    ASSERT_EQ(waitpid(child, &status, 0), child);
+    status = stepper.step();
+    ASSERT_NE(status, -1);
   }
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
   EXPECT_GT(tracer.shown(), tracer.steps() / 4);
