@@ -67,7 +67,7 @@ class Backend(TestCase):
         program.wait()
         tracer.wait()
         counts = {key: int(count) for key, count in re.findall(r"^@\[(\S+)\]: (\d+)$", tracer.out, re.M)}
-        self.assertEqual(without(counts, *OF_CHILDREN), without(program.truth(), *OF_CHILDREN))
+        tracers.assert_counted(self, without(counts, *OF_CHILDREN), without(program.truth(), *OF_CHILDREN), tracer)
 
     def test_open_waits_are_known_to_stuck(self):
         program = self.started(host(WAITPROBE_TRACK="1"))
