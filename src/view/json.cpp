@@ -1,19 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include "src/view/json.h"
 
-#include <nlohmann/json.hpp>
-
 #include "src/model/groups.h"
 #include "src/view/columns.h"
 #include "src/view/comparison_lines.h"
 #include "src/view/doctor_lines.h"
 #include "src/view/escape.h"
-#include "src/view/frame_text.h"
+#include "src/view/json_parts.h"
 
 namespace waitprobe {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 Json buckets_of(const Histogram& histogram) {
   Json buckets = Json::array();
@@ -22,24 +18,6 @@ Json buckets_of(const Histogram& histogram) {
     buckets.push_back({{"lo_ns", wp_bucket_lo(i)}, {"hi_ns", wp_bucket_hi(i)}, {"count", histogram.bucket(i)}});
   }
   return buckets;
-}
-
-std::string hex(std::string_view bytes) {
-  constexpr char digits[] = "0123456789abcdef";
-  std::string text;
-  for (const char c : bytes) {
-    const auto byte = static_cast<unsigned char>(c);
-    text += {digits[byte >> 4], digits[byte & 15]};
-  }
-  return text;
-}
-
-// Bytes as text, and where that is not all that there is to them, as hexadecimal digits as well.
-void put_bytes(Json& json, const std::string& name, const std::string& bytes) {
-  std::string text = repair_utf8(bytes);
-  const bool repaired = text != bytes;
-  json[name] = std::move(text);
-  if (repaired) json[name + "_hex"] = hex(bytes);
 }
 
 Json to_json(const Series& series) {
@@ -171,10 +149,6 @@ Json to_json(const ComparedKey& key) {
   return json;
 }
 
-Json to_json(const Frame& frame) { return repair_utf8(frame_text(frame)); }
-
-Json to_json(const OpenWait& wait);
-
 template <class T>
 Json array_of(const std::vector<T>& values) {
   Json array = Json::array();
@@ -186,42 +160,10 @@ Json to_json(const Findings& findings) {
   return {{"subject", repair_utf8(findings.subject)}, {"checks", array_of(findings.checks)}};
 }
 
-// Null where it is not known.
-Json text_or_null(const std::string& text) { return text.empty() ? Json(nullptr) : Json(repair_utf8(text)); }
-
-Json to_json(const OpenWait& wait) {
-  Json json = {{"pid", wait.pid},
-               {"tid", wait.tid != 0 ? Json(wait.tid) : Json(nullptr)},
-               {"comm", repair_utf8(wait.comm)},
-               {"thread", text_or_null(wait.thread)},
-               {"key", repair_utf8(wait.key)}};
-  if (wait.key_len > wait.key.size()) json["key_len"] = wait.key_len;
-  json["class"] = name_of(wait.key_class);
-  if (wait.group) put_bytes(json, "group", *wait.group);
-  json["age_ns"] = wait.age_ns ? Json(*wait.age_ns) : Json(nullptr);
-  json["wait_id"] = wait.wait_id;
-  if (!wait.trace_id.empty()) json["trace_id"] = wait.trace_id;
-  json["state"] = text_or_null(wait.state != 0 ? std::string(1, wait.state) : "");
-  json["wchan"] = text_or_null(wait.wchan);
-  json["syscall"] = text_or_null(wait.system_call);
-  if (wait.lasting != Lasting::no) {
-    constexpr const char* reasons[] = {"", "class", "ignored", "evidence"};  // by Lasting
-    json["meant_to_last"] = reasons[static_cast<std::size_t>(wait.lasting)];
-  }
-  json["stack"] = array_of(wait.stack);
-  if (!wait.no_stack_reason.empty()) json["no_stack"] = repair_utf8(wait.no_stack_reason);
-  return json;
-}
-
 // What takes "none was lost" away although nothing was.
 void add_caveats(Json& json, const Caveats& of) {
   if (!of.attached_late.empty()) json["attached_late"] = array_of(of.attached_late);
   if (!of.unverified.empty()) json["unverified"] = array_of(of.unverified);
-}
-
-void add_unseen(Json& json, const Unseen& unseen) {
-  json["unreadable"] = unseen.process_cnt;
-  if (unseen.may_be_more) json["unlisted"] = true;
 }
 
 Json to_json(const ComparedSide& side) {
@@ -246,10 +188,6 @@ Json texts(const std::vector<std::string>& all) {
   return array;
 }
 
-// In ASCII: what is beyond may begin an escape sequence, or turn the direction of text, on the terminal that this is shown on.
-std::string text_of(const Json& json) { return json.dump(-1, ' ', true); }
-void print_line(std::ostream& out, const Json& json) { out << text_of(json) << '\n'; }
-
 }  // namespace
 
 void print_json(std::ostream& out, const Snapshot& snapshot) {
@@ -269,11 +207,12 @@ void print_json(std::ostream& out, const Snapshot& snapshot) {
   if (snapshot.added_up_cnt != 0) json["added_up"] = snapshot.added_up_cnt;
   if (snapshot.has_pytorch) json["pytorch"] = true;
   // One series at a time: there may be very many.
-  const std::string text = text_of(json);
+  const std::string text = ascii_text(json);
   constexpr std::string_view before = "\"series\":[";
   const std::size_t at = text.find(before) + before.size();
   out << std::string_view(text).substr(0, at);
-  for (std::size_t i = 0; i < snapshot.series.size(); i++) out << (i != 0 ? "," : "") << text_of(to_json(snapshot.series[i]));
+  for (std::size_t i = 0; i < snapshot.series.size(); i++)
+    out << (i != 0 ? "," : "") << ascii_text(to_json(snapshot.series[i]));
   out << std::string_view(text).substr(at) << '\n';
 }
 
@@ -324,34 +263,7 @@ void print_json(std::ostream& out, const SlowWait& wait) {
   json["duration_ns"] = wait.duration_ns;
   json["wait_id"] = wait.wait_id;
   if (!wait.trace_id.empty()) json["trace_id"] = wait.trace_id;
-  json["stack"] = array_of(wait.stack);
-  print_line(out, json);
-}
-
-void print_json(std::ostream& out, const OpenWaits& found) {
-  Json json = {{"waitprobe", 1}, {"time_unix_ns", found.time_unix_ns}, {"older_ns", found.older_ns}};
-  json["open"] = array_of(found.waits);
-  json["younger"] = found.younger_cnt;
-  json["untracked"] = Json::array();
-  for (const OpenWaits::Process& process : found.untracked) json["untracked"].push_back(process.pid);
-  add_unseen(json, found.unseen);
-  for (const OpenWaits::Process& process : found.other_abi) json["other_abi"].push_back(process.pid);
-  for (const OpenWaits::Process& process : found.crowded) json["crowded"].push_back(process.pid);
-  if (found.has_pytorch) json["pytorch"] = true;
-  if (found.stopped_cnt != 0) json["stopped"] = {{"threads", found.stopped_cnt}, {"longest_ns", found.stopped_ns}};
-  if (!found.core_file.empty()) json["core"] = repair_utf8(found.core_file);
-  if (!found.group_by.empty()) {
-    put_bytes(json, "group_by", found.group_by);
-    json["groups_without"] = Json::array();
-    json["processes_without"] = Json::array();
-    for (const OpenWaits::GroupWithout& without : found.groups_without) {
-      json["groups_without"].push_back(repair_utf8(without.group));
-      for (const OpenWaits::Process& process : without.processes) {
-        json["processes_without"].push_back(
-            {{"group", repair_utf8(without.group)}, {"pid", process.pid}, {"comm", repair_utf8(process.comm)}});
-      }
-    }
-  }
+  json["stack"] = stack_json(wait.stack);
   print_line(out, json);
 }
 

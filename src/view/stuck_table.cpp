@@ -8,6 +8,7 @@
 #include "src/view/escape.h"
 #include "src/view/frame_text.h"
 #include "src/view/group_column.h"
+#include "src/view/holder_lines.h"
 #include "src/view/key_text.h"
 #include "src/view/note_lines.h"
 #include "src/view/caveat_lines.h"
@@ -60,47 +61,19 @@ class Rows {
   std::size_t key_width_;
 };
 
-std::string state_name(char state) {
-  switch (state) {
-    case 'R':
-      return "running";
-    case 'S':
-      return "sleeping";
-    case 'D':
-      return "in uninterruptible sleep";
-    case 'T':
-      return "stopped by a signal";
-    case 't':
-      return "stopped by a debugger";
-    case 'I':
-      return "idle";
-    case 'Z':
-    case 'X':
-      return "dead";
-    default:
-      return "";
-  }
-}
-
-// "sleeping in futex (futex_wait_queue)"; empty when the kernel has said nothing.
-std::string state_text(const OpenWait& wait) {
-  std::string text = state_name(wait.state);
-  if (!wait.system_call.empty()) text += " in " + escape(wait.system_call);
-  if (!wait.wchan.empty()) text += " (" + escape(wait.wchan) + ")";
-  return text;
-}
-
 void print_detail(std::ostream& out, const std::string& text, const StuckTableOptions& options) {
   out << std::string(indent, ' ') << shorten(text, options.width - indent) << '\n';
 }
 
-void print_wait(std::ostream& out, const OpenWait& wait, const Rows& rows, const StuckTableOptions& options) {
+void print_wait(std::ostream& out, const OpenWaits& found, const OpenWait& wait, const Rows& rows,
+                const StuckTableOptions& options) {
   rows.print(out, wait, Emphasis::alert);
-  const std::string state = state_text(wait);
+  const std::string state = state_text(wait.state, wait.system_call, wait.wchan);
   if (!state.empty()) print_detail(out, state, options);
   if (!wait.trace_id.empty()) print_detail(out, "trace " + wait.trace_id, options);
   if (!wait.no_stack_reason.empty()) print_detail(out, "no stack: " + escape(wait.no_stack_reason), options);
   print_frames(out, wait.stack, indent + 2, options.width, options.colours);
+  print_holders(out, found, wait, indent, options.width, options.colours);
 }
 
 // Those that are meant to last, and why.
@@ -194,11 +167,13 @@ void print_stuck(std::ostream& out, const OpenWaits& found, const StuckTableOpti
   for (const OpenWait& wait : found.waits) (wait.lasting == Lasting::no ? stuck : lasting).push_back(&wait);
   const Rows rows(found, options);
   if (!stuck.empty()) rows.print_header(out);
-  for (const OpenWait* wait : stuck) print_wait(out, *wait, rows, options);
+  for (const OpenWait* wait : stuck) print_wait(out, found, *wait, rows, options);
   if (!stuck.empty() && !lasting.empty()) out << '\n';
   print_lasting(out, lasting, rows, stuck.empty());
   if (!found.waits.empty()) out << '\n';
+  print_deadlocks(out, found.deadlocks, options.width, options.colours);
   print_summary(out, found, stuck.size());
+  print_sleepers(out, found.sleepers, options.width);
   print_groups_without(out, found, options.width);
   print_unknown(out, found);
 }

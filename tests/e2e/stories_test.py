@@ -44,7 +44,9 @@ class Stories(TestCase):
         story = self.story("hang", {"WAITPROBE_TRACK": "1"})
         wait_until(lambda: run(TOOL, "stuck", "-p", story.pid, "--older", "1s").process.returncode == 3, "it hangs")
         ran = run(TOOL, "stuck", "--json", "--stack", "-p", story.pid, "--older", "1s")
-        waits = [wait for wait in json.loads(ran.out)["open"] if "meant_to_last" not in wait]
+        found = json.loads(ran.out)
+        self.assertEqual([{thread["thread"] for thread in deadlock["threads"]} for deadlock in found["deadlocks"]], [{"save", "spend"}])
+        waits = [wait for wait in found["open"] if "meant_to_last" not in wait]
         self.assertEqual(sorted((wait["thread"], wait["key"]) for wait in waits), [("save", "account.lock"), ("spend", "account.lock")])
         for wait in waits:
             self.assertTrue(any("::transfer (hang.cpp:" in frame for frame in wait["stack"]), wait)

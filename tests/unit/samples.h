@@ -227,6 +227,44 @@ inline OpenWaits nasty_open_waits() {
   return found;
 }
 
+inline LockHolder lock_holder(std::uint32_t tid, const std::string& thread, const std::string& key, const std::string& call) {
+  LockHolder holder;
+  holder.tid = tid;
+  holder.thread = thread;
+  holder.key = key;
+  holder.key_len = key.size();
+  holder.state = 'S';
+  holder.wchan = "hrtimer_nanosleep";
+  holder.system_call = call;
+  return holder;
+}
+
+// Mutexes with holders of each kind, a deadlock, and threads without a guard.
+inline OpenWaits open_waits_for_locks() {
+  OpenWaits found;
+  found.time_unix_ns = 1'700'000'000'000'000'000;
+  found.waits.resize(5, open_wait("cache.lock", 12'300'000'000));
+  found.waits[0].holders = {lock_holder(24, "saver", "disk.fsync", "fsync")};
+  found.waits[0].holders[0].stack = stack();
+  found.waits[1].holders = {lock_holder(25, "middle", "", "futex"), lock_holder(24, "saver", "disk.fsync", "fsync")};
+  found.waits[1].holders[0].no_stack_reason = "it did not stop: it is blocked in the kernel";
+  found.waits[2].holders.resize(1);
+  found.waits[2].holders[0].tid = 26;
+  found.waits[2].holders[0].has_ended = true;
+  found.waits[3].holders = {lock_holder(27, "", "a.key", "")};  // in a core dump
+  found.waits[3].holders[0].state = 0;
+  found.waits[3].holders[0].wchan = "";
+  found.waits[4].tid = 28;
+  found.waits[4].holders = {lock_holder(29, "\x1b]0;evil\x07", "\x1b[31m", "futex"),
+                            lock_holder(28, "one", "cache.lock", "futex")};
+  found.deadlocks = {{{17, "server"}, found.waits[4].holders, false},
+                     {{18, "other"}, {lock_holder(30, "lonely", "", "futex")}, true}};
+  found.waits[4].pid = 17;
+  found.sleepers = {{{17, "server"}, 31, "reader", "rpc_wait_bit_killable", "fsync", 104'000'000},
+                    {{18, "\n"}, 32, "\x1b[31m", "", "", 1'000'000'000}};
+  return found;
+}
+
 // A snapshot whose figures are as great as they can be.
 inline Snapshot of_extremes() {
   wp_hist most = {};

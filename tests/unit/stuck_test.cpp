@@ -36,6 +36,15 @@ TEST(Stuck, NastyKeysForPrograms) { expect_golden("stuck_nasty.json", json_text(
 TEST(Stuck, Groups) { expect_golden("stuck_groups.txt", table(open_waits_of_ranks())); }
 TEST(Stuck, GroupsForPrograms) { expect_golden("stuck_groups.json", json_text(open_waits_of_ranks())); }
 
+TEST(Stuck, Locks) { expect_golden("stuck_locks.txt", table(open_waits_for_locks())); }
+TEST(Stuck, LocksForPrograms) { expect_golden("stuck_locks.json", json_text(open_waits_for_locks())); }
+
+TEST(Stuck, ManyThatSleepWithoutAGuardAreCutShort) {
+  OpenWaits found = open_waits_for_locks();
+  found.sleepers.resize(30, found.sleepers[0]);
+  EXPECT_NE(table(found).find("\n  and 20 more; --json shows all\n"), std::string::npos) << table(found);
+}
+
 TEST(Stuck, Nothing) {
   OpenWaits nothing;
   nothing.older_ns = 1'000'000'000;

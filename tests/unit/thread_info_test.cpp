@@ -49,7 +49,12 @@ TEST(ThreadInfo, OfOneThatWaitsForAMutexIsNotForWork) {
   std::mutex mutex;
   mutex.lock();
   const Sleeper sleeper([&] { const std::lock_guard lock(mutex); }, [&] { mutex.unlock(); });
-  EXPECT_FALSE(sleeper.info_in("futex").may_await_work);
+  const ThreadInfo info = sleeper.info_in("futex");
+  EXPECT_FALSE(info.may_await_work);
+  ASSERT_TRUE(info.futex);
+  EXPECT_EQ(info.futex->address, reinterpret_cast<std::uint64_t>(mutex.native_handle()));
+  EXPECT_EQ(info.futex->value, 2U);
+  EXPECT_FALSE(info.futex->is_timed);
 }
 
 TEST(ThreadInfo, OfOneThatWaitsForAConditionMayBeForWork) {

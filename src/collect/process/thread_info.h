@@ -7,6 +7,14 @@
 
 namespace waitprobe {
 
+// A thread sleeps for a futex.
+struct FutexWait {
+  std::uint64_t address = 0;
+  std::uint32_t operation = 0;  // FUTEX_..., without flags
+  std::uint32_t value = 0;
+  bool is_timed = false;  // and no longer than it has said
+};
+
 // What the kernel says of a thread. What it does not tell is empty or 0.
 struct ThreadInfo {
   std::string name;               // any bytes
@@ -14,8 +22,16 @@ struct ThreadInfo {
   std::uint64_t start_ticks = 0;  // since boot, in clock ticks of user space
   std::string wchan;              // where in the kernel it sleeps
   std::string system_call;        // which it is in
-  bool may_await_work = false;    // it sleeps in one that threads wait for work in, and not for a lock
+  std::optional<FutexWait> futex;
+  bool may_await_work = false;  // it sleeps in one that threads wait for work in, and not for a lock
 };
+
+// Whether only locks are waited for in such a way: a mutex of glibc, Rust and others that somebody waits for has the value 2, and
+// the calls of priority inheritance are for locks alone.
+bool is_for_lock(const FutexWait& futex);
+
+// How often the thread has been switched out. Nothing when it has ended.
+std::optional<std::uint64_t> switches_of(std::uint32_t pid, std::uint32_t tid);
 
 // Nothing when the thread has ended.
 std::optional<ThreadInfo> thread_info(std::uint32_t pid, std::uint32_t tid);

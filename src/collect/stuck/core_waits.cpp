@@ -1,15 +1,33 @@
 // SPDX-License-Identifier: MIT
+#include <linux/futex.h>
+#include <sys/syscall.h>
+
 #include <algorithm>
+#include <map>
 #include <optional>
 
 #include "src/collect/machine/clock.h"
 #include "src/collect/stuck/core_file.h"
 #include "src/collect/stacks/stopped_thread.h"
+#include "src/collect/stuck/lock_holders.h"
 #include "src/model/key_patterns.h"
 #include "src/model/trace_id.h"
 
 namespace waitprobe {
 namespace {
+
+// The futex that a thread slept for, as its registers tell. On arm64 they do not tell the system call from any other instruction.
+std::optional<FutexWait> futex_of(const wp_regs& registers) {
+#if defined(__x86_64__)
+  constexpr std::size_t r10 = 7, dx = 12, si = 13, di = 14, orig_ax = 15;
+  if (registers.reg[orig_ax] != SYS_futex) return std::nullopt;
+  return FutexWait{registers.reg[di], static_cast<std::uint32_t>(registers.reg[si] & FUTEX_CMD_MASK),
+                   static_cast<std::uint32_t>(registers.reg[dx]), registers.reg[r10] != 0};
+#else
+  static_cast<void>(registers);
+  return std::nullopt;
+#endif
+}
 
 // What is found first, and described when it is known when the dump was made.
 struct Found {
@@ -49,8 +67,56 @@ OpenWait describe(const CoreFile& core, const Found& found, std::optional<std::u
   return wait;
 }
 
-std::vector<Found> find_waits(const CoreFile& core, const std::vector<std::uint64_t>& roots, const StuckOptions& options,
-                              OpenWaits& to) {
+// A dump is of one moment, and its threads sleep.
+class DumpedThreads : public LockThreads {
+ public:
+  explicit DumpedThreads(const CoreFile& core) {
+    for (const CoreFile::Thread& thread : core.threads()) threads_.emplace(thread.tid, thread.registers);
+  }
+
+  std::optional<ThreadInfo> info(std::uint32_t tid) const override {
+    const auto thread = threads_.find(tid);
+    if (thread == threads_.end()) return std::nullopt;
+    ThreadInfo info;
+    info.futex = futex_of(thread->second);
+    return info;
+  }
+
+  std::optional<std::uint64_t> sleep_of(std::uint32_t tid) const override {
+    return threads_.contains(tid) ? std::optional<std::uint64_t>(0) : std::nullopt;
+  }
+
+  // As the process calls them: we call them the same.
+  std::map<std::uint32_t, std::uint32_t> numbers() const {
+    std::map<std::uint32_t, std::uint32_t> same;
+    for (const auto& [tid, registers] : threads_) same.emplace(tid, tid);
+    return same;
+  }
+
+ private:
+  std::map<std::uint32_t, wp_regs> threads_;
+};
+
+void add_holders(const CoreFile& core, const std::vector<Found>& all, OpenWaits& to) {
+  const DumpedThreads threads(core);
+  const auto numbers = threads.numbers();
+  const auto name_key = [&](LockHolder& holder) {
+    std::uint64_t last_start = 0;
+    for (const Found& found : all) {
+      if (found.slot.owner_tid != holder.tid || found.slot.start < last_start) continue;
+      last_start = found.slot.start;
+      holder.key = found.name.key;
+      holder.key_len = found.name.key_len;
+    }
+  };
+  const LockHolders locks(core, threads, numbers, name_key);
+  for (OpenWait& wait : to.waits) {
+    const auto info = wait.tid != 0 && wait.lasting == Lasting::no ? threads.info(wait.tid) : std::nullopt;
+    if (info) locks.add_to(wait, info->futex, to);
+  }
+}
+
+std::vector<Found> find_waits(const CoreFile& core, const std::vector<std::uint64_t>& roots, OpenWaits& to) {
   std::vector<Found> all;
   bool is_tracked = true, are_all = true;
   for (const std::uint64_t address : roots) {
@@ -63,7 +129,7 @@ std::vector<Found> find_waits(const CoreFile& core, const std::vector<std::uint6
     are_all &= open.are_all;
     for (const OpenSlot& slot : open.slots) {
       auto name = read_counter(core, slot.counter);
-      if (name && is_wanted(name->key, options.key_globs)) all.push_back({slot, std::move(*name)});
+      if (name) all.push_back({slot, std::move(*name)});
     }
   }
   if (!is_tracked) to.untracked.push_back({core.pid(), core.comm()});
@@ -71,18 +137,15 @@ std::vector<Found> find_waits(const CoreFile& core, const std::vector<std::uint6
   return all;
 }
 
-void add_stack(const CoreFile& core, Symbolizer& symbolizer, OpenWait& wait) {
+Stack stack_of(const CoreFile& core, Symbolizer& symbolizer, std::uint32_t tid) {
   const auto& threads = core.threads();
-  const auto thread = std::find_if(threads.begin(), threads.end(), [&](const auto& one) { return one.tid == wait.tid; });
-  if (thread == threads.end()) {
-    wait.no_stack_reason = "its thread has ended";
-    return;
-  }
+  const auto thread = std::find_if(threads.begin(), threads.end(), [&](const auto& one) { return one.tid == tid; });
+  if (thread == threads.end()) return {};
   StackSample sample;
   sample.registers = thread->registers;
   sample.stack_address = stack_pointer(sample.registers);
   sample.stack = read_stack(core, sample.stack_address);
-  wait.stack = symbolizer.stack_of(core.pid(), sample);
+  return symbolizer.stack_of(core.pid(), sample);
 }
 
 }  // namespace
@@ -100,11 +163,12 @@ Result<OpenWaits> read_open_waits(const std::string& core_path, const StuckOptio
   to.older_ns = options.older_ns;
   to.is_of_some_keys = !options.key_globs.empty();
   to.time_unix_ns = core->modified_unix_ns();
-  const auto all = find_waits(*core, roots, options, to);
+  const auto all = find_waits(*core, roots, to);
   const SlotClock clock = SlotClock::measure();
   const auto made = made_ns(*core, all, clock);
   to.ages_are_known = made.has_value();
   for (const Found& found : all) {
+    if (!is_wanted(found.name.key, options.key_globs)) continue;
     std::optional<std::uint64_t> age_ns;
     if (made) age_ns = *made - std::min(*made, clock.start_ns(found.slot, same_clock).value_or(*made));
     if (age_ns && *age_ns < options.older_ns) {
@@ -117,10 +181,12 @@ Result<OpenWaits> read_open_waits(const std::string& core_path, const StuckOptio
     to.waits.push_back(std::move(wait));
   }
   std::stable_sort(to.waits.begin(), to.waits.end(), [](const OpenWait& a, const OpenWait& b) { return a.order > b.order; });
+  add_holders(*core, all, to);
   if (!options.stacks) return to;
   Symbolizer symbolizer;
   symbolizer.learn(core->pid(), core->mappings(), [&](const Mapping& mapping) { return core->open_mapped(mapping); });
-  each_stuck_thread(to, [&](OpenWait& wait) { add_stack(*core, symbolizer, wait); });
+  each_stuck_thread(to, [&](OpenWait& wait) { wait.stack = stack_of(*core, symbolizer, wait.tid); });
+  each_holder_apart(to, [&](std::uint32_t, LockHolder& holder) { holder.stack = stack_of(*core, symbolizer, holder.tid); });
   return to;
 }
 

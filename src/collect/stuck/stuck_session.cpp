@@ -10,6 +10,7 @@
 #include "src/collect/process/environment.h"
 #include "src/collect/process/process_memory.h"
 #include "src/collect/stacks/stopped_thread.h"
+#include "src/collect/stuck/lock_holders.h"
 #include "src/collect/process/thread_info.h"
 #include "src/collect/process/time_namespace.h"
 #include "src/model/key_patterns.h"
@@ -35,11 +36,25 @@ void each_stuck_thread(OpenWaits& found, const std::function<void(OpenWait& olde
   std::set<std::uint32_t> threads;
   for (OpenWait& wait : found.waits) {
     if (wait.lasting != Lasting::no) continue;
-    if (wait.tid != 0 && !threads.insert(wait.tid).second) {
+    if (wait.tid == 0) {
+      wait.no_stack_reason = "its thread has ended";
+    } else if (!threads.insert(wait.tid).second) {
       wait.no_stack_reason = "same thread as above";
     } else {
       add_stack(wait);
     }
+  }
+}
+
+void each_holder_apart(OpenWaits& found, const std::function<void(std::uint32_t pid, LockHolder& holder)>& add_stack) {
+  std::set<std::uint32_t> shown;
+  for (const OpenWait& wait : found.waits) {
+    if (wait.lasting == Lasting::no) shown.insert(wait.tid);
+  }
+  for (OpenWait& wait : found.waits) {
+    if (wait.holders.empty()) continue;
+    LockHolder& holder = wait.holders.front();
+    if (!holder.has_ended && shown.insert(holder.tid).second) add_stack(wait.pid, holder);
   }
 }
 
@@ -148,19 +163,59 @@ ThreadInWait StuckSession::evidence_of(const Found& found, const OpenWait& wait,
   return evidence;
 }
 
-void StuckSession::add_stack(OpenWait& wait, OpenWaits& to) {
-  if (wait.tid == 0) {
-    wait.no_stack_reason = "its thread has ended";
-    return;
+// The mutexes that are waited for, and what their holders are inside of.
+void StuckSession::add_holders(const std::vector<Found>& all, const SlotClock& clock, Processes& processes, OpenWaits& to) {
+  // By thread, its open wait that began last.
+  std::map<std::uint32_t, std::pair<std::uint64_t, const Found*>> innermost;
+  for (const Found& one : all) {
+    const Process& process = process_of(one.instance->pid, processes);
+    const auto thread = process.threads.find(one.slot.owner_tid);
+    if (thread == process.threads.end()) continue;
+    const std::uint64_t start_ns = clock.start_ns(one.slot, process.ahead_ns).value_or(one.slot.start);
+    auto& known = innermost[thread->second];
+    if (known.second == nullptr || start_ns >= known.first) known = {start_ns, &one};
   }
-  const auto thread = stop_and_sample(ProcessMemory(wait.pid), wait.tid);
+  const auto name_key = [&](LockHolder& holder) {
+    const auto inside = innermost.find(holder.tid);
+    if (holder.has_ended || inside == innermost.end()) return;
+    const Found& found = *inside->second.second;
+    const auto name = read_counter(ProcessMemory(found.instance->pid), found.slot.counter);
+    if (!name) return;
+    holder.key = name->key;
+    holder.key_len = name->key_len;
+  };
+
+  for (OpenWait& wait : to.waits) {
+    if (wait.tid == 0 || wait.lasting != Lasting::no) continue;
+    Process& process = process_of(wait.pid, processes);
+    const auto& info = process.infos[wait.tid];
+    if (!info || !info->futex) continue;
+    const ProcessMemory memory(wait.pid);
+    const LivingThreads threads(wait.pid);
+    LockHolders(memory, threads, process.threads, name_key).add_to(wait, info->futex, to);
+  }
+}
+
+void StuckSession::add_sleepers(const UnguardedSleepers& sleepers, const std::vector<Found>& all, Processes& processes,
+                                OpenWaits& to) {
+  std::set<std::uint32_t> guarded;
+  for (const Found& one : all) {
+    const Process& process = process_of(one.instance->pid, processes);
+    const auto thread = process.threads.find(one.slot.owner_tid);
+    if (thread != process.threads.end()) guarded.insert(thread->second);
+  }
+  to.sleepers = sleepers.still_asleep(guarded);
+}
+
+void StuckSession::add_stack(std::uint32_t pid, std::uint32_t tid, Stack& stack, std::string& no_stack_reason, OpenWaits& to) {
+  const auto thread = stop_and_sample(ProcessMemory(pid), tid);
   if (!thread) {
-    wait.no_stack_reason = thread.error().why;
+    no_stack_reason = thread.error().why;
     return;
   }
   to.stopped_cnt++;
   to.stopped_ns = std::max(to.stopped_ns, thread->stopped_ns);
-  wait.stack = symbolizer_.stack_of(wait.pid, thread->sample);
+  stack = symbolizer_.stack_of(pid, thread->sample);
 }
 
 // Whoever has not stopped by the time that we gave it is let go when the thread that wanted it to ends, and not before: so that
@@ -181,8 +236,10 @@ void StuckSession::stop_and_add_stacks(OpenWaits& to) {
   std::set<std::uint32_t> looked_at;
   each_stuck_thread(to, [&](OpenWait& wait) {
     if (looked_at.insert(wait.pid).second) symbolizer_.look_at(wait.pid);
-    add_stack(wait, to);
+    add_stack(wait.pid, wait.tid, wait.stack, wait.no_stack_reason, to);
   });
+  each_holder_apart(
+      to, [&](std::uint32_t pid, LockHolder& holder) { add_stack(pid, holder.tid, holder.stack, holder.no_stack_reason, to); });
 }
 
 void StuckSession::add_groups(const std::vector<LibraryInstance>& instances, OpenWaits& to) const {
@@ -215,6 +272,11 @@ Result<OpenWaits> StuckSession::look(Arming* arming) {
   to.has_pytorch = finder_.has_seen_pytorch();
   if (only_file_)
     std::erase_if(found->instances, [&](const LibraryInstance& instance) { return instance.probes->on_disk != *only_file_; });
+  std::set<std::uint32_t> pids;
+  if (!to.is_of_some_keys) {
+    for (const LibraryInstance& instance : found->instances) pids.insert(instance.pid);
+  }
+  const UnguardedSleepers sleepers(pids);
   const auto all = find_slots(found->instances, arming, to);
   const SlotClock clock = SlotClock::measure();
   const std::uint64_t now = now_ns();
@@ -247,6 +309,8 @@ Result<OpenWaits> StuckSession::look(Arming* arming) {
     if (to.waits[i].key_class == KeyClass::wait && are_idle[numbers[i]]) to.waits[i].lasting = Lasting::by_evidence;
   }
   std::stable_sort(to.waits.begin(), to.waits.end(), [](const OpenWait& a, const OpenWait& b) { return a.order > b.order; });
+  add_holders(all, clock, processes, to);
+  add_sleepers(sleepers, all, processes, to);
   add_groups(found->instances, to);
   if (options_.stacks) add_stacks(to);
   return to;

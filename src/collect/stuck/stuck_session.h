@@ -13,6 +13,7 @@
 
 #include "src/collect/stuck/arming.h"
 #include "src/collect/stuck/idle_pools.h"
+#include "src/collect/stuck/unguarded_sleepers.h"
 #include "src/collect/process/library_instances.h"
 #include "src/collect/process/open_slots.h"
 #include "src/collect/process/process_memory.h"
@@ -36,9 +37,13 @@ struct StuckOptions {
 // Fills in what its counter says of a wait: the key, its class, and whether that is meant to last.
 void describe_key(OpenWait& wait, const CounterName& name, const StuckOptions& options);
 
-// Calls add_stack(wait) for the oldest stuck wait of each thread, and for those whose thread has ended; the others are
-// marked as of the same thread as above.
+// Calls add_stack(wait) for the oldest stuck wait of each thread. The others are marked as of the same thread as above, or of one
+// that has ended.
 void each_stuck_thread(OpenWaits& found, const std::function<void(OpenWait& oldest)>& add_stack);
+
+// Calls add_stack(pid, holder) for the direct holder of each mutex that is waited for, once each, and not where its stack is that
+// of a wait.
+void each_holder_apart(OpenWaits& found, const std::function<void(std::uint32_t pid, LockHolder& holder)>& add_stack);
 
 // Threads: one at a time.
 class StuckSession {
@@ -72,9 +77,12 @@ class StuckSession {
   static Process& process_of(std::uint32_t pid, Processes& processes);
   std::optional<OpenWait> describe(const Found& found, std::optional<std::uint64_t> age_ns, Process& process) const;
   static void ask_kernel(OpenWait& wait, Process& process);
+  static void add_holders(const std::vector<Found>& all, const SlotClock& clock, Processes& processes, OpenWaits& to);
+  static void add_sleepers(const UnguardedSleepers& sleepers, const std::vector<Found>& all, Processes& processes,
+                           OpenWaits& to);
   static ThreadInWait evidence_of(const Found& found, const OpenWait& wait, const Process& process);
   void add_groups(const std::vector<LibraryInstance>& instances, OpenWaits& to) const;
-  void add_stack(OpenWait& wait, OpenWaits& to);
+  void add_stack(std::uint32_t pid, std::uint32_t tid, Stack& stack, std::string& no_stack_reason, OpenWaits& to);
   void add_stacks(OpenWaits& to);
   void stop_and_add_stacks(OpenWaits& to);
 
