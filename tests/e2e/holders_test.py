@@ -3,8 +3,10 @@
 
 import json
 import os
+import re
 import subprocess
 import tempfile
+import unittest
 
 import harness
 from harness import TOOL, Program, TestCase, built, run, wait_until
@@ -63,7 +65,7 @@ class Holders(TestCase):
         # Without its own wait, the holder is shown apart.
         waits = self.stuck("-p", program.pid, "--stack", "-k", "cache.*")["open"]
         self.assertEqual([wait["thread"] for wait in waits], ["first"])
-        self.assertTrue(any("operator() (locks.cpp:" in frame for frame in waits[0]["held_by"][0]["stack"]), waits)
+        self.assertTrue(any(re.search(r"operator\(\).* \(locks.cpp:", frame) for frame in waits[0]["held_by"][0]["stack"]), waits)
         self.assertIn("\n         stack of middle (", run(TOOL, "stuck", "--older", "0", "-p", program.pid, "--stack").out)
 
     def assert_deadlock(self, found, *names):
@@ -105,6 +107,7 @@ class Holders(TestCase):
         _, _, waits = self.scene("other")
         self.assertNotIn("held_by", waits["spinner"])
 
+    @unittest.skipIf(harness.SANITIZED, "sanitizers take terabytes of addresses")
     def test_a_core_dump(self):
         with tempfile.TemporaryDirectory() as folder:
             for scene, lines in (("holder", {"mutex held by thread {saver} inside disk.fsync\n": 2}),

@@ -32,7 +32,7 @@ class Passing(TestCase):
         while program.process.poll() is None:
             agent.get(accept=OPENMETRICS)
             resident, descriptors, map_kib, maps = self.size(agent)
-            if not os.environ.get("WAITPROBE_SANITIZED"):  # which keeps what is freed for a while
+            if not harness.SANITIZED:  # which keeps what is freed for a while
                 self.assertLess(resident, 96 << 10)
             self.assertLessEqual(descriptors, before[1] + 4)
             self.assertEqual((map_kib, maps), before[2:])
