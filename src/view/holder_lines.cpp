@@ -47,6 +47,14 @@ std::string text_of(const LockHolder& holder) {
   return text;
 }
 
+// " in futex (futex_wait_queue)"; empty when the kernel has said nothing.
+std::string where_text(const std::string& system_call, const std::string& wchan) {
+  std::string text;
+  if (!system_call.empty()) text += " in " + escape(system_call);
+  if (!wchan.empty()) text += " (" + escape(wchan) + ")";
+  return text;
+}
+
 void print_line(std::ostream& out, const std::string& text, std::size_t indent, std::size_t width) {
   out << std::string(indent, ' ') << shorten(text, width - indent) << '\n';
 }
@@ -67,10 +75,7 @@ void print_wrapped(std::ostream& out, const std::vector<std::string>& parts, std
 }  // namespace
 
 std::string state_text(char state, const std::string& system_call, const std::string& wchan) {
-  std::string text = state_name(state);
-  if (!system_call.empty()) text += " in " + escape(system_call);
-  if (!wchan.empty()) text += " (" + escape(wchan) + ")";
-  return text;
+  return state_name(state) + where_text(system_call, wchan);
 }
 
 void print_holders(std::ostream& out, const OpenWaits& found, const OpenWait& wait, std::size_t indent, std::size_t width,
@@ -118,7 +123,7 @@ void print_sleepers(std::ostream& out, const std::vector<OpenWaits::Sleeper>& sl
                named(one.process.comm, one.process.pid) + ", thread " + named(one.thread, one.tid) + ", for at least " +
                    format_duration(one.seen_ns),
                2, width);
-    const std::string where = state_text(0, one.system_call, one.wchan);
+    const std::string where = where_text(one.system_call, one.wchan);
     if (!where.empty()) print_line(out, where.substr(1), 4, width);
   }
   if (sleepers.size() > most_sleepers) {

@@ -38,10 +38,10 @@ SystemCall parse_call(const std::string& text) {
   return call;
 }
 
-std::optional<FutexWait> futex_of(const SystemCall& call) {
-  if (call.name != "futex") return std::nullopt;
-  const auto operation = static_cast<std::uint32_t>(call.arguments[1] & FUTEX_CMD_MASK);
-  return FutexWait{call.arguments[0], operation, static_cast<std::uint32_t>(call.arguments[2]), call.arguments[3] != 0};
+// Whether only locks are waited for in such a way: a mutex of glibc, Rust and others that somebody waits for has the value 2, and
+// the calls of priority inheritance are for locks alone.
+bool is_for_lock(const FutexWait& futex) {
+  return futex.operation == FUTEX_LOCK_PI || futex.operation == FUTEX_LOCK_PI2 || futex.value == 2;
 }
 
 // Not in those that wait for a time, for an answer of somebody (read, recvfrom), or for a lock.
@@ -64,8 +64,9 @@ std::uint64_t number_of(std::uint32_t pid, std::uint32_t tid, const char* line) 
 
 }  // namespace
 
-bool is_for_lock(const FutexWait& futex) {
-  return futex.operation == FUTEX_LOCK_PI || futex.operation == FUTEX_LOCK_PI2 || futex.value == 2;
+FutexWait futex_wait(const std::uint64_t (&arguments)[4]) {
+  const auto operation = static_cast<std::uint32_t>(arguments[1] & FUTEX_CMD_MASK);
+  return {arguments[0], operation, static_cast<std::uint32_t>(arguments[2]), arguments[3] != 0};
 }
 
 std::optional<std::uint64_t> switches_of(std::uint32_t pid, std::uint32_t tid) {
@@ -84,7 +85,7 @@ std::optional<ThreadInfo> thread_info(std::uint32_t pid, std::uint32_t tid) {
   info.start_ticks = stat->start_ticks;
   info.wchan = read_proc_file(folder + "wchan").value_or("");
   info.system_call = call.name;
-  info.futex = futex_of(call);
+  if (call.name == "futex") info.futex = futex_wait(call.arguments);
   info.may_await_work = may_await_work(stat->state, call, info.futex);
   if (info.wchan == "0") info.wchan.clear();
   return info;

@@ -26,9 +26,8 @@ struct ThreadInfo {
   bool may_await_work = false;  // it sleeps in one that threads wait for work in, and not for a lock
 };
 
-// Whether only locks are waited for in such a way: a mutex of glibc, Rust and others that somebody waits for has the value 2, and
-// the calls of priority inheritance are for locks alone.
-bool is_for_lock(const FutexWait& futex);
+// What a thread sleeps for by the arguments of its system call `futex`.
+FutexWait futex_wait(const std::uint64_t (&arguments)[4]);
 
 // How often the thread has been switched out. Nothing when it has ended.
 std::optional<std::uint64_t> switches_of(std::uint32_t pid, std::uint32_t tid);

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-#include <linux/futex.h>
 #include <sys/syscall.h>
 
 #include <algorithm>
@@ -21,8 +20,7 @@ std::optional<FutexWait> futex_of(const wp_regs& registers) {
 #if defined(__x86_64__)
   constexpr std::size_t r10 = 7, dx = 12, si = 13, di = 14, orig_ax = 15;
   if (registers.reg[orig_ax] != SYS_futex) return std::nullopt;
-  return FutexWait{registers.reg[di], static_cast<std::uint32_t>(registers.reg[si] & FUTEX_CMD_MASK),
-                   static_cast<std::uint32_t>(registers.reg[dx]), registers.reg[r10] != 0};
+  return futex_wait({registers.reg[di], registers.reg[si], registers.reg[dx], registers.reg[r10]});
 #else
   static_cast<void>(registers);
   return std::nullopt;

@@ -163,10 +163,9 @@ ThreadInWait StuckSession::evidence_of(const Found& found, const OpenWait& wait,
   return evidence;
 }
 
-// The mutexes that are waited for, and what their holders are inside of.
-void StuckSession::add_holders(const std::vector<Found>& all, const SlotClock& clock, Processes& processes, OpenWaits& to) {
-  // By thread, its open wait that began last.
-  std::map<std::uint32_t, std::pair<std::uint64_t, const Found*>> innermost;
+StuckSession::Innermost StuckSession::innermost_of(const std::vector<Found>& all, const SlotClock& clock,
+                                                   Processes& processes) {
+  Innermost innermost;
   for (const Found& one : all) {
     const Process& process = process_of(one.instance->pid, processes);
     const auto thread = process.threads.find(one.slot.owner_tid);
@@ -175,6 +174,11 @@ void StuckSession::add_holders(const std::vector<Found>& all, const SlotClock& c
     auto& known = innermost[thread->second];
     if (known.second == nullptr || start_ns >= known.first) known = {start_ns, &one};
   }
+  return innermost;
+}
+
+// The mutexes that are waited for, and what their holders are inside of.
+void StuckSession::add_holders(const Innermost& innermost, Processes& processes, OpenWaits& to) {
   const auto name_key = [&](LockHolder& holder) {
     const auto inside = innermost.find(holder.tid);
     if (holder.has_ended || inside == innermost.end()) return;
@@ -194,17 +198,6 @@ void StuckSession::add_holders(const std::vector<Found>& all, const SlotClock& c
     const LivingThreads threads(wait.pid);
     LockHolders(memory, threads, process.threads, name_key).add_to(wait, info->futex, to);
   }
-}
-
-void StuckSession::add_sleepers(const UnguardedSleepers& sleepers, const std::vector<Found>& all, Processes& processes,
-                                OpenWaits& to) {
-  std::set<std::uint32_t> guarded;
-  for (const Found& one : all) {
-    const Process& process = process_of(one.instance->pid, processes);
-    const auto thread = process.threads.find(one.slot.owner_tid);
-    if (thread != process.threads.end()) guarded.insert(thread->second);
-  }
-  to.sleepers = sleepers.still_asleep(guarded);
 }
 
 void StuckSession::add_stack(std::uint32_t pid, std::uint32_t tid, Stack& stack, std::string& no_stack_reason, OpenWaits& to) {
@@ -309,8 +302,9 @@ Result<OpenWaits> StuckSession::look(Arming* arming) {
     if (to.waits[i].key_class == KeyClass::wait && are_idle[numbers[i]]) to.waits[i].lasting = Lasting::by_evidence;
   }
   std::stable_sort(to.waits.begin(), to.waits.end(), [](const OpenWait& a, const OpenWait& b) { return a.order > b.order; });
-  add_holders(all, clock, processes, to);
-  add_sleepers(sleepers, all, processes, to);
+  const Innermost innermost = innermost_of(all, clock, processes);
+  add_holders(innermost, processes, to);
+  to.sleepers = sleepers.still_asleep([&](std::uint32_t tid) { return innermost.contains(tid); });
   add_groups(found->instances, to);
   if (options_.stacks) add_stacks(to);
   return to;

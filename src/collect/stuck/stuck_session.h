@@ -9,6 +9,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "src/collect/stuck/arming.h"
@@ -71,15 +72,17 @@ class StuckSession {
   };
   using Processes = std::map<std::uint32_t, Process>;
 
+  // By thread, as we call it: its open wait that began last, and when.
+  using Innermost = std::map<std::uint32_t, std::pair<std::uint64_t, const Found*>>;
+
   StuckSession(TargetChoice choice, StuckOptions options) : choice_(std::move(choice)), options_(std::move(options)) {}
 
   std::vector<Found> find_slots(const std::vector<LibraryInstance>& instances, Arming* arming, OpenWaits& to) const;
   static Process& process_of(std::uint32_t pid, Processes& processes);
   std::optional<OpenWait> describe(const Found& found, std::optional<std::uint64_t> age_ns, Process& process) const;
   static void ask_kernel(OpenWait& wait, Process& process);
-  static void add_holders(const std::vector<Found>& all, const SlotClock& clock, Processes& processes, OpenWaits& to);
-  static void add_sleepers(const UnguardedSleepers& sleepers, const std::vector<Found>& all, Processes& processes,
-                           OpenWaits& to);
+  static Innermost innermost_of(const std::vector<Found>& all, const SlotClock& clock, Processes& processes);
+  static void add_holders(const Innermost& innermost, Processes& processes, OpenWaits& to);
   static ThreadInWait evidence_of(const Found& found, const OpenWait& wait, const Process& process);
   void add_groups(const std::vector<LibraryInstance>& instances, OpenWaits& to) const;
   void add_stack(std::uint32_t pid, std::uint32_t tid, Stack& stack, std::string& no_stack_reason, OpenWaits& to);

@@ -35,10 +35,10 @@ UnguardedSleepers::UnguardedSleepers(const std::set<std::uint32_t>& pids) {
   }
 }
 
-std::vector<OpenWaits::Sleeper> UnguardedSleepers::still_asleep(const std::set<std::uint32_t>& guarded) const {
+std::vector<OpenWaits::Sleeper> UnguardedSleepers::still_asleep(const std::function<bool(std::uint32_t tid)>& has_guard) const {
   std::vector<OpenWaits::Sleeper> found;
   for (const Seen& seen : seen_) {
-    if (guarded.contains(seen.tid)) continue;
+    if (has_guard(seen.tid)) continue;
     wait_until(seen.at_ns + least_ns);
     const auto info = thread_info(seen.pid, seen.tid);
     if (!info || info->state != uninterruptible || switches_of(seen.pid, seen.tid) != seen.switches) continue;

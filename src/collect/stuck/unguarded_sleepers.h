@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <set>
 #include <vector>
 
@@ -20,7 +21,7 @@ class UnguardedSleepers {
 
   // The second look, at least 100 ms after the first: those that have slept without a break, without those that have a guard.
   // Does not wait where the first look has found none.
-  std::vector<OpenWaits::Sleeper> still_asleep(const std::set<std::uint32_t>& guarded) const;
+  std::vector<OpenWaits::Sleeper> still_asleep(const std::function<bool(std::uint32_t tid)>& has_guard) const;
 
  private:
   struct Seen {
